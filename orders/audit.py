@@ -1,0 +1,53 @@
+"""The AuditLog table: every event that passed on the bus, once, never changed."""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from orders.dynamodb import from_item, names_in, to_item
+
+
+class AuditLog:
+    """Write-once: a conditional put in the code, and no role that may update or delete."""
+
+    def __init__(self, dynamodb: Any, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def add(self, entry: Mapping[str, Any], detail: object) -> bool:
+        """Keep the entry, with `eventId` and `timestamp` in it, and the detail; False where it was kept before.
+
+        The detail is stored as a map; as JSON text where DynamoDB can't hold it as one (38 digits, 32 levels, …).
+        """
+        try:
+            return self._put({**entry, "detail": json.loads(json.dumps(detail), parse_float=Decimal)})
+        except (TypeError, ArithmeticError):  # what the serializer refuses: infinities, numbers of over 38 digits
+            return self._put({**entry, "detail": json.dumps(detail)})
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"ValidationException", "SerializationException"}:
+                raise
+            return self._put({**entry, "detail": json.dumps(detail)})
+
+    def _put(self, entry: Mapping[str, Any]) -> bool:
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table, Item=to_item(entry), ConditionExpression="attribute_not_exists(eventId)"
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def trail(self, order_id: str) -> list[dict[str, Any]]:
+        """The entries of one order, oldest first."""
+        condition = "#orderId = :order"
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="byOrder",
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames=names_in(condition),
+            ExpressionAttributeValues=to_item({":order": order_id}),
+        )
+        return [from_item(item) for page in pages for item in page["Items"]]

@@ -1,0 +1,29 @@
+"""What the shop sells. Prices live here, on the server; a request that names its own price is rejected."""
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Product(BaseModel):
+    """One article; `unit_price` is in the currency's minor units (cents)."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    sku: str
+    name: str
+    unit_price: int
+    currency: str
+
+
+CURRENCY = "EUR"  # ISO 4217; one currency for the whole shop, so that an order has one total
+
+PRODUCTS = {
+    product.sku: product
+    for product in (
+        Product(sku="COFFEE-1KG", name="Coffee beans, 1 kg", unit_price=1890, currency=CURRENCY),
+        Product(sku="GRINDER", name="Hand grinder", unit_price=7900, currency=CURRENCY),
+        Product(sku="KETTLE", name="Gooseneck kettle", unit_price=4950, currency=CURRENCY),
+        Product(sku="FILTERS-100", name="Paper filters, 100 pieces", unit_price=650, currency=CURRENCY),
+        Product(sku="MUG", name="Stoneware mug", unit_price=1400, currency=CURRENCY),
+    )
+}

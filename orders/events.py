@@ -1,0 +1,200 @@
+"""The four facts that travel on the bus.
+
+The class's name is EventBridge's `detail-type`, `source` says who may tell of it, and `facts` what the order must say
+for the event to be true. A consumer ignores fields that it does not know; the sender owns the fields it does.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+from uuid import uuid4
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from orders import clock
+from orders.errors import MalformedEvent
+
+
+def _must_be_a_moment(value: str) -> str:
+    if not clock.is_timestamp(value):
+        raise PydanticCustomError("timestamp", "must be a time in UTC with milliseconds, like 2026-01-31T09:30:00.123Z")
+    return value
+
+
+Id = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
+"""A UUID in the 36-character form."""
+Timestamp = Annotated[str, AfterValidator(_must_be_a_moment)]
+Text = Annotated[str, Field(min_length=1)]
+MinorUnits = Annotated[int, Field(ge=0)]
+"""Money: whole cents, never a float."""
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+
+def new_id() -> str:
+    return str(uuid4())
+
+
+class Frozen(BaseModel):
+    """camelCase outside, snake_case inside, never changed, no coercion: `"2"` is not a number."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class Line(Frozen):
+    """One line of an order, with the name and price (minor units) at the time of ordering."""
+
+    sku: Text
+    name: Text
+    quantity: Annotated[int, Field(ge=1)]
+    unit_price: MinorUnits
+
+
+class Metadata(Frozen):
+    event_id: Id
+    """The same for every publication of the same fact, however often it is sent."""
+    version: Literal["1"] = "1"
+    occurred_at: Timestamp
+    correlation_id: Text
+    """The id of the API request that began it all."""
+    causation_id: Id | None = None
+    """`event_id` of the event that led to this one; None for the first."""
+    attempt: Annotated[int, Field(ge=1)] = 1
+    """1 plus the number of times the reconciler took the order up."""
+
+
+class EventData(Frozen):
+    order_id: Id
+
+
+class Event(Frozen):
+    """A fact about one order, as it stands in the `detail` of an EventBridge event."""
+
+    source: ClassVar[str]
+
+    metadata: Metadata
+    data: EventData
+
+    @classmethod
+    def detail_type(cls) -> str:
+        return cls.__name__
+
+    @property
+    def order_id(self) -> str:
+        return self.data.order_id
+
+    def facts(self) -> Mapping[str, Any]:
+        """Attribute paths of the order's item, and the values they have if the event is true."""
+        raise NotImplementedError
+
+    @classmethod
+    def read(cls, detail: object) -> Self:
+        """The event in a detail. Raises MalformedEvent, naming each field that is wrong."""
+        try:
+            return cls.model_validate(detail, by_alias=True, by_name=False)
+        except ValidationError as error:
+            reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'detail'}: {e['msg']}" for e in error.errors())
+            raise MalformedEvent(f"{cls.detail_type()}: {reasons}") from error
+
+
+class OrderPlaced(EventData):
+    customer_id: Text
+    items: Annotated[tuple[Line, ...], Field(min_length=1, strict=False)]
+    total_amount: MinorUnits
+    currency: Currency
+    payment_method: Text
+
+
+class OrderPlacedEvent(Event):
+    """The customer ordered. → PaymentProcessing"""
+
+    source = "order-processing.orders"
+
+    data: OrderPlaced
+
+    def facts(self) -> Mapping[str, Any]:
+        return {
+            "customerId": self.data.customer_id,
+            "totalAmount": self.data.total_amount,
+            "currency": self.data.currency,
+            "paymentMethod": self.data.payment_method,
+        }
+
+
+class PaymentCompleted(EventData):
+    payment_id: Id
+    total_amount: MinorUnits
+    currency: Currency
+
+
+class PaymentCompletedEvent(Event):
+    """The card was charged. → Fulfillment, OrderStatusUpdater"""
+
+    source = "order-processing.payment"
+
+    data: PaymentCompleted
+
+    def facts(self) -> Mapping[str, Any]:
+        return {
+            "payment.status": "COMPLETED",
+            "payment.paymentId": self.data.payment_id,
+            "totalAmount": self.data.total_amount,
+            "currency": self.data.currency,
+        }
+
+
+class PaymentFailed(EventData):
+    payment_id: Id
+    total_amount: MinorUnits
+    currency: Currency
+    reason: Text
+
+
+class PaymentFailedEvent(Event):
+    """The card was declined. → OrderStatusUpdater, Notification"""
+
+    source = "order-processing.payment"
+
+    data: PaymentFailed
+
+    def facts(self) -> Mapping[str, Any]:
+        return {
+            "payment.status": "FAILED",
+            "payment.paymentId": self.data.payment_id,
+            "payment.reason": self.data.reason,
+            "totalAmount": self.data.total_amount,
+            "currency": self.data.currency,
+        }
+
+
+class FulfillmentCompleted(EventData):
+    tracking_id: Text
+    carrier: Text
+
+
+class FulfillmentCompletedEvent(Event):
+    """The parcel is on its way. → OrderStatusUpdater, Notification"""
+
+    source = "order-processing.fulfillment"
+
+    data: FulfillmentCompleted
+
+    def facts(self) -> Mapping[str, Any]:
+        return {"fulfillment.trackingId": self.data.tracking_id, "fulfillment.carrier": self.data.carrier}
+
+
+Outcome = PaymentFailedEvent | FulfillmentCompletedEvent
+"""The two events that end an order, and of which the customer is told."""
+
+EVENTS: Mapping[str, type[Event]] = {
+    event.detail_type(): event
+    for event in (OrderPlacedEvent, PaymentCompletedEvent, PaymentFailedEvent, FulfillmentCompletedEvent)
+}
+
+
+def decode(envelope: Mapping[str, Any]) -> Event:
+    """The event in an EventBridge envelope. Raises MalformedEvent where no model accepts it."""
+    detail_type = envelope.get("detail-type")
+    if not isinstance(detail_type, str) or detail_type not in EVENTS:
+        raise MalformedEvent(f"detail-type is {detail_type!r}; it must be one of {', '.join(EVENTS)}")
+    return EVENTS[detail_type].read(envelope.get("detail"))

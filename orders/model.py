@@ -1,0 +1,275 @@
+"""An order: what a customer may ask for, what is stored, and which status may follow which.
+
+    PLACED ──PaymentCompleted──▶ PAID ──FulfillmentCompleted──▶ FULFILLED
+       └─────PaymentFailed─────▶ PAYMENT_FAILED
+
+The stored item uses these names in camelCase, which are the API's names.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from orders.catalogue import PRODUCTS
+from orders.errors import EventContradictsOrder
+from orders.events import (
+    Currency,
+    Event,
+    Frozen,
+    FulfillmentCompleted,
+    FulfillmentCompletedEvent,
+    Id,
+    Line,
+    Metadata,
+    MinorUnits,
+    OrderPlaced,
+    OrderPlacedEvent,
+    PaymentCompleted,
+    PaymentCompletedEvent,
+    PaymentFailed,
+    PaymentFailedEvent,
+    Text,
+    Timestamp,
+)
+
+PaymentMethod = Literal["tok_visa", "tok_mastercard", "tok_declined", "tok_insufficient_funds"]
+Status = Literal["PLACED", "PAID", "PAYMENT_FAILED", "FULFILLED"]
+Channel = Literal["email", "sms"]
+
+FINAL: frozenset[Status] = frozenset({"PAYMENT_FAILED", "FULFILLED"})
+
+TRANSITIONS: Mapping[type[Event], tuple[Status, frozenset[Status]]] = {
+    PaymentCompletedEvent: ("PAID", frozenset({"PLACED"})),
+    PaymentFailedEvent: ("PAYMENT_FAILED", frozenset({"PLACED"})),
+    # FulfillmentCompleted may overtake PaymentCompleted on the bus; its payment is stored all the same.
+    FulfillmentCompletedEvent: ("FULFILLED", frozenset({"PLACED", "PAID"})),
+}
+"""What an event makes of an order: the new status, and the statuses that it may follow."""
+
+
+class _Request(BaseModel):
+    """What a client sends: camelCase only, no coercion, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
+
+
+class RequestedLine(_Request):
+    sku: str
+    quantity: Annotated[int, Field(ge=1, le=1000)]
+
+    @field_validator("sku")
+    @classmethod
+    def _must_be_sold_here(cls, sku: str) -> str:
+        if sku not in PRODUCTS:
+            raise PydanticCustomError("unknown_sku", "there is no such product; GET /products lists them")
+        return sku
+
+
+class OrderRequest(_Request):
+    """The body of `POST /orders`. There is no price in it: prices come from the catalogue."""
+
+    items: Annotated[list[RequestedLine], Field(min_length=1, max_length=50)]
+    payment_method: PaymentMethod
+    phone: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{1,14}$")] | None = None
+    """E.164, such as +4915112345678."""
+
+    @field_validator("items")
+    @classmethod
+    def _must_name_each_sku_once(cls, items: list[RequestedLine]) -> list[RequestedLine]:
+        if len({line.sku for line in items}) < len(items):
+            raise PydanticCustomError("repeated_sku", "each SKU may stand there only once; add up its quantities")
+        return items
+
+
+class Customer(Frozen):
+    """Who is signed in, from the ID token."""
+
+    customer_id: Text
+    email: Text
+
+
+class StatusChange(Frozen):
+    status: Status
+    at: Timestamp
+    event_id: Id
+
+
+class _Result(Frozen):
+    """What a step stored on the order, with all that its event needs: published again, it is the same event."""
+
+    event_id: Id
+    occurred_at: Timestamp
+    causation_id: Id
+
+
+class Payment(_Result):
+    payment_id: Id
+    status: Literal["COMPLETED", "FAILED"]
+    reason: Text | None = None
+
+
+class Fulfillment(_Result):
+    tracking_id: Text
+    carrier: Text
+
+
+class Receipt(Frozen):
+    """How telling the customer ended: the provider's message id, or why the provider will never deliver it."""
+
+    channel: Channel
+    at: Timestamp
+    message_id: str | None = None
+    rejection: str | None = None
+
+
+_PUBLIC: dict[str, Any] = {
+    **dict.fromkeys(
+        ("order_id", "status", "items", "total_amount", "currency", "placed_at", "payment_method", "status_history"),
+        True,
+    ),
+    "payment": {"payment_id", "status", "reason"},
+    "fulfillment": {"tracking_id", "carrier"},
+    "notification": {"channel", "message_id", "at", "rejection"},
+}
+
+
+class Order(Frozen):
+    """One order, as stored."""
+
+    order_id: Id
+    customer_id: Text
+    email: Text | None = None
+    phone: str | None = None
+    status: Status
+    items: Annotated[tuple[Line, ...], Field(min_length=1, strict=False)]
+    total_amount: MinorUnits
+    currency: Currency
+    payment_method: PaymentMethod
+    placed_at: Timestamp
+    correlation_id: Text | None = None
+    """The id of the API request that wrote the order; an order put into the table by hand has none."""
+    attempt: Annotated[int, Field(ge=1)] = 1
+    payment: Payment | None = None
+    fulfillment: Fulfillment | None = None
+    notification: Receipt | None = None
+    """The e-mail's receipt; this one closes the order."""
+    sms: Receipt | None = None
+    status_history: Annotated[tuple[StatusChange, ...], Field(strict=False)] = ()
+    open_shard: int | None = None
+    due_at: Timestamp | None = None
+    """When the reconciler takes the order up. With `open_shard` the key of `openOrders`; a closed order has neither."""
+
+    @classmethod
+    def place(
+        cls, request: OrderRequest, customer: Customer, *, order_id: str, request_id: str, at: str, event_id: str
+    ) -> Self:
+        """A new order at the catalogue's prices."""
+        lines = tuple(
+            Line(
+                sku=line.sku,
+                name=PRODUCTS[line.sku].name,
+                quantity=line.quantity,
+                unit_price=PRODUCTS[line.sku].unit_price,
+            )
+            for line in request.items
+        )
+        return cls(
+            order_id=order_id,
+            customer_id=customer.customer_id,
+            email=customer.email,
+            phone=request.phone,
+            status="PLACED",
+            items=lines,
+            total_amount=sum(line.quantity * line.unit_price for line in lines),
+            currency=PRODUCTS[lines[0].sku].currency,
+            payment_method=request.payment_method,
+            placed_at=at,
+            correlation_id=request_id,
+            status_history=(StatusChange(status="PLACED", at=at, event_id=event_id),),
+        )
+
+    def public(self) -> dict[str, Any]:
+        """The order as the API shows it."""
+        return self.model_dump(by_alias=True, exclude_none=True, include=_PUBLIC)
+
+    def answers(self, request: OrderRequest) -> bool:
+        """Whether this order is what the request asks for."""
+        return (
+            [(line.sku, line.quantity) for line in self.items] == [(line.sku, line.quantity) for line in request.items]
+            and self.payment_method == request.payment_method
+            and self.phone == request.phone
+        )
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def is_open(self) -> bool:
+        """Open until the status is final *and* the customer was told."""
+        return not (self.is_final and self.notification)
+
+    def receipt(self, channel: Channel) -> Receipt | None:
+        return self.notification if channel == "email" else self.sms
+
+    def confirm(self, event: Event) -> None:
+        """Raise EventContradictsOrder unless the order bears out what the event tells."""
+        stored = self.model_dump(by_alias=True)
+        for path, told in event.facts().items():
+            value: Any = stored
+            for name in path.split("."):
+                value = (value or {}).get(name)
+            if value != told:
+                raise EventContradictsOrder(
+                    f"{event.detail_type()} says {path} is {told!r}; order {self.order_id} says {value!r}"
+                )
+
+    def placed_event(self) -> OrderPlacedEvent:
+        return OrderPlacedEvent(
+            metadata=self._metadata(self.status_history[0].event_id, self.placed_at, None),
+            data=OrderPlaced(
+                order_id=self.order_id,
+                customer_id=self.customer_id,
+                items=self.items,
+                total_amount=self.total_amount,
+                currency=self.currency,
+                payment_method=self.payment_method,
+            ),
+        )
+
+    def payment_event(self) -> PaymentCompletedEvent | PaymentFailedEvent:
+        """The event of the stored payment, which must be there."""
+        payment = self.payment
+        assert payment, f"order {self.order_id} has no payment"
+        metadata = self._metadata(payment.event_id, payment.occurred_at, payment.causation_id)
+        completed = PaymentCompleted(
+            order_id=self.order_id,
+            payment_id=payment.payment_id,
+            total_amount=self.total_amount,
+            currency=self.currency,
+        )
+        if payment.reason is None:
+            return PaymentCompletedEvent(metadata=metadata, data=completed)
+        failed = PaymentFailed(**dict(completed), reason=payment.reason)
+        return PaymentFailedEvent(metadata=metadata, data=failed)
+
+    def fulfillment_event(self) -> FulfillmentCompletedEvent:
+        """The event of the stored fulfilment, which must be there."""
+        parcel = self.fulfillment
+        assert parcel, f"order {self.order_id} has no fulfilment"
+        return FulfillmentCompletedEvent(
+            metadata=self._metadata(parcel.event_id, parcel.occurred_at, parcel.causation_id),
+            data=FulfillmentCompleted(order_id=self.order_id, tracking_id=parcel.tracking_id, carrier=parcel.carrier),
+        )
+
+    def _metadata(self, event_id: str, occurred_at: str, causation_id: str | None) -> Metadata:
+        return Metadata(
+            event_id=event_id,
+            occurred_at=occurred_at,
+            correlation_id=self.correlation_id or self.order_id,
+            causation_id=causation_id,
+            attempt=self.attempt,
+        )
