@@ -1,0 +1,13 @@
+"""Fulfillment: PaymentCompletedEvent ─▶ FulfillmentCompletedEvent"""
+
+from handlers.edge import consumes
+from handlers.wiring import bus, store
+from orders.choreography import fulfill
+from orders.events import PaymentCompletedEvent
+
+
+@consumes(PaymentCompletedEvent)
+def handler(paid: PaymentCompletedEvent) -> None:
+    completed = fulfill(paid, store())
+    if completed:
+        bus().publish(completed)

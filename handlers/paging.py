@@ -1,0 +1,50 @@
+"""Pages of a list: `limit`, and `nextToken`, which is a place in the caller's own list and nobody else's."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from handlers.http import Problem
+from orders import clock
+from orders.store import Position
+
+LARGEST_PAGE = 100  # BatchGetItem reads no more
+DEFAULT_PAGE = 20
+
+
+class Page(NamedTuple):
+    limit: int
+    start: Position | None
+
+
+def page(request: Mapping[str, Any], customer_id: str) -> Page:
+    """The page that the query string asks for. Raises Problem 422 for anything but a right limit and an own token."""
+    asked = dict(request.get("queryStringParameters") or {})
+    limit, token = asked.pop("limit", str(DEFAULT_PAGE)), asked.pop("nextToken", None)
+    for name in asked:
+        raise _invalid(name, "there is no such parameter; there are limit and nextToken")
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= LARGEST_PAGE):
+        raise _invalid("limit", f"must be a whole number from 1 to {LARGEST_PAGE}")
+    return Page(int(limit), _position(token, customer_id) if token is not None else None)
+
+
+def next_token(position: Position | None, customer_id: str) -> str | None:
+    if position is None:
+        return None
+    return urlsafe_b64encode(json.dumps([customer_id, *position]).encode()).decode()
+
+
+def _position(token: str, customer_id: str) -> Position:
+    try:
+        owner, placed_at, order_id = json.loads(urlsafe_b64decode(token))
+        own = owner == customer_id and clock.is_timestamp(placed_at) and isinstance(order_id, str) and order_id
+    except (ValueError, TypeError):
+        own = False
+    if not own:
+        raise _invalid("nextToken", "is not one that this list gave to you; start again without it")
+    return Position(placed_at, order_id)
+
+
+def _invalid(name: str, reason: str) -> Problem:
+    return Problem(422, "validation-failed", f"not valid: {name}", [{"loc": [name], "msg": reason}])
