@@ -32,9 +32,10 @@ class Post:
         try:
             return self._email(order, letter) if channel == "email" else self._sms(order, letter)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _PERMANENT:
+            code = error.response["Error"]["Code"]
+            if code not in _PERMANENT:
                 raise
-            raise MessageRejected(str(error)) from error
+            raise MessageRejected(code) from error  # the code only: the message may name the address
 
     def _email(self, order: Order, letter: Letter) -> str:
         if order.email is None:
