@@ -1,0 +1,112 @@
+'use strict';
+
+// osls's plugin of this service. It guards the target: stage `local` is the embedded AWS and nothing else, any other
+// stage is AWS and nothing else. And it builds the package, so that a bare `sls deploy` works.
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+const OFFLINE = new Set(['package', 'print', 'plugin', 'help']);
+const BUILDS = new Set(['package', 'deploy']);
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
+
+/** Stops before anything is done. osls's own errors bring five lines around theirs. */
+function refuse(line) {
+  process.stderr.write(`${line}\n`);
+  process.exit(1);
+}
+
+class OrderProcessing {
+  constructor(serverless, options) {
+    this.serverless = serverless;
+    this.options = options;
+    this.stage = serverless.getProvider('aws').getStage();
+    this.userEnv = { ...process.env };
+    this.python = path.join(serverless.serviceDir, '.venv', 'bin', 'python');
+    this.stateDir = path.resolve(serverless.serviceDir, process.env.ORDER_PROCESSING_STATE_DIR || '.local');
+    this.hooks = { 'before:package:createDeploymentArtifacts': () => this.build() };
+    if (this.stage === 'local') {
+      this.hooks['after:deploy:finalize'] = () => this.run(['-m', 'local.describe'], process.env);
+      this.hooks['after:remove:remove'] = () => fs.rmSync(path.join(this.stateDir, 'stack.json'), { force: true });
+    }
+  }
+
+  /** The guard. osls awaits it before it resolves credentials and before any hook, its own included. */
+  async asyncInit() {
+    const { commands, isHelpRequest } = this.serverless.processedInput;
+    if (isHelpRequest || commands.length === 0) return;
+    const connects = !OFFLINE.has(commands[0]);
+    const builds = BUILDS.has(commands[0]) && commands[1] !== 'list';
+
+    if (this.stage === 'local') {
+      if (connects) await this.useEmbeddedAws();
+    } else {
+      const endpoint = Object.keys(process.env).find((name) => /^AWS_ENDPOINT_URL/.test(name) && process.env[name]);
+      if (connects && endpoint) {
+        refuse(`Stage ${this.stage} goes to AWS, but ${endpoint} is set: unset it, or use --stage local.`);
+      }
+      if (builds && !/^[^@\s]+@[^@\s]+$/.test(this.param('senderEmail'))) {
+        refuse(
+          `Stage ${this.stage} needs the address that its e-mails come from: ` +
+            `npm run ${commands[0]} -- --stage ${this.stage} --param senderEmail=you@example.com`
+        );
+      }
+    }
+    if (builds && !fs.existsSync(this.python)) {
+      refuse(`The package is built by .venv, which is missing: npm run ${commands[0]} makes it.`);
+    }
+  }
+
+  /** A stage parameter as the command line or serverless.yml has it; osls resolves its own only after the guard. */
+  param(name) {
+    const given = (this.options.param || []).find((item) => item.startsWith(`${name}=`));
+    const { [this.stage]: ofStage, default: ofAll } = this.serverless.configurationInput.params;
+    return given ? given.slice(name.length + 1) : String(ofStage?.[name] ?? ofAll?.[name] ?? '');
+  }
+
+  /** Points the AWS SDK at the running embedded AWS, whatever profile, region or proxy the user's shell has. */
+  async useEmbeddedAws() {
+    const file = path.join(this.stateDir, 'emulator.json');
+    const emulator = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : null;
+    if (emulator && !LOOPBACK.has(new URL(emulator.endpointUrl).hostname)) {
+      refuse(`Stage local stays on this machine, but ${file} names ${emulator.endpointUrl}.`);
+    }
+    const answers = emulator && (await fetch(emulator.endpointUrl, { signal: AbortSignal.timeout(5000) }).catch(() => null));
+    if (!answers) refuse('Stage local needs the embedded AWS, which is not running: npm start');
+
+    for (const name of Object.keys(process.env)) {
+      if (/^AWS_/i.test(name) || /^(https?_)?proxy$/i.test(name)) delete process.env[name];
+    }
+    Object.assign(process.env, {
+      AWS_ENDPOINT_URL: emulator.endpointUrl,
+      AWS_REGION: emulator.region,
+      AWS_ACCESS_KEY_ID: emulator.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: emulator.secretAccessKey,
+      AWS_CONFIG_FILE: os.devNull,
+      AWS_SHARED_CREDENTIALS_FILE: os.devNull,
+      SLS_AWS_MONITORING_FREQUENCY: '250', // milliseconds
+    });
+  }
+
+  build() {
+    const { provider, package: { artifact } } = this.serverless.service;
+    const target = ['--stage', this.stage, '--runtime', provider.runtime, '--architecture', provider.architecture];
+    this.run(['packaging/build.py', ...target, '--output', artifact], this.userEnv); // pip may need the user's proxy
+  }
+
+  /** Runs Python in the checkout. Its last line is the message when it fails. */
+  run(args, env) {
+    const { status, stdout, stderr } = spawnSync(this.python, args, {
+      cwd: this.serverless.serviceDir,
+      env,
+      encoding: 'utf8',
+    });
+    if (status === 0) return;
+    const lines = `${stdout}\n${stderr}`.trim().split('\n');
+    throw new this.serverless.classes.Error(lines[lines.length - 1] || `python ${args.join(' ')} failed`);
+  }
+}
+
+module.exports = OrderProcessing;
