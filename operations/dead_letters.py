@@ -1,0 +1,115 @@
+"""The two dead-letter queues: what is in them, why, and how it goes on its way again.
+
+`DeadLetterQueue` holds what a function failed on (Lambda's on-failure record) and what EventBridge could not deliver to
+a target (the event, with the reason in message attributes). `NotificationDeadLetterQueue` holds what Notification
+failed on (the event alone: SQS keeps no reason, the function's log does).
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from operations.stack import Stack
+
+_HOLD = 60  # seconds for which a message that we look at is hidden from others
+
+
+class DeadLetter(NamedTuple):
+    """One message of a dead-letter queue."""
+
+    queue_url: str
+    receipt_handle: str
+    event: Mapping[str, Any]
+    """EventBridge's envelope; empty where the message holds none."""
+    target: str
+    """ARN or URL to which a redrive delivers the event."""
+    reason: str
+    body: str
+
+    @property
+    def order_id(self) -> str:
+        detail = self.event.get("detail")
+        data = detail.get("data") if isinstance(detail, dict) else None
+        return str(data.get("orderId", "-")) if isinstance(data, dict) else "-"
+
+
+def dead_letters(stack: Stack) -> list[DeadLetter]:
+    """All that the two queues hold. Nothing is taken out: afterwards each message is visible again."""
+    sqs = stack.client("sqs")
+    letters = list(_received(stack))
+    for letter in letters:
+        sqs.change_message_visibility(
+            QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0
+        )
+    return letters
+
+
+def redrive(stack: Stack) -> Iterator[DeadLetter]:
+    """Deliver each dead letter to the consumer that failed on it, then delete it; yields what was delivered.
+
+    The event reaches that one consumer only, under its own id: nothing is logged or done twice. A crash between the two
+    delivers it again, which every consumer bears.
+    """
+    sqs = stack.client("sqs")
+    for letter in _received(stack):
+        _deliver(stack, letter)
+        sqs.delete_message(QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt_handle)
+        yield letter
+
+
+def _received(stack: Stack) -> Iterator[DeadLetter]:
+    """Each message once: what is held is not received again, and what comes in meanwhile is left for the next time."""
+    sqs = stack.client("sqs")
+    started = time.time() * 1000
+    for queue_url in (stack.outputs["DeadLetterQueueUrl"], stack.outputs["NotificationDeadLetterQueueUrl"]):
+        while messages := sqs.receive_message(
+            QueueUrl=queue_url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=_HOLD,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["SentTimestamp"],
+            WaitTimeSeconds=1,  # asks all of the queue's servers, not only some
+        ).get("Messages", []):
+            known = [message for message in messages if int(message["Attributes"]["SentTimestamp"]) <= started]
+            yield from (_letter(stack, queue_url, message) for message in known)
+            if not known:
+                break
+
+
+def _letter(stack: Stack, queue_url: str, message: Mapping[str, Any]) -> DeadLetter:
+    body = message["Body"]
+    content = _parsed(body)
+    attributes = {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+    if "requestPayload" in content:
+        failure = content.get("responsePayload") or {}
+        event, target = content["requestPayload"], content["requestContext"]["functionArn"]
+        reason = failure.get("errorMessage") or content["requestContext"]["condition"]
+    elif "TARGET_ARN" in attributes:
+        event, target, reason = content, attributes["TARGET_ARN"], attributes.get("ERROR_MESSAGE", "not delivered")
+    else:
+        event, target, reason = (
+            content,
+            stack.outputs["NotificationQueueUrl"],
+            "see the log of the notification function",
+        )
+    return DeadLetter(queue_url, message["ReceiptHandle"], event, target, reason, body)
+
+
+def _parsed(body: str) -> dict[str, Any]:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _deliver(stack: Stack, letter: DeadLetter) -> None:
+    payload = json.dumps(letter.event)
+    match letter.target.split(":")[2] if letter.target.startswith("arn:") else "queue":
+        case "lambda":
+            stack.client("lambda").invoke(FunctionName=letter.target, InvocationType="Event", Payload=payload)
+        case "sns":
+            stack.client("sns").publish(TopicArn=letter.target, Message=payload)
+        case _:
+            stack.client("sqs").send_message(QueueUrl=letter.target, MessageBody=letter.body)

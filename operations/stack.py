@@ -1,0 +1,63 @@
+"""A deployed stack: its outputs, and clients that talk to it and to no other."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import boto3
+
+SERVICE = "order-processing"
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+class StackUnavailable(Exception):
+    """There is no such stack; the message says what to do about it."""
+
+
+class Stack(NamedTuple):
+    """One deployed stage."""
+
+    stage: str
+    session: boto3.Session
+    endpoint_url: str | None
+    outputs: Mapping[str, str]
+
+    def client(self, service: str) -> Any:
+        return self.session.client(service, endpoint_url=self.endpoint_url)
+
+
+def find(stage: str) -> Stack:
+    """The stack of a stage: `local` as .local/stack.json describes it, others with your AWS credentials.
+
+    Raises StackUnavailable.
+    """
+    return _local() if stage == "local" else _on_aws(stage)
+
+
+def _local() -> Stack:
+    description = Path(os.environ.get("ORDER_PROCESSING_STATE_DIR", ".local")) / "stack.json"
+    try:
+        stack = json.loads(description.read_text())
+    except FileNotFoundError:
+        raise StackUnavailable("no local stack is running; start one with: npm start") from None
+    if urlsplit(stack["endpointUrl"]).hostname not in _LOOPBACK:
+        raise StackUnavailable(f"{stack['endpointUrl']} is not on this machine; stage local talks to nothing else")
+    session = boto3.Session(stack["accessKeyId"], stack["secretAccessKey"], region_name=stack["region"])
+    return Stack("local", session, stack["endpointUrl"], stack)
+
+
+def _on_aws(stage: str) -> Stack:
+    session = boto3.Session()
+    cloudformation = session.client("cloudformation")
+    name = f"{SERVICE}-{stage}"
+    try:
+        [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    except cloudformation.exceptions.ClientError as error:
+        raise StackUnavailable(
+            f"no stack {name}: {error}; deploy it with: npm run deploy -- --stage {stage}"
+        ) from error
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    return Stack(stage, session, None, outputs)
