@@ -11,6 +11,7 @@ from handlers.wiring import audit_log, bus, reconcile_after, store
 from orders.catalogue import PRODUCTS
 from orders.choreography import place_order
 from orders.errors import IdempotencyKeyReused, OrderNotFound, PublishFailed
+from orders.events import is_id
 from orders.model import Order, OrderRequest
 from orders.observability import logger
 
@@ -92,7 +93,7 @@ def _own_order(request: Request) -> Order:
     """The order in the path. Raises Problem 404, also where it is somebody else's: that it exists is theirs to know."""
     caller, order_id = customer_id(request), request["pathParameters"]["orderId"]
     not_found = Problem(404, "order-not-found", "you have no such order; GET /orders lists yours")
-    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", order_id):
+    if not is_id(order_id):
         raise not_found
     try:
         order = store().get(order_id)

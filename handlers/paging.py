@@ -1,12 +1,14 @@
 """Pages of a list: `limit`, and `nextToken`, which is a place in the caller's own list and nobody else's."""
 
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from handlers.http import Problem
 from orders import clock
+from orders.events import is_id
 from orders.store import Position
 
 LARGEST_PAGE = 100  # BatchGetItem reads no more
@@ -24,7 +26,7 @@ def page(request: Mapping[str, Any], customer_id: str) -> Page:
     limit, token = asked.pop("limit", str(DEFAULT_PAGE)), asked.pop("nextToken", None)
     for name in asked:
         raise _invalid(name, "there is no such parameter; there are limit and nextToken")
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= LARGEST_PAGE):
+    if not re.fullmatch("[1-9][0-9]?|100", limit):
         raise _invalid("limit", f"must be a whole number from 1 to {LARGEST_PAGE}")
     return Page(int(limit), _position(token, customer_id) if token is not None else None)
 
@@ -38,8 +40,8 @@ def next_token(position: Position | None, customer_id: str) -> str | None:
 def _position(token: str, customer_id: str) -> Position:
     try:
         owner, placed_at, order_id = json.loads(urlsafe_b64decode(token))
-        own = owner == customer_id and clock.is_timestamp(placed_at) and isinstance(order_id, str) and order_id
-    except (ValueError, TypeError):
+        own = owner == customer_id and clock.is_timestamp(placed_at) and is_id(order_id)
+    except (ValueError, TypeError, RecursionError):
         own = False
     if not own:
         raise _invalid("nextToken", "is not one that this list gave to you; start again without it")

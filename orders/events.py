@@ -4,6 +4,7 @@ The class's name is EventBridge's `detail-type`, `source` says who may tell of i
 for the event to be true. A consumer ignores fields that it does not know; the sender owns the fields it does.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import uuid4
@@ -22,7 +23,9 @@ def _must_be_a_moment(value: str) -> str:
     return value
 
 
-Id = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
+_ID_FORM = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+
+Id = Annotated[str, Field(pattern=f"^{_ID_FORM}$")]
 """A UUID in the 36-character form."""
 Timestamp = Annotated[str, AfterValidator(_must_be_a_moment)]
 Text = Annotated[str, Field(min_length=1)]
@@ -33,6 +36,10 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 def new_id() -> str:
     return str(uuid4())
+
+
+def is_id(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(_ID_FORM, value) is not None
 
 
 class Frozen(BaseModel):
