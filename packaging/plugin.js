@@ -11,6 +11,7 @@ const path = require('node:path');
 const OFFLINE = new Set(['package', 'print', 'plugin', 'help']);
 const BUILDS = new Set(['package', 'deploy']);
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
+const NOT_RUNNING = 'Stage local needs the embedded AWS, which is not running: npm start';
 
 /** Stops before anything is done. osls's own errors bring five lines around theirs. */
 function refuse(line) {
@@ -57,6 +58,7 @@ class OrderProcessing {
     if (builds && !fs.existsSync(this.python)) {
       refuse(`The package is built by .venv, which is missing: npm run ${commands[0]} makes it.`);
     }
+    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'; // package-lock.json pins one that fits
   }
 
   /** A stage parameter as the command line or serverless.yml has it; osls resolves its own only after the guard. */
@@ -69,12 +71,14 @@ class OrderProcessing {
   /** Points the AWS SDK at the running embedded AWS, whatever profile, region or proxy the user's shell has. */
   async useEmbeddedAws() {
     const file = path.join(this.stateDir, 'emulator.json');
-    const emulator = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : null;
-    if (emulator && !LOOPBACK.has(new URL(emulator.endpointUrl).hostname)) {
+    if (!fs.existsSync(file)) refuse(NOT_RUNNING);
+    const emulator = JSON.parse(fs.readFileSync(file, 'utf8'));
+    if (!LOOPBACK.has(new URL(emulator.endpointUrl).hostname)) {
       refuse(`Stage local stays on this machine, but ${file} names ${emulator.endpointUrl}.`);
     }
-    const answers = emulator && (await fetch(emulator.endpointUrl, { signal: AbortSignal.timeout(5000) }).catch(() => null));
-    if (!answers) refuse('Stage local needs the embedded AWS, which is not running: npm start');
+    const health = new URL('/_ministack/health', emulator.endpointUrl);
+    const answers = await fetch(health, { signal: AbortSignal.timeout(5000) }).then(({ ok }) => ok, () => false);
+    if (!answers) refuse(NOT_RUNNING);
 
     for (const name of Object.keys(process.env)) {
       if (/^AWS_/i.test(name) || /^(https?_)?proxy$/i.test(name)) delete process.env[name];

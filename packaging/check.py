@@ -1,0 +1,45 @@
+"""Checks everything that can be checked without running it: format, lint, types and the CloudFormation template.
+
+Run by `npm run check`. Says one line per check, and what a check found only where it found something.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ".serverless/cloudformation-template-update-stack.json"
+REGIONS = ("us-east-1", "eu-central-1", "ap-southeast-2")
+
+CHECKS = {
+    "format": ["ruff", "format", "--check", "--quiet", "."],
+    "lint": ["ruff", "check", "--quiet", "."],
+    "types": ["mypy"],
+    "package": ["sls", "package", "--stage", "dev", "--param", "senderEmail=orders@example.com"],
+    "template": ["cfn-lint", "--include-checks", "I", "--regions", *REGIONS, "--", TEMPLATE],
+}
+
+
+def passes(name: str, command: list[str], environment: dict[str, str]) -> bool:
+    started = time.monotonic()
+    run = subprocess.run(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    passed = run.returncode == 0
+    print(f"{'ok    ' if passed else 'FAILED'}  {name:8}  {time.monotonic() - started:4.1f} s", flush=True)
+    if not passed:
+        print(run.stdout.rstrip(), flush=True)
+    return passed
+
+
+def main() -> None:
+    programs = [str(Path(sys.executable).parent), str(ROOT / "node_modules" / ".bin")]
+    environment = {**os.environ, "PATH": os.pathsep.join([*programs, os.environ["PATH"]])}
+    results = [passes(name, command, environment) for name, command in CHECKS.items()]
+    sys.exit(not all(results))
+
+
+if __name__ == "__main__":
+    main()
