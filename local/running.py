@@ -1,0 +1,54 @@
+"""A local stack from start to stop, as one context manager."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from local.emulator import emulator
+from local.state import STATE_DIR_VARIABLE, LocalError, State
+
+_CHECKOUT = Path(__file__).parent.parent
+_SLS = _CHECKOUT / "node_modules" / ".bin" / "sls"
+
+
+@contextmanager
+def stack(
+    state: State, port: int, *, parameters: Mapping[str, str] | None = None, say: Callable[[str], None] = lambda _: None
+) -> Iterator[dict[str, Any]]:
+    """Run the emulator and deploy stage `local` to it; yields what `stack.json` says. Raises LocalError.
+
+    Parameters are those at the top of serverless.yml. What is happening is told to `say`.
+    """
+    say("Starting the embedded AWS")
+    with emulator(state, port):
+        say("Deploying serverless.yml to it, as to AWS")
+        _deploy(state, parameters or {})
+        yield _read(state)
+        say("Stopping the embedded AWS")
+
+
+def _deploy(state: State, parameters: Mapping[str, str]) -> None:
+    """`sls deploy --stage local`; its plugin then writes `stack.json`."""
+    command = [str(_SLS), "deploy", "--stage", "local"]
+    command += [f"--param={name}={value}" for name, value in parameters.items()]
+    with state.deploy_log.open("w") as log:
+        result = subprocess.run(
+            command,
+            cwd=_CHECKOUT,
+            env={**os.environ, STATE_DIR_VARIABLE: str(state.folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    if result.returncode:
+        lines = [line for line in state.deploy_log.read_text().splitlines() if line.strip()]
+        raise LocalError("\n".join(["the deploy failed:", *lines[-8:], f"(all of it: {state.deploy_log})"]))
+
+
+def _read(state: State) -> dict[str, Any]:
+    description: dict[str, Any] = json.loads(state.stack.read_text())
+    return description

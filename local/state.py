@@ -1,0 +1,54 @@
+"""Where everything that runs locally keeps its files, and the two that describe what is running.
+
+`emulator.json` is there while the emulator runs: the deploy's plugin reads it. `stack.json` is there while a deployed
+stack answers: it is for everyone else.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+STATE_DIR_VARIABLE = "ORDER_PROCESSING_STATE_DIR"
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+class LocalError(Exception):
+    """What keeps the local stack from running; the message is one line that says what to do."""
+
+
+class State:
+    """A state folder: `.local` by default, or the one that ORDER_PROCESSING_STATE_DIR names."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or Path(os.environ.get(STATE_DIR_VARIABLE, ".local"))).resolve()
+        self.emulator = self.folder / "emulator.json"
+        self.stack = self.folder / "stack.json"
+        self.emulator_log = self.folder / "emulator.log"
+        self.deploy_log = self.folder / "deploy.log"
+        self.temporary = self.folder / "tmp"
+
+    def read_emulator(self) -> dict[str, Any]:
+        """The running emulator. Raises LocalError where none runs, or where it is not on this machine."""
+        if not self.emulator.exists():
+            raise LocalError("no local stack is running; start one with: npm start")
+        emulator: dict[str, Any] = json.loads(self.emulator.read_text())
+        require_loopback(emulator["endpointUrl"])
+        return emulator
+
+
+def write(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file for this user's eyes only, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(f".{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(content, indent=2) + "\n")
+    draft.replace(file)
+
+
+def require_loopback(endpoint_url: str) -> None:
+    """Raise LocalError unless the endpoint is on this machine."""
+    if urlsplit(endpoint_url).hostname not in _LOOPBACK:
+        raise LocalError(f"{endpoint_url} is not on this machine; stage local talks to nothing else")
