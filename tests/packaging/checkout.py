@@ -1,0 +1,42 @@
+"""A copy of the checkout with a .serverless/ and .local/ of its own: what a test packages there disturbs nobody."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PARTS = ("serverless.yml", "resources", "packaging", "handlers", "orders")
+
+
+class Checkout:
+    def __init__(self, folder: Path, *, packages: bool = True) -> None:
+        """`packages`: share what the real checkout's virtual environment keeps of earlier builds."""
+        self.folder = folder
+        for part in PARTS:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+            copy(ROOT / part, folder / part)
+        (folder / "node_modules").symlink_to(ROOT / "node_modules")
+        (folder / ".venv").mkdir()
+        (ROOT / ".venv" / "packages").mkdir(exist_ok=True)
+        for name in ("bin", "lib", "pyvenv.cfg", *(["packages"] if packages else [])):
+            (folder / ".venv" / name).symlink_to(ROOT / ".venv" / name)
+
+    def run(self, *command: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """With no AWS account and no proxy in the environment, but for what the test puts there."""
+        inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith("AWS_")}
+        programs = os.pathsep.join(str(self.folder / name) for name in (".venv/bin", "node_modules/.bin"))
+        inherited["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        inherited.pop("ORDER_PROCESSING_STATE_DIR", None)
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**inherited, **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def build(self, stage: str, output: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run("python", "packaging/build.py", "--stage", stage, "--output", output, environment=environment)

@@ -1,0 +1,40 @@
+"""The locks: every package with its hashes, one version in all of them, and nothing of the machine that made them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+LOCKS = sorted((Path(__file__).resolve().parents[2] / "packaging" / "locks").glob("*.txt"))
+
+
+def requirements(lock: Path) -> list[str]:
+    """The logical lines: `boto3==1.43.106 --hash=sha256:… --hash=sha256:…`."""
+    lines = (line for line in lock.read_text().splitlines() if not line.startswith("#"))
+    return [re.sub(r" +", " ", line) for line in "\n".join(lines).replace("\\\n", "").splitlines()]
+
+
+def versions(lock: Path) -> dict[str, set[str]]:
+    pins = [line.split(" ")[0].split("==") for line in requirements(lock)]
+    return {name: {version for other, version in pins if other == name} for name, _ in pins}
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_each_package_is_pinned_with_hashes_and_comes_from_wherever_pip_is_told(lock: Path) -> None:
+    for line in requirements(lock):
+        assert re.fullmatch(r"[a-z0-9-]+==\S+( ; [^#]+?)?( --hash=sha256:[0-9a-f]{64})+", line), line
+
+
+def test_the_functions_lock_has_no_markers() -> None:
+    """pip would judge them by the building machine, not by Lambda."""
+    [runtime] = [lock for lock in LOCKS if lock.stem == "runtime"]
+    assert [line for line in requirements(runtime) if ";" in line] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_the_locks_agree_for_they_share_one_environment(lock: Path) -> None:
+    [check] = [versions(lock) for lock in LOCKS if lock.stem == "check"]
+    shared = versions(lock).keys() & check.keys()
+
+    assert shared
+    assert {name: versions(lock)[name] for name in shared} == {name: check[name] for name in shared}

@@ -1,0 +1,234 @@
+"""The CloudFormation template of an AWS stage, in what the embedded AWS does not model or does not enforce."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.packaging.checkout import Checkout
+
+Template = dict[str, Any]
+FUNCTIONS = (
+    "OrderService",
+    "PaymentProcessing",
+    "Fulfillment",
+    "OrderStatusUpdater",
+    "Notification",
+    "AuditLogger",
+    "Reconciler",
+)
+DEAD_LETTERS = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+
+
+def package(folder: Path, stage: str, **params: str) -> Template:
+    checkout = Checkout(folder)
+    given = [word for name, value in params.items() for word in ("--param", f"{name}={value}")]
+    packaged = checkout.run("sls", "package", "--stage", stage, "--param", "senderEmail=a@example.com", *given)
+    assert packaged.returncode == 0, packaged.stdout + packaged.stderr
+    template = (folder / ".serverless" / "cloudformation-template-update-stack.json").read_text()
+    return json.loads(template)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return package(tmp_path_factory.mktemp("dev"), "dev")
+
+
+@pytest.fixture(scope="module")
+def prod(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """With every parameter given on the command line, where each value is a string."""
+    given = {
+        "verifySender": "false",
+        "logRetentionInDays": "30",
+        "archiveRetentionInDays": "7",
+        "throttleRate": "500",
+        "throttleBurst": "1000",
+        "notificationConcurrency": "5",
+        "reconcileAfterSeconds": "90",
+        "reconcileMaxOrders": "50",
+        "paymentGateway": "down",
+        "logLevel": "DEBUG",
+    }
+    return package(tmp_path_factory.mktemp("prod"), "prod", **given)
+
+
+def of_type(template: Template, kind: str) -> dict[str, Any]:
+    """Logical id → properties."""
+    return {name: body["Properties"] for name, body in template["Resources"].items() if body["Type"] == kind}
+
+
+def the(template: Template, kind: str) -> Any:
+    [properties] = of_type(template, kind).values()
+    return properties
+
+
+def statements(role: Any) -> list[dict[str, Any]]:
+    return [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def test_the_outputs_are_those_of_the_contract(dev: Template) -> None:
+    assert dev["Outputs"].keys() >= {
+        "HttpApiUrl",
+        "UserPoolId",
+        "UserPoolClientId",
+        "EventBusName",
+        "OrdersTableName",
+        "AuditLogTableName",
+        "OrderNotificationTopicArn",
+        "NotificationQueueUrl",
+        "NotificationDeadLetterQueueUrl",
+        "DeadLetterQueueUrl",
+        "EventArchiveName",
+    }
+
+
+@pytest.mark.parametrize(("stage", "policy"), [("dev", "Delete"), ("prod", "Retain")])
+def test_only_prod_keeps_its_data_when_it_is_removed(stage: str, policy: str, request: pytest.FixtureRequest) -> None:
+    resources = request.getfixturevalue(stage)["Resources"]
+    for name in ("OrdersTable", "AuditLogTable", "UserPool"):
+        assert (resources[name]["DeletionPolicy"], resources[name]["UpdateReplacePolicy"]) == (policy, policy)
+
+
+def test_every_parameter_can_be_given_on_the_command_line(prod: Template) -> None:
+    assert of_type(prod, "AWS::SES::EmailIdentity") == {}
+    assert {group["RetentionInDays"] for group in of_type(prod, "AWS::Logs::LogGroup").values()} == {30}
+    assert the(prod, "AWS::Events::Archive")["RetentionDays"] == "7"
+    throttling = the(prod, "AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"]
+    assert (throttling["ThrottlingRateLimit"], throttling["ThrottlingBurstLimit"]) == ("500", "1000")
+    assert the(prod, "AWS::Lambda::EventSourceMapping")["ScalingConfig"] == {"MaximumConcurrency": 5}
+    environment = prod["Resources"]["PaymentProcessingLambdaFunction"]["Properties"]["Environment"]["Variables"]
+    assert environment["RECONCILE_AFTER_SECONDS"] == "90"
+    assert environment["RECONCILE_MAX_ORDERS"] == "50"
+    assert environment["PAYMENT_GATEWAY"] == "down"
+    assert environment["POWERTOOLS_LOG_LEVEL"] == "DEBUG"
+
+
+def test_the_tables_bill_by_request_and_are_encrypted_and_recoverable_and_have_no_fixed_name(dev: Template) -> None:
+    tables = of_type(dev, "AWS::DynamoDB::Table")
+    assert tables.keys() == {"OrdersTable", "AuditLogTable"}
+    for table in tables.values():
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+        assert table["SSESpecification"] == {"SSEEnabled": True}
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert "TableName" not in table
+
+
+def test_a_customer_is_an_e_mail_address_that_stays_until_a_new_one_is_verified(dev: Template) -> None:
+    pool, client = the(dev, "AWS::Cognito::UserPool"), the(dev, "AWS::Cognito::UserPoolClient")
+    assert pool["UsernameAttributes"] == pool["AutoVerifiedAttributes"] == ["email"]
+    assert pool["UserAttributeUpdateSettings"] == {"AttributesRequireVerificationBeforeUpdate": ["email"]}
+    assert client["GenerateSecret"] is False
+    assert client["PreventUserExistenceErrors"] == "ENABLED"
+
+
+def test_the_api_lets_nobody_in_without_a_token_but_to_the_products(dev: Template) -> None:
+    routes = of_type(dev, "AWS::ApiGatewayV2::Route").values()
+    assert {route["RouteKey"] for route in routes if route.get("AuthorizationType") != "JWT"} == {"GET /products"}
+    stage = the(dev, "AWS::ApiGatewayV2::Stage")
+    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": 100, "ThrottlingBurstLimit": 200}
+    assert json.loads(stage["AccessLogSettings"]["Format"])["status"] == "$context.status"
+
+
+def test_the_functions_run_on_arm64_and_log_into_groups_that_forget(dev: Template) -> None:
+    functions, groups = of_type(dev, "AWS::Lambda::Function"), of_type(dev, "AWS::Logs::LogGroup")
+    assert functions.keys() == {f"{name}LambdaFunction" for name in FUNCTIONS}
+    assert groups.keys() == {*(f"{name}LogGroup" for name in FUNCTIONS), "HttpApiLogGroup"}
+    assert all(group["RetentionInDays"] == 14 for group in groups.values())
+    for name in FUNCTIONS:
+        function = functions[f"{name}LambdaFunction"]
+        assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
+        assert function["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
+
+
+def test_a_function_that_events_start_keeps_what_it_fails_on_and_its_role_may(dev: Template) -> None:
+    started = {*FUNCTIONS} - {"OrderService", "Notification"}  # by the API, and by a queue with a dead-letter queue
+    configs = of_type(dev, "AWS::Lambda::EventInvokeConfig")
+    assert {config["FunctionName"]["Ref"] for config in configs.values()} == {f"{it}LambdaFunction" for it in started}
+    for config in configs.values():
+        assert config["DestinationConfig"] == {"OnFailure": {"Destination": DEAD_LETTERS}}
+    for name in started:
+        role = dev["Resources"][f"{name}Role"]["Properties"]
+        assert {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": DEAD_LETTERS} in statements(role)
+
+
+def test_each_rule_keeps_what_it_can_not_deliver_and_the_queue_lets_just_these_in(dev: Template) -> None:
+    rules = of_type(dev, "AWS::Events::Rule")
+    targets = [target for rule in rules.values() for target in rule["Targets"]]
+    assert all(target["DeadLetterConfig"]["Arn"] == DEAD_LETTERS and target["RetryPolicy"] for target in targets)
+
+    [policy] = [
+        policy
+        for policy in of_type(dev, "AWS::SQS::QueuePolicy").values()
+        if policy["Queues"] == [{"Ref": "DeadLetterQueue"}]
+    ]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    allowed = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert {_rule_of_source(arn, "order-processing-dev") for arn in allowed} == {
+        (rule.get("EventBusName", {}).get("Ref", "default"), rule.get("Name", name)) for name, rule in rules.items()
+    }
+
+
+def _rule_of_source(arn: dict[str, Any], stack: str) -> tuple[str, str]:
+    """The bus and the name, or else the logical id, of the rule."""
+    if "Fn::GetAtt" in arn:
+        return "EventBus", arn["Fn::GetAtt"][0]
+    *bus, name = arn["Fn::Sub"].partition(":rule/")[2].replace("${AWS::StackName}", stack).split("/")
+    return (bus[0].strip("${}") if bus else "default"), name
+
+
+def test_each_rule_may_invoke_its_function_and_the_topic_takes_its_rule_only(dev: Template) -> None:
+    permissions = of_type(dev, "AWS::Lambda::Permission").values()
+    allowed = [json.dumps(each["FunctionName"]) for each in permissions if each["Principal"] == "events.amazonaws.com"]
+    invoked = [
+        target["Arn"]["Fn::GetAtt"][0]
+        for rule in of_type(dev, "AWS::Events::Rule").values()
+        for target in rule["Targets"]
+        if "Fn::GetAtt" in target["Arn"]
+    ]
+    assert len(allowed) == len(invoked) == 5
+    assert all(any(function in permission for permission in allowed) for function in invoked)
+    assert all("SourceArn" in each for each in permissions)
+
+    [statement] = the(dev, "AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["OrderNotificationRule", "Arn"]}}}
+
+
+def test_a_message_is_hidden_six_times_as_long_as_the_function_may_run(dev: Template) -> None:
+    timeout = dev["Resources"]["NotificationLambdaFunction"]["Properties"]["Timeout"]
+    queue = dev["Resources"]["NotificationQueue"]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * timeout
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["NotificationDeadLetterQueue", "Arn"]}
+    variables = dev["Resources"]["NotificationLambdaFunction"]["Properties"]["Environment"]["Variables"]
+    assert int(variables["CLAIM_SECONDS"]) == timeout
+
+
+@pytest.mark.parametrize(
+    ("metric", "watched"),
+    [
+        ("Errors", {f"{name}LambdaFunction" for name in FUNCTIONS}),
+        ("ApproximateNumberOfMessagesVisible", {"DeadLetterQueue", "NotificationDeadLetterQueue"}),
+        ("OrdersOpenOverAnHour", {"AWS::StackName"}),
+    ],
+)
+def test_an_alarm_watches(metric: str, watched: set[str], dev: Template) -> None:
+    alarms = [each for each in of_type(dev, "AWS::CloudWatch::Alarm").values() if each["MetricName"] == metric]
+    values = [dimension["Value"] for alarm in alarms for dimension in alarm["Dimensions"]]
+    assert {value.get("Ref") or value["Fn::GetAtt"][0] for value in values} == watched
+    assert all(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in alarms)
+
+
+def test_the_dashboard_is_json(dev: Template) -> None:
+    body = the(dev, "AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Sub"]
+    metrics = {str(series[1]) for widget in json.loads(body)["widgets"] for series in widget["properties"]["metrics"]}
+    assert metrics >= {"OrdersPlaced", "OrdersPaid", "OrdersDeclined", "OrdersFulfilled", "OrdersOpenOverAnHour"}
+
+
+def test_no_role_has_a_wildcard_but_for_what_has_no_resource(dev: Template) -> None:
+    for name, role in of_type(dev, "AWS::IAM::Role").items():
+        for statement in statements(role):
+            actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+            assert not any("*" in action for action in actions), name
+            if "*" in json.dumps(statement.get("Resource", statement.get("NotResource"))):
+                assert actions in (["ses:SendEmail"], ["sns:Publish"]), name
