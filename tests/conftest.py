@@ -1,0 +1,133 @@
+"""What unit and wiring tests stand on: an environment without any real account in it, moto's AWS, and the shop."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from io import StringIO
+from logging import StreamHandler
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+# Before the code is imported: its logger reads the environment then. Nothing here can reach an account of the user's.
+for _name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
+    del os.environ[_name]
+os.environ |= {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "ORDERS_TABLE_NAME": "Orders",
+    "AUDIT_LOG_TABLE_NAME": "AuditLog",
+    "EVENT_BUS_NAME": "order-processing-test",
+    "SENDER_EMAIL": "orders@example.com",
+    "RECONCILE_AFTER_SECONDS": "60",
+    "RECONCILE_MAX_ORDERS": "100",
+    "CLAIM_SECONDS": "30",
+    "PAYMENT_GATEWAY": "up",
+    "POWERTOOLS_SERVICE_NAME": "order-processing-test",
+    "POWERTOOLS_METRICS_NAMESPACE": "OrderProcessing",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+}
+
+from orders import clock
+from orders.config import config
+from orders.observability import logger
+from orders.payments import Charge, SimulatedGateway
+from tests import deployment
+from tests.shop import AUDIT_LOG, ORDERS, Shop
+from tests.wire import Wire
+
+
+@pytest.fixture(scope="session")
+def _wire() -> Wire:
+    wire = Wire()
+    wire.attach()
+    return wire
+
+
+@pytest.fixture
+def wire(_wire: Wire) -> Wire:
+    _wire.reset()
+    return _wire
+
+
+@pytest.fixture
+def shop(wire: Wire) -> Iterator[Shop]:
+    """The system on an empty AWS, whose tables are those of resources/tables.yml."""
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):  # the session that the wire is attached to
+        dynamodb = wire.client("dynamodb")
+        tables = deployment.of_type("AWS::DynamoDB::Table")
+        taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+        for name, resource in {ORDERS: "OrdersTable", AUDIT_LOG: "AuditLogTable"}.items():
+            dynamodb.create_table(TableName=name, **{part: tables[resource][part] for part in taken})
+        wire.client("events").create_event_bus(Name=os.environ["EVENT_BUS_NAME"])
+        wire.client("sesv2").create_email_identity(EmailIdentity=os.environ["SENDER_EMAIL"])
+        wire.reset()
+        yield Shop(wire)
+
+
+@pytest.fixture
+def let_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`let_pass(minutes=5)`: from now on the code's clock is that much later."""
+    now, ahead = clock.now, [timedelta()]
+
+    def later() -> datetime:
+        return now() + ahead[0]
+
+    def let_pass(**duration: float) -> None:
+        ahead[0] += timedelta(**duration)
+
+    monkeypatch.setattr(clock, "now", later)
+    return let_pass
+
+
+@pytest.fixture
+def charges(monkeypatch: pytest.MonkeyPatch) -> list[Charge]:
+    """What the payment gateway was asked for, call by call; the real one answers."""
+    answers: list[Charge] = []
+    charge = SimulatedGateway.charge
+
+    def watched(*args: Any, **kwargs: Any) -> Charge:
+        answers.append(charge(*args, **kwargs))
+        return answers[-1]
+
+    monkeypatch.setattr(SimulatedGateway, "charge", watched)
+    return answers
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """`configured(RECONCILE_MAX_ORDERS="2")`: the environment that the code reads."""
+
+    def configured(**environment: str) -> None:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        config.cache_clear()
+
+    yield configured
+    config.cache_clear()
+
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def log_lines() -> Iterator[Lines]:
+    """The log, line by line. Each must be JSON."""
+    stream = StringIO()
+    handler = logger.registered_handler
+    assert isinstance(handler, StreamHandler)
+    before = handler.setStream(stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    handler.setStream(before)
+
+
+@pytest.fixture
+def metrics(capsys: pytest.CaptureFixture[str]) -> Lines:
+    """The embedded-metric-format lines that were printed since the last look."""
+    return lambda: [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "_aws" in line]

@@ -1,0 +1,1 @@
+"""Stories, told in one process: the real handlers on moto's AWS, delivered to by the rules of serverless.yml."""

@@ -1,0 +1,114 @@
+"""The code's calls to AWS, seen and disturbed at the SDK's own hooks: the clients, their retries and moto stay real."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ConnectionClosedError
+
+READS = {f"dynamodb:{operation}" for operation in ("GetItem", "BatchGetItem", "Query", "Scan")}
+
+
+@dataclass
+class Call:
+    """One call of an AWS operation, whatever the SDK needed to send for it."""
+
+    function: str | None
+    """The Lambda function that made it; None for the test itself."""
+    action: str
+    """As IAM writes it: `dynamodb:PutItem`."""
+    params: Mapping[str, Any]
+    answer: Mapping[str, Any] | None = None
+    """None where the call failed."""
+
+
+@dataclass
+class _Fault:
+    action: str
+    answer: dict[str, Any]
+    status: int
+    times: int
+
+
+@dataclass(eq=False)
+class Wire:
+    """What lies between the code and AWS. Made once, since the code keeps its clients; `reset` before each test."""
+
+    calls: list[Call] = field(default_factory=list)
+    function: str | None = None
+    _faults: list[_Fault] = field(default_factory=list)
+    _lost: list[str] = field(default_factory=list)
+
+    def attach(self) -> None:
+        """Hook into every client that is made from now on with boto3's default session."""
+        boto3.setup_default_session()
+        events = boto3.DEFAULT_SESSION.events  # type: ignore[union-attr] # made by the line before
+        events.register("provide-client-params", self._begin)
+        events.register("before-call", self._disturb)
+        events.register_last("before-send", self._lose)  # after moto, which answers at this hook
+        events.register("after-call", self._end)
+
+    @cache  # noqa: B019 # the tests' own clients live as long as the wire
+    def client(self, service: str) -> Any:
+        return boto3.client(service)  # type: ignore[call-overload] # any service
+
+    def reset(self) -> None:
+        self.calls, self._faults, self._lost, self.function = [], [], [], None
+
+    @contextmanager
+    def called_by(self, function: str) -> Iterator[None]:
+        self.function = function
+        try:
+            yield
+        finally:
+            self.function = None
+
+    def of(self, action: str) -> list[Call]:
+        return [call for call in self.calls if call.action == action]
+
+    def effects(self) -> list[Call]:
+        """The calls so far that changed or sent something."""
+        return [call for call in self.calls if call.answer is not None and call.action not in READS]
+
+    def fail(self, action: str, code: str, *, status: int = 400, times: int = 1) -> None:
+        """The next calls of the action end with an AWS error; nothing is carried out."""
+        self._faults.append(_Fault(action, {"Error": {"Code": code, "Message": f"{code}, by the test"}}, status, times))
+
+    def answer(self, action: str, answer: dict[str, Any], *, times: int = 1) -> None:
+        """The next calls of the action get this answer; nothing is carried out."""
+        self._faults.append(_Fault(action, answer, 200, times))
+
+    def lose_answer(self, action: str) -> None:
+        """The next request is carried out, but the connection breaks before its answer: the SDK retries."""
+        self._lost.append(action)
+
+    def _begin(self, params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        context["call"] = Call(self.function, _action(model), params)
+        self.calls.append(context["call"])
+
+    def _disturb(self, model: Any, **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
+        for fault in self._faults:
+            if fault.action == _action(model) and fault.times > 0:
+                fault.times -= 1
+                return AWSResponse("", fault.status, HTTPHeaders(), None), {"ResponseMetadata": {}, **fault.answer}
+        return None
+
+    def _lose(self, request: Any, event_name: str, **_: Any) -> None:
+        operation = event_name.rpartition(".")[2]
+        for action in self._lost:
+            if action.endswith(f":{operation}"):
+                self._lost.remove(action)
+                raise ConnectionClosedError(endpoint_url=request.url)
+
+    def _end(self, http_response: Any, parsed: Mapping[str, Any], context: Mapping[str, Any], **_: Any) -> None:
+        if http_response.status_code < 300:
+            context["call"].answer = parsed
+
+
+def _action(model: Any) -> str:
+    return f"{model.service_model.signing_name}:{model.name}"
