@@ -169,7 +169,8 @@ def stop_with_parent() -> None:
     """End when standard input does: the launcher holds its other end, and even a kill -9 closes it."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(sys.stdin.fileno(), 1):
+            pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True).start()

@@ -33,6 +33,8 @@ def stack(
 
 def _deploy(state: State, parameters: Mapping[str, str]) -> None:
     """`sls deploy --stage local`; its plugin then writes `stack.json`."""
+    if not _SLS.exists():
+        raise LocalError("the Serverless Framework is not set up here; npm start does that")
     command = [str(_SLS), "deploy", "--stage", "local"]
     command += [f"--param={name}={value}" for name, value in parameters.items()]
     with state.deploy_log.open("w") as log:
