@@ -1,12 +1,14 @@
 'use strict';
 
 // osls's plugin of this service. It guards the target: stage `local` is the embedded AWS and nothing else, any other
-// stage is AWS and nothing else. And it builds the package, so that a bare `sls deploy` works.
+// stage is AWS and nothing else. It builds the package, so that a bare `sls deploy` works. And it lets one run at a
+// time use .serverless/.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { setTimeout: pause } = require('node:timers/promises');
 
 const OFFLINE = new Set(['package', 'print', 'plugin', 'help']);
 const BUILDS = new Set(['package', 'deploy']);
@@ -19,6 +21,14 @@ function refuse(line) {
   process.exit(1);
 }
 
+function isRunning(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM'; // somebody else's
+  }
+}
+
 class OrderProcessing {
   constructor(serverless, options) {
     this.serverless = serverless;
@@ -27,7 +37,11 @@ class OrderProcessing {
     this.userEnv = { ...process.env };
     this.python = path.join(serverless.serviceDir, '.venv', 'bin', 'python');
     this.stateDir = path.resolve(serverless.serviceDir, process.env.ORDER_PROCESSING_STATE_DIR || '.local');
-    this.hooks = { 'before:package:createDeploymentArtifacts': () => this.build() };
+    this.lock = path.join(serverless.serviceDir, '.venv', 'sls.lock');
+    this.hooks = {
+      'before:package:createDeploymentArtifacts': () => this.build(),
+      'before:aws:deploy:deploy:updateStack': () => this.release(), // everything is uploaded
+    };
     if (this.stage === 'local') {
       this.hooks['after:deploy:finalize'] = () => this.run(['-m', 'local.describe'], process.env);
       this.hooks['after:remove:remove'] = () => fs.rmSync(path.join(this.stateDir, 'stack.json'), { force: true });
@@ -55,8 +69,11 @@ class OrderProcessing {
         );
       }
     }
-    if (builds && !fs.existsSync(this.python)) {
-      refuse(`The package is built by .venv, which is missing: npm run ${commands[0]} makes it.`);
+    if (builds) {
+      if (!fs.existsSync(this.python)) {
+        refuse(`The package is built by .venv, which is missing: npm run ${commands[0]} makes it.`);
+      }
+      await this.waitForOthers();
     }
     process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'; // package-lock.json pins one that fits
   }
@@ -92,6 +109,39 @@ class OrderProcessing {
       AWS_SHARED_CREDENTIALS_FILE: os.devNull,
       SLS_AWS_MONITORING_FREQUENCY: '250', // milliseconds
     });
+  }
+
+  /**
+   * Takes the lock, a link to this process's id. osls has one .serverless/ per checkout and empties it first, so that
+   * `npm start` and `npm test` deploying side by side would take it away from each other.
+   */
+  async waitForOthers() {
+    for (let told = false; ; told = true) {
+      try {
+        fs.symlinkSync(String(process.pid), this.lock);
+        process.on('exit', () => this.release());
+        return;
+      } catch (error) {
+        if (error.code !== 'EEXIST') throw error;
+      }
+      const owner = this.lockOwner();
+      if (owner && !isRunning(owner)) fs.rmSync(this.lock, { force: true });
+      else if (!told) process.stderr.write('Waiting for another sls in this checkout\n');
+      await pause(100);
+    }
+  }
+
+  release() {
+    if (this.lockOwner() === process.pid) fs.rmSync(this.lock, { force: true });
+  }
+
+  lockOwner() {
+    try {
+      return Number(fs.readlinkSync(this.lock));
+    } catch (error) {
+      if (error.code === 'ENOENT') return null; // just released
+      throw error;
+    }
   }
 
   build() {

@@ -24,18 +24,24 @@ class Checkout:
             (folder / ".venv" / name).symlink_to(ROOT / ".venv" / name)
 
     def run(self, *command: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """With no AWS account and no proxy in the environment, but for what the test puts there."""
+        with self.start(*command, environment=environment) as process:
+            stdout, stderr = process.communicate()
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+    def start(self, *command: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """With no AWS account in the environment, but for what the test puts there."""
         inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith("AWS_")}
         programs = os.pathsep.join(str(self.folder / name) for name in (".venv/bin", "node_modules/.bin"))
         inherited["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
         inherited.pop("ORDER_PROCESSING_STATE_DIR", None)
-        return subprocess.run(
+        return subprocess.Popen(
             command,
             cwd=self.folder,
             env={**inherited, **(environment or {})},
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
 
     def build(self, stage: str, output: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,9 @@
 """The guard of packaging/plugin.js, in the real `sls`: nobody deploys to the wrong place."""
 
 import json
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -173,6 +175,40 @@ def test_a_package_that_can_not_be_built_says_why(checkout: Checkout) -> None:
     assert failed.returncode == 1
     assert "There is no wheel of it." in failed.stdout
     assert "Traceback" not in failed.stdout + failed.stderr
+
+
+def test_a_second_run_waits_for_the_first(checkout: Checkout) -> None:
+    lock = checkout.folder / ".venv" / "sls.lock"
+    lock.symlink_to(str(os.getpid()))
+
+    with checkout.start("sls", "package", "--stage", "local") as second:
+        assert second.stderr
+        assert second.stderr.readline() == "Waiting for another sls in this checkout\n"
+        assert not (checkout.folder / ".serverless").exists()
+
+        lock.unlink()
+        second.communicate()
+
+    assert second.returncode == 0
+    assert (checkout.folder / ".serverless" / "order-processing.zip").is_file()
+    assert not lock.is_symlink()
+
+
+def test_a_run_that_was_killed_holds_up_nobody(checkout: Checkout) -> None:
+    with checkout.start("true") as dead:
+        dead.communicate()
+    (checkout.folder / ".venv" / "sls.lock").symlink_to(str(dead.pid))
+
+    assert checkout.run("sls", "package", "--stage", "local").returncode == 0
+
+
+def test_runs_side_by_side_all_succeed(checkout: Checkout) -> None:
+    with ThreadPoolExecutor() as pool:
+        runs = pool.map(
+            lambda stage: checkout.run("sls", "package", "--stage", stage, *SENDER), ("local", "dev", "prod")
+        )
+
+    assert [run.returncode for run in runs] == [0, 0, 0]
 
 
 def test_packaging_stage_local_needs_no_running_stack(checkout: Checkout) -> None:
