@@ -1,8 +1,8 @@
-"""What an operator does by hand: look at the dead letters, send them on again, replay the archive.
+"""What an operator does by hand, on stage `local` and on AWS alike: look after dead letters, and replay events.
 
-The same for stage `local` and for AWS:
+    npm run dlq -- list|redrive|purge [--stage dev]
+    npm run replay -- --from 2026-01-31T09:00Z [--to …] [--stage dev]
+    npm run replay -- --order ID [--stage dev]
 
-    npm run operate -- dead-letters --stage dev
-    npm run operate -- redrive --stage dev
-    npm run operate -- replay --stage dev --from 2026-01-31T09:00:00Z --to 2026-01-31T10:00:00Z
+Both may be repeated and interrupted at will: no second charge, no second e-mail, nothing lost.
 """

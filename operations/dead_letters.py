@@ -28,6 +28,15 @@ class DeadLetter(NamedTuple):
     body: str
 
     @property
+    def event_type(self) -> str:
+        return str(self.event.get("detail-type", "-"))
+
+    @property
+    def consumer(self) -> str:
+        """Name of the function, topic or queue that the target is."""
+        return self.target.rpartition(":")[2].rpartition("/")[2]
+
+    @property
     def order_id(self) -> str:
         detail = self.event.get("detail")
         data = detail.get("data") if isinstance(detail, dict) else None
@@ -53,9 +62,19 @@ def redrive(stack: Stack) -> Iterator[DeadLetter]:
     """
     sqs = stack.client("sqs")
     for letter in _received(stack):
-        _deliver(stack, letter)
+        stack.deliver(letter.target, letter.body if letter.target.startswith("http") else json.dumps(letter.event))
         sqs.delete_message(QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt_handle)
         yield letter
+
+
+def purge(stack: Stack) -> int:
+    """Delete all dead letters, and return how many there were."""
+    sqs = stack.client("sqs")
+    count = 0
+    for letter in _received(stack):
+        sqs.delete_message(QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt_handle)
+        count += 1
+    return count
 
 
 def _received(stack: Stack) -> Iterator[DeadLetter]:
@@ -102,14 +121,3 @@ def _parsed(body: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _deliver(stack: Stack, letter: DeadLetter) -> None:
-    payload = json.dumps(letter.event)
-    match letter.target.split(":")[2] if letter.target.startswith("arn:") else "queue":
-        case "lambda":
-            stack.client("lambda").invoke(FunctionName=letter.target, InvocationType="Event", Payload=payload)
-        case "sns":
-            stack.client("sns").publish(TopicArn=letter.target, Message=payload)
-        case _:
-            stack.client("sqs").send_message(QueueUrl=letter.target, MessageBody=letter.body)

@@ -1,5 +1,6 @@
 """A deployed stack: its outputs, and clients that talk to it and to no other."""
 
+import argparse
 import json
 import os
 from collections.abc import Mapping
@@ -27,6 +28,26 @@ class Stack(NamedTuple):
 
     def client(self, service: str) -> Any:
         return self.session.client(service, endpoint_url=self.endpoint_url)
+
+    def deliver(self, target: str, payload: str) -> None:
+        """Hand a payload to a function, topic or queue, by its ARN (or a queue's URL), as EventBridge would."""
+        match target.split(":")[2] if target.startswith("arn:") else "url":
+            case "lambda":
+                self.client("lambda").invoke(FunctionName=target, InvocationType="Event", Payload=payload)
+            case "sns":
+                self.client("sns").publish(TopicArn=target, Message=payload)
+            case "sqs":
+                sqs = self.client("sqs")
+                queue_url = sqs.get_queue_url(QueueName=target.rpartition(":")[2])["QueueUrl"]
+                sqs.send_message(QueueUrl=queue_url, MessageBody=payload)
+            case "url":
+                self.client("sqs").send_message(QueueUrl=target, MessageBody=payload)
+            case service:
+                raise ValueError(f"don't know how to deliver to {service}: {target}")
+
+
+def add_stage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stage", default="dev", help="local, or a stage on AWS; default: dev")
 
 
 def find(stage: str) -> Stack:
