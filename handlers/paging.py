@@ -39,13 +39,14 @@ def next_token(position: Position | None, customer_id: str) -> str | None:
 
 def _position(token: str, customer_id: str) -> Position:
     try:
-        owner, placed_at, order_id = json.loads(urlsafe_b64decode(token))
-        own = owner == customer_id and clock.is_timestamp(placed_at) and is_id(order_id)
+        _, placed_at, order_id = json.loads(urlsafe_b64decode(token))
+        position = Position(placed_at, order_id)
+        own = clock.is_timestamp(placed_at) and is_id(order_id) and next_token(position, customer_id) == token
     except (ValueError, TypeError, RecursionError):
         own = False
     if not own:
         raise _invalid("nextToken", "is not one that this list gave to you; start again without it")
-    return Position(placed_at, order_id)
+    return position
 
 
 def _invalid(name: str, reason: str) -> Problem:

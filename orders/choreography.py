@@ -59,8 +59,8 @@ def place_order(
     With a key, the order's id is made of customer and key: the same key can only ever mean the same order.
     Raises IdempotencyKeyReused where the key's order is another one than the request asks for.
     """
-    keyed = idempotency_key is not None
-    order_id = str(uuid5(_KEYED_ORDERS, f"{customer.customer_id}:{idempotency_key}") if keyed else uuid4())
+    own = uuid5(_KEYED_ORDERS, customer.customer_id)
+    order_id = str(uuid4() if idempotency_key is None else uuid5(own, idempotency_key))
     at = clock.timestamp(clock.now())
     order = Order.place(request, customer, order_id=order_id, request_id=request_id, at=at, event_id=new_id())
     placed = store.put(order, due_in=due_in)
