@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -77,10 +78,14 @@ class Shop:
         body: Any = None,
         *,
         by: Customer | None = ANNA,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
         request_id: str | None = None,
+        base64: bool = False,
     ) -> Answer:
-        """A request as the HTTP API hands it on (payload format 2.0); a string as body is sent as it is."""
+        """A request as the HTTP API hands it on (payload format 2.0).
+
+        A string as body is sent as it is, bytes in base64; a header that is None is left out.
+        """
         parts = urlsplit(url)
         for route in deployment.routes("orderService"):
             wanted, _, path = route.partition(" ")
@@ -92,8 +97,12 @@ class Shop:
         request: dict[str, Any] = {
             "version": "2.0",
             "routeKey": route,
-            "headers": {"content-type": "application/json", **(headers or {})},
-            "isBase64Encoded": False,
+            "headers": {
+                name: value
+                for name, value in {"content-type": "application/json", **(headers or {})}.items()
+                if value is not None
+            },
+            "isBase64Encoded": base64 or isinstance(body, bytes),
             "requestContext": {"requestId": request_id or f"request-{uuid4()}"},
         }
         if by:
@@ -103,7 +112,10 @@ class Shop:
         if parts.query:
             request["queryStringParameters"] = dict(parse_qsl(parts.query, keep_blank_values=True))
         if body is not None:
-            request["body"] = body if isinstance(body, str) else json.dumps(body)
+            raw_body = body if isinstance(body, str | bytes) else json.dumps(body)
+            if request["isBase64Encoded"]:
+                raw_body = b64encode(raw_body if isinstance(raw_body, bytes) else raw_body.encode()).decode()
+            request["body"] = raw_body
         raw = self.invoke("orderService", request)
         return Answer(raw["statusCode"], raw["headers"], json.loads(raw["body"]))
 

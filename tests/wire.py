@@ -49,7 +49,7 @@ class Wire:
         boto3.setup_default_session()
         events = boto3.DEFAULT_SESSION.events  # type: ignore[union-attr] # made by the line before
         events.register("provide-client-params", self._begin)
-        events.register("before-call", self._disturb)
+        events.register("before-call", self._disturb)  # type: ignore[arg-type] # may answer instead
         events.register_last("before-send", self._lose)  # after moto, which answers at this hook
         events.register("after-call", self._end)
 

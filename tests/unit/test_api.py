@@ -1,0 +1,376 @@
+"""The HTTP API: every route and every error of its table, as the function answers them."""
+
+import json
+import re
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from orders import clock
+from orders.catalogue import PRODUCTS
+from tests.conftest import Lines
+from tests.shop import ANNA, BELA, Answer, Shop, an_order
+
+
+def _problem(answer: Answer, status: int) -> Any:
+    """The body of an error as RFC 9457 and the contract have it."""
+    assert answer.status == answer.body["status"] == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.body["title"] == HTTPStatus(status).phrase
+    assert answer.body["type"]
+    assert answer.body["detail"]
+    assert ("errors" in answer.body) <= (status == 422)
+    return answer.body
+
+
+# --- what works -------------------------------------------------------------------------------------------------------
+
+
+def test_everybody_may_see_the_products(shop: Shop) -> None:
+    answer = shop.call("GET", "/products", by=None)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.body["products"] == [
+        {"sku": each.sku, "name": each.name, "unitPrice": each.unit_price, "currency": "EUR"}
+        for each in PRODUCTS.values()
+    ]
+
+
+def test_a_new_order_is_answered_with_the_order_and_its_place(shop: Shop) -> None:
+    # when
+    items = [{"sku": "COFFEE-1KG", "quantity": 3}, {"sku": "MUG", "quantity": 1}]
+    answer = shop.place(items=items, phone="+4915112345678")
+
+    # then
+    order = answer.body
+    assert (answer.status, answer.headers["content-type"]) == (201, "application/json")
+    assert answer.headers["location"] == f"/orders/{order['orderId']}"
+    assert "idempotency-replayed" not in answer.headers
+    [entry] = order.pop("statusHistory")
+    assert entry == {"status": "PLACED", "at": order["placedAt"], "eventId": entry["eventId"]}
+    assert clock.is_timestamp(order.pop("placedAt"))
+    assert order == {
+        "orderId": order["orderId"],
+        "status": "PLACED",
+        "items": [
+            {"sku": "COFFEE-1KG", "name": "Coffee beans, 1 kg", "quantity": 3, "unitPrice": 1890},
+            {"sku": "MUG", "name": "Stoneware mug", "quantity": 1, "unitPrice": 1400},
+        ],
+        "totalAmount": 3 * 1890 + 1400,
+        "currency": "EUR",
+        "paymentMethod": "tok_visa",
+    }
+
+
+def test_the_location_leads_to_the_order(shop: Shop) -> None:
+    placed = shop.place()
+    shown = shop.call("GET", placed.headers["location"])
+    assert (shown.status, shown.body) == (200, placed.body)
+
+
+def test_an_ended_order_shows_payment_parcel_and_letter_and_no_address(shop: Shop) -> None:
+    # given
+    order_id = shop.place(phone="+4915112345678").body["orderId"]
+    shop.run()
+
+    # when
+    order = shop.order(order_id)
+
+    # then
+    assert order["payment"].keys() == {"paymentId", "status"}
+    assert order["fulfillment"].keys() == {"trackingId", "carrier"}
+    assert order["notification"].keys() == {"channel", "messageId", "at"}
+    assert [change.keys() for change in order["statusHistory"]] == [{"status", "at", "eventId"}] * 3
+    public = {"orderId", "status", "items", "totalAmount", "currency", "placedAt", "paymentMethod"}
+    assert order.keys() == public | {"payment", "fulfillment", "notification", "statusHistory"}
+    assert "@" not in json.dumps(order)
+    assert "+49" not in json.dumps(order)
+
+
+def test_the_body_may_come_in_base64_and_with_a_charset(shop: Shop) -> None:
+    headers = {"content-type": "Application/JSON; charset=utf-8"}
+    assert shop.call("POST", "/orders", an_order(), headers=headers, base64=True).status == 201
+
+
+def test_fifty_lines_and_the_largest_quantity_are_taken(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    mug = PRODUCTS["MUG"]
+    for n in range(50):
+        monkeypatch.setitem(PRODUCTS, f"MUG-{n}", mug.model_copy(update={"sku": f"MUG-{n}"}))
+    items = [{"sku": f"MUG-{n}", "quantity": 1000} for n in range(50)]
+    answer = shop.place(items=items)
+    assert (answer.status, answer.body["totalAmount"]) == (201, 50 * 1000 * 1400)
+    monkeypatch.setitem(PRODUCTS, "MUG-50", mug)
+    assert shop.place(items=[*items, {"sku": "MUG-50", "quantity": 1}]).status == 422
+
+
+def test_an_order_without_events_has_an_empty_trail(shop: Shop) -> None:
+    order_id, _ = shop.placed()
+    assert shop.trail(order_id) == []
+
+
+# --- 400 --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "items=MUG", '{"items": [}', "\ud800", "[" * 10_000], ids=lambda body: body[:9]
+)
+def test_a_body_that_is_not_json_is_400(shop: Shop, body: str) -> None:
+    _problem(shop.call("POST", "/orders", body), 400)
+
+
+def test_no_body_at_all_is_400(shop: Shop) -> None:
+    _problem(shop.call("POST", "/orders"), 400)
+
+
+def test_bytes_that_are_no_utf_8_are_400(shop: Shop) -> None:
+    _problem(shop.call("POST", "/orders", b'{"items": "\xff"}'), 400)
+
+
+@pytest.mark.parametrize("key", ["", "ä", "a\tb", "a\n", "k" * 256, "\x7f"], ids=repr)
+def test_a_key_that_is_not_1_to_255_printable_ascii_characters_is_400(shop: Shop, key: str) -> None:
+    answer = shop.call("POST", "/orders", an_order(), headers={"idempotency-key": key})
+    assert "Idempotency-Key" in _problem(answer, 400)["detail"]
+    assert shop.wire.calls == []
+
+
+@pytest.mark.parametrize("key", [" ", "~", "k" * 255, '{"json": 1}'])
+def test_any_printable_ascii_character_makes_a_key(shop: Shop, key: str) -> None:
+    assert shop.place(key=key).status == 201
+
+
+# --- 403 --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token_use", ["access", "", "ID"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/orders"), ("GET", "/orders"), ("GET", f"/orders/{uuid4()}"), ("GET", f"/orders/{uuid4()}/events")],
+)
+def test_a_token_that_is_not_an_id_token_is_403(shop: Shop, method: str, path: str, token_use: str) -> None:
+    answer = shop.call(method, path, an_order(), by=ANNA._replace(token_use=token_use))
+    assert "ID token" in _problem(answer, 403)["detail"]
+    assert shop.wire.calls == []
+
+
+@pytest.mark.parametrize("claims", [{"email_verified": "false"}, {"email_verified": ""}, {"email": ""}], ids=str)
+def test_an_e_mail_address_that_is_not_verified_is_403_for_a_new_order_alone(
+    shop: Shop, claims: dict[str, str]
+) -> None:
+    caller = ANNA._replace(**claims)
+    assert "verify your e-mail" in _problem(shop.place(by=caller), 403)["detail"]
+    assert shop.wire.calls == []
+    assert shop.orders({}, by=caller).status == 200
+
+
+# --- 404 --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tail", ["", "/events"])
+def test_an_unknown_order_and_somebody_else_s_are_the_same_404(shop: Shop, tail: str) -> None:
+    # given
+    order_id = shop.place(by=BELA).body["orderId"]
+    shop.run()
+
+    # when
+    others, unknown = (shop.call("GET", f"/orders/{each}{tail}") for each in (order_id, uuid4()))
+
+    # then
+    _problem(others, 404)
+    assert others == unknown
+
+
+@pytest.mark.parametrize("order_id", ["1", "%20", "a" * 36, "x" * 3000])
+@pytest.mark.parametrize("tail", ["", "/events"])
+def test_what_is_no_uuid_is_404_and_no_database_is_asked(shop: Shop, order_id: str, tail: str) -> None:
+    _problem(shop.call("GET", f"/orders/{order_id}{tail}"), 404)
+    assert shop.wire.calls == []
+
+
+# --- 413, 415 ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_body_over_64_kib_is_413_and_one_of_64_kib_is_read(shop: Shop) -> None:
+    largest = json.dumps(an_order()).ljust(64 * 1024)
+    assert shop.call("POST", "/orders", largest).status == 201
+    _problem(shop.call("POST", "/orders", largest + " "), 413)
+    _problem(shop.call("POST", "/orders", (largest + " ").encode()), 413)
+
+
+def test_the_size_of_a_body_is_counted_in_bytes(shop: Shop) -> None:
+    _problem(shop.call("POST", "/orders", "ä" * (32 * 1024 + 1)), 413)
+
+
+@pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/jsonp", "multipart/form-data"])
+def test_another_content_type_than_json_is_415(shop: Shop, content_type: str | None) -> None:
+    answer = shop.call("POST", "/orders", an_order(), headers={"content-type": content_type})
+    _problem(answer, 415)
+
+
+# --- 422 --------------------------------------------------------------------------------------------------------------
+
+
+def _line(**changes: Any) -> dict[str, Any]:
+    return an_order(items=[{"sku": "MUG", "quantity": 2, **changes}])
+
+
+@pytest.mark.parametrize(
+    ("body", "loc"),
+    [
+        ([], []),
+        ("text", []),
+        (None, []),
+        (1, []),
+        ({}, ["items"]),
+        ({"items": [{"sku": "MUG", "quantity": 1}]}, ["paymentMethod"]),
+        (an_order(items=None), ["items"]),
+        (an_order(items={}), ["items"]),
+        (an_order(items=[]), ["items"]),
+        (an_order(items=[1]), ["items", 0]),
+        (an_order(items=[{"sku": "MUG"}]), ["items", 0, "quantity"]),
+        (an_order(items=[{"quantity": 1}]), ["items", 0, "sku"]),
+        (an_order(items=[{"sku": "MUG", "quantity": 1}] * 2), ["items"]),
+        (_line(quantity="2"), ["items", 0, "quantity"]),
+        (_line(quantity=True), ["items", 0, "quantity"]),
+        (_line(quantity=1.5), ["items", 0, "quantity"]),
+        (_line(quantity=2.0), ["items", 0, "quantity"]),
+        (_line(quantity=None), ["items", 0, "quantity"]),
+        (_line(quantity=0), ["items", 0, "quantity"]),
+        (_line(quantity=-1), ["items", 0, "quantity"]),
+        (_line(quantity=1001), ["items", 0, "quantity"]),
+        (_line(quantity=10**400), ["items", 0, "quantity"]),
+        (_line(quantity=float("nan")), ["items", 0, "quantity"]),
+        (_line(sku="TEAPOT"), ["items", 0, "sku"]),
+        (_line(sku="mug"), ["items", 0, "sku"]),
+        (_line(sku=1), ["items", 0, "sku"]),
+        (_line(unitPrice=1), ["items", 0, "unitPrice"]),
+        (an_order(totalAmount=1), ["totalAmount"]),
+        (an_order(customerId="bela"), ["customerId"]),
+        (an_order(payment_method="tok_visa"), ["payment_method"]),
+        ({"items": [{"sku": "MUG", "quantity": 1}], "payment_method": "tok_visa"}, ["paymentMethod"]),
+        (an_order(paymentMethod="tok_amex"), ["paymentMethod"]),
+        (an_order(paymentMethod=""), ["paymentMethod"]),
+        (an_order(paymentMethod=None), ["paymentMethod"]),
+        (an_order(paymentMethod=["tok_visa"]), ["paymentMethod"]),
+        (an_order(phone="015112345678"), ["phone"]),
+        (an_order(phone="+0151"), ["phone"]),
+        (an_order(phone="+49 151"), ["phone"]),
+        (an_order(phone="+1234567890123456"), ["phone"]),
+        (an_order(phone="+4915112345678\n"), ["phone"]),
+        (an_order(phone="+٤٩١٥١"), ["phone"]),
+        (an_order(phone=""), ["phone"]),
+        (an_order(phone=4915112345678), ["phone"]),
+    ],
+    ids=lambda value: str(value)[:70],
+)
+def test_a_body_that_fails_validation_is_422_with_the_place_of_the_fault(shop: Shop, body: Any, loc: list[Any]) -> None:
+    answer = shop.call("POST", "/orders", json.dumps(body))
+    problem = _problem(answer, 422)
+    assert loc in [error["loc"] for error in problem["errors"]]
+    assert all(error.keys() == {"loc", "msg"} and error["msg"] for error in problem["errors"])
+    assert shop.wire.calls == []
+
+
+def test_every_fault_is_told_at_once(shop: Shop) -> None:
+    problem = shop.place(items=[{"sku": "TEAPOT", "quantity": 0}], paymentMethod="gold", phone="1").body
+    assert [error["loc"] for error in problem["errors"]] == [
+        ["items", 0, "sku"],
+        ["items", 0, "quantity"],
+        ["paymentMethod"],
+        ["phone"],
+    ]
+
+
+def test_no_phone_and_a_null_phone_are_the_same(shop: Shop) -> None:
+    assert shop.place(phone=None).status == 201
+
+
+# --- 500 --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action"),
+    [
+        ("POST", "/orders", "dynamodb:PutItem"),
+        ("GET", "/orders", "dynamodb:Query"),
+        ("GET", f"/orders/{uuid4()}", "dynamodb:GetItem"),
+    ],
+)
+def test_what_nobody_expected_is_500_and_shows_nothing_of_the_inside(
+    shop: Shop, log_lines: Lines, method: str, path: str, action: str
+) -> None:
+    # given
+    shop.wire.fail(action, "SecretInternalFault", status=500)
+
+    # when
+    answer = shop.call(method, path, an_order())
+
+    # then
+    assert _problem(answer, 500)["type"] == "urn:order-processing:problem:internal"
+    assert not [word for word in ("Secret", "dynamo", "Traceback", "Error:") if word in json.dumps(answer.body)]
+    [line] = log_lines()
+    assert line["level"] == "ERROR"
+    assert "SecretInternalFault" in line["message"]
+    assert "Traceback" in line["exception"]
+
+
+def test_each_answer_forbids_caching_and_guessing_its_type(shop: Shop) -> None:
+    for answer in (shop.place(), shop.place(phone="1"), shop.call("GET", "/products", by=None)):
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+# --- publishing fails -------------------------------------------------------------------------------------------------
+
+REFUSED = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"}]}
+
+
+def test_an_entry_that_the_bus_refused_is_put_again(shop: Shop) -> None:
+    # given
+    shop.wire.answer("events:PutEvents", REFUSED, times=2)
+
+    # when
+    answer = shop.place()
+
+    # then
+    assert answer.status == 201
+    assert len(shop.wire.of("events:PutEvents")) == 3
+    first, *_, last = (call.params["Entries"] for call in shop.wire.of("events:PutEvents"))
+    assert first == last
+    assert len(shop.published) == 1
+
+
+@pytest.mark.parametrize("fault", ["the entry", "the call"])
+def test_an_order_whose_event_is_not_taken_is_kept_and_the_reconciler_publishes_it(
+    shop: Shop, log_lines: Lines, let_pass: Any, fault: str
+) -> None:
+    # given
+    if fault == "the entry":
+        shop.wire.answer("events:PutEvents", REFUSED, times=3)
+    else:
+        shop.wire.fail("events:PutEvents", "InternalFailure", status=500)
+
+    # when
+    answer = shop.place()
+
+    # then
+    assert answer.status == 201
+    assert shop.published == []
+    assert "the reconciler will publish it" in log_lines()[-1]["message"]
+    assert log_lines()[-1]["orderId"] == answer.body["orderId"]
+
+    # and when
+    let_pass(seconds=61)
+    shop.reconcile()
+    shop.run()
+
+    # then
+    assert shop.order(answer.body["orderId"])["status"] == "FULFILLED"
+
+
+def test_ids_are_uuids_in_the_36_character_form(shop: Shop) -> None:
+    order_id = shop.place(key="a key").body["orderId"]
+    shop.run()
+    order = shop.order(order_id)
+    ids = [order_id, order["payment"]["paymentId"], *(change["eventId"] for change in order["statusHistory"])]
+    assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", each) for each in ids)

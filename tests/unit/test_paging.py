@@ -1,0 +1,150 @@
+"""`GET /orders`: the caller's own, newest first, page by page."""
+
+import json
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import pytest
+
+from orders import clock
+from tests.shop import ANNA, BELA, Shop
+
+
+def _ids(shop: Shop, query: dict[str, str]) -> tuple[list[str], str | None]:
+    answer = shop.orders(query)
+    assert answer.status == 200, answer
+    return [order["orderId"] for order in answer.body["orders"]], answer.body["nextToken"]
+
+
+@pytest.fixture
+def placed(shop: Shop, let_pass: Any) -> list[str]:
+    """The ids of 25 orders of Anna's, newest first; Bela has some in between."""
+    ids = []
+    for n in range(25):
+        ids.append(shop.place().body["orderId"])
+        if n % 5 == 0:
+            shop.place(by=BELA)
+        let_pass(milliseconds=1)
+    return ids[::-1]
+
+
+def test_the_caller_s_own_orders_come_newest_first_twenty_by_default(shop: Shop, placed: list[str]) -> None:
+    first, token = _ids(shop, {})
+    assert first == placed[:20]
+    assert token
+    rest, end = _ids(shop, {"nextToken": token})
+    assert (rest, end) == (placed[20:], None)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 24, 25, 26, 100])
+def test_pages_of_any_size_show_each_order_once(shop: Shop, placed: list[str], limit: int) -> None:
+    seen: list[str] = []
+    page, token = _ids(shop, {"limit": str(limit)})
+    while True:
+        assert len(page) <= limit
+        seen += page
+        if token is None:
+            break
+        page, token = _ids(shop, {"limit": str(limit), "nextToken": token})
+    assert seen == placed
+
+
+def test_an_order_in_the_list_is_shown_as_by_itself(shop: Shop) -> None:
+    order_id = shop.place().body["orderId"]
+    shop.run()
+    assert shop.orders({}).body["orders"] == [shop.order(order_id)]
+
+
+def test_who_has_no_orders_gets_an_empty_list(shop: Shop) -> None:
+    shop.place(by=BELA)
+    assert shop.orders({}).body == {"orders": [], "nextToken": None}
+
+
+def test_orders_of_the_same_millisecond_are_all_shown(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    placed = {shop.place().body["orderId"] for _ in range(3)}
+    one, token = _ids(shop, {"limit": "2"})
+    two, _ = _ids(shop, {"limit": "2", "nextToken": str(token)})
+    assert len(one) == 2
+    assert set(one + two) == placed
+
+
+def test_what_one_call_leaves_out_for_its_size_is_asked_for_again(shop: Shop) -> None:
+    # given
+    order_id, _ = shop.placed()
+    keys = {"Keys": [{"orderId": {"S": order_id}}], "ConsistentRead": True}
+    shop.wire.answer("dynamodb:BatchGetItem", {"Responses": {}, "UnprocessedKeys": {"Orders": keys}})
+
+    # when, then
+    assert _ids(shop, {}) == ([order_id], None)
+    assert len(shop.wire.of("dynamodb:BatchGetItem")) == 2
+
+
+@pytest.mark.parametrize(
+    "limit", ["", "0", "-1", "101", "1000", "ten", "1.0", "1e1", " 5", "+5", "05", "٥", "5,5", "9" * 5000]
+)
+def test_a_limit_that_is_not_1_to_100_is_422(shop: Shop, limit: str) -> None:
+    answer = shop.orders({"limit": limit})
+    assert answer.status == 422
+    assert [error["loc"] for error in answer.body["errors"]] == [["limit"]]
+
+
+@pytest.mark.parametrize("name", ["Limit", "next", "customerId", "offset"])
+def test_an_unknown_parameter_is_422(shop: Shop, name: str) -> None:
+    answer = shop.orders({name: "1"})
+    assert (answer.status, answer.body["errors"][0]["loc"]) == (422, [name])
+
+
+def _token(value: object) -> str:
+    return urlsafe_b64encode(json.dumps(value).encode()).decode()
+
+
+AT, ORDER = "2026-01-31T09:30:00.123Z", "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "garbage",
+        "=",
+        "ä",
+        _token(None),
+        _token([]),
+        _token({}),
+        _token("text"),
+        _token([ANNA.sub, AT]),
+        _token([ANNA.sub, AT, ORDER, 1]),
+        _token([ANNA.sub, "yesterday", ORDER]),
+        _token([ANNA.sub, AT, ""]),
+        _token([ANNA.sub, AT, None]),
+        _token([ANNA.sub, AT, {"S": ORDER}]),
+        _token([ANNA.sub, AT, "\ud800"]),
+        _token([ANNA.sub, AT, "x" * 3000]),
+        _token([ANNA.sub, None, ORDER]),
+        _token([BELA.sub, AT, ORDER]),
+        urlsafe_b64encode(b"\xff\xfe").decode(),
+        urlsafe_b64encode(b"[" * 5000).decode(),
+    ],
+    ids=lambda token: token[:30],
+)
+def test_a_token_that_the_list_did_not_give_is_422(shop: Shop, token: str) -> None:
+    answer = shop.orders({"nextToken": token})
+    assert (answer.status, [error["loc"] for error in answer.body["errors"]]) == (422, [["nextToken"]])
+    assert shop.wire.calls == []
+
+
+def test_somebody_else_s_token_is_422(shop: Shop) -> None:
+    shop.place(by=BELA)
+    shop.place(by=BELA)
+    token = shop.orders({"limit": "1"}, by=BELA).body["nextToken"]
+    assert shop.orders({"nextToken": token}, by=BELA).status == 200
+    assert shop.orders({"nextToken": token}).status == 422
+
+
+def test_a_tampered_token_is_422(shop: Shop, placed: list[str]) -> None:
+    _, token = _ids(shop, {"limit": "1"})
+    assert token
+    for tampered in (token[1:], token[:-5], "!" + token, token[:10] + "*" + token[10:], token + "=", token * 2):
+        assert shop.orders({"nextToken": tampered}).status == 422, tampered
