@@ -108,7 +108,8 @@ def _trim(folder: Path) -> None:
     unused = [folder / "bin", folder / "boto3" / "examples", folder / "boto3" / "data"]
     unused += [*folder.glob("*.dist-info"), *folder.rglob("tests"), *folder.rglob("__pycache__")]
     for path in unused:
-        shutil.rmtree(path, ignore_errors=not path.exists())
+        if path.is_dir():
+            shutil.rmtree(path)
     for stub in (*folder.rglob("*.pyi"), *folder.rglob("py.typed")):
         stub.unlink()
 

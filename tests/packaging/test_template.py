@@ -44,6 +44,7 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> Template:
         "archiveRetentionInDays": "7",
         "throttleRate": "500",
         "throttleBurst": "1000",
+        "notificationAttempts": "9",
         "notificationConcurrency": "5",
         "reconcileAfterSeconds": "90",
         "reconcileMaxOrders": "50",
@@ -96,6 +97,7 @@ def test_every_parameter_can_be_given_on_the_command_line(prod: Template) -> Non
     assert the(prod, "AWS::Events::Archive")["RetentionDays"] == "7"
     throttling = the(prod, "AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"]
     assert (throttling["ThrottlingRateLimit"], throttling["ThrottlingBurstLimit"]) == ("500", "1000")
+    assert prod["Resources"]["NotificationQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == "9"
     assert the(prod, "AWS::Lambda::EventSourceMapping")["ScalingConfig"] == {"MaximumConcurrency": 5}
     environment = prod["Resources"]["PaymentProcessingLambdaFunction"]["Properties"]["Environment"]["Variables"]
     assert environment["RECONCILE_AFTER_SECONDS"] == "90"
