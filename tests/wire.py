@@ -40,6 +40,8 @@ class Wire:
     """What lies between the code and AWS. Made once, since the code keeps its clients; `reset` before each test."""
 
     calls: list[Call] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    """The operation of each HTTP request: the SDK may need several for one call."""
     function: str | None = None
     _faults: list[_Fault] = field(default_factory=list)
     _lost: list[str] = field(default_factory=list)
@@ -58,7 +60,7 @@ class Wire:
         return boto3.client(service)  # type: ignore[call-overload] # any service
 
     def reset(self) -> None:
-        self.calls, self._faults, self._lost, self.function = [], [], [], None
+        self.calls, self.requests, self._faults, self._lost, self.function = [], [], [], [], None
 
     @contextmanager
     def called_by(self, function: str) -> Iterator[None]:
@@ -100,6 +102,7 @@ class Wire:
 
     def _lose(self, request: Any, event_name: str, **_: Any) -> None:
         operation = event_name.rpartition(".")[2]
+        self.requests.append(operation)
         for action in self._lost:
             if action.endswith(f":{operation}"):
                 self._lost.remove(action)

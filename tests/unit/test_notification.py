@@ -1,0 +1,351 @@
+"""The customer is told once per order, and per channel, whatever happens on the way."""
+
+import json
+from typing import Any
+
+import pytest
+
+from handlers.wiring import claim_stale_after, post, store
+from orders.choreography import tell_customer
+from orders.events import decode
+from tests.conftest import Lines
+from tests.shop import ANNA, Envelope, NotTold, Shop
+
+PHONE = "+4915112345678"
+LetPass = Any
+
+
+@pytest.fixture
+def outcome(shop: Shop) -> Envelope:
+    """The event that ends an order with a phone number, whose status has moved already; only the message is missing."""
+    return _ended(shop)
+
+
+def _ended(shop: Shop, **changes: Any) -> Envelope:
+    _, event = shop.placed(paymentMethod="tok_declined", phone=PHONE, **changes)
+    shop.deliver("paymentProcessing", event)
+    [failed] = shop.drain()
+    shop.deliver("orderStatusUpdater", failed)
+    return failed
+
+
+def _order_id(event: Envelope) -> str:
+    return str(event["detail"]["data"]["orderId"])
+
+
+def _claim(shop: Shop, outcome: Envelope, owner: str) -> bool:
+    return store().claim(decode(outcome), "email", owner=owner, stale_after=claim_stale_after()).applied
+
+
+def test_ten_deliveries_send_one_e_mail_and_one_text_message(shop: Shop, outcome: Envelope) -> None:
+    for _ in range(10):
+        shop.deliver("notification", outcome)
+    assert (len(shop.emails), len(shop.texts)) == (1, 1)
+
+
+def test_the_e_mail_goes_from_our_address_to_the_customer_s_in_text_and_html(shop: Shop, outcome: Envelope) -> None:
+    shop.deliver("notification", outcome)
+    [mail] = shop.emails
+    assert mail["FromEmailAddress"] == "orders@example.com"
+    assert mail["Destination"] == {"ToAddresses": [ANNA.email]}
+    assert mail["Content"]["Simple"]["Body"].keys() == {"Text", "Html"}
+
+
+def test_what_was_sent_is_recorded_counted_and_logged(
+    shop: Shop, outcome: Envelope, metrics: Lines, log_lines: Lines
+) -> None:
+    metrics()
+    shop.deliver("notification", outcome)
+    item = shop.item(_order_id(outcome))
+    assert item["notification"].keys() == {"channel", "messageId", "at"}
+    assert (item["notification"]["channel"], item["sms"]["channel"]) == ("email", "sms")
+    assert [line["CustomersNotified"] for line in metrics() if "CustomersNotified" in line] == [[1]]
+    assert [(line["message"], line["messageId"]) for line in log_lines()] == [
+        ("The email was sent", item["notification"]["messageId"]),
+        ("The sms was sent", item["sms"]["messageId"]),
+    ]
+    assert all(line["orderId"] == _order_id(outcome) for line in log_lines())
+    assert all(line["correlationId"] == outcome["detail"]["metadata"]["correlationId"] for line in log_lines())
+
+
+def test_the_claim_is_given_back_with_the_receipt(shop: Shop, outcome: Envelope) -> None:
+    shop.deliver("notification", outcome)
+    assert not {"emailClaim", "smsClaim"} & shop.item(_order_id(outcome)).keys()
+
+
+# --- claims -----------------------------------------------------------------------------------------------------------
+
+
+def test_another_s_live_claim_gives_the_message_back_and_sends_nothing(
+    shop: Shop, outcome: Envelope, log_lines: Lines
+) -> None:
+    assert _claim(shop, outcome, "another")
+    with pytest.raises(NotTold):
+        shop.deliver("notification", outcome)
+    assert (shop.emails, shop.texts) == ([], [])
+    assert "ClaimedByAnother" in log_lines()[0]["message"]
+
+
+def test_a_claim_is_stale_after_the_function_s_time_out(shop: Shop, outcome: Envelope, let_pass: LetPass) -> None:
+    # given a function that crashed between claim and e-mail
+    assert _claim(shop, outcome, "another")
+
+    # when, then
+    let_pass(seconds=29)
+    with pytest.raises(NotTold):
+        shop.deliver("notification", outcome)
+    let_pass(seconds=2)
+    shop.deliver("notification", outcome)
+    assert len(shop.emails) == 1
+
+
+def test_the_same_owner_may_claim_again(shop: Shop, outcome: Envelope) -> None:
+    """The SDK repeats a claim whose answer was lost, and finds its own there."""
+    shop.wire.lose_answer("dynamodb:UpdateItem")
+    shop.deliver("notification", outcome)
+    assert len(shop.emails) == 1
+    assert "notification" in shop.item(_order_id(outcome))
+
+
+def test_two_messages_of_one_event_in_one_batch_have_owners_of_their_own(shop: Shop, outcome: Envelope) -> None:
+    # given the first one's e-mail fails in a way that another attempt may cure
+    shop.wire.fail("ses:SendEmail", "TooManyRequestsException", status=429)
+
+    # when
+    given_back = shop.notify({"m1": outcome, "m2": outcome})
+
+    # then the second one does not take the first one's claim for its own
+    assert given_back == ["m1", "m2"]
+    assert len(shop.wire.of("ses:SendEmail")) == 1
+
+
+def test_a_crash_after_the_record_of_the_e_mail_still_sends_the_text_message_and_no_second_e_mail(
+    shop: Shop, outcome: Envelope, let_pass: LetPass
+) -> None:
+    # given
+    shop.wire.fail("sns:Publish", "InternalError", status=500)
+    with pytest.raises(NotTold):
+        shop.deliver("notification", outcome)
+    assert (len(shop.emails), len(shop.texts)) == (1, 0)
+    assert "dueAt" not in shop.item(_order_id(outcome)), "the e-mail alone closes the order"
+
+    # when
+    let_pass(seconds=31)
+    shop.deliver("notification", outcome)
+
+    # then
+    assert (len(shop.emails), len(shop.texts)) == (1, 1)
+
+
+def test_a_claim_of_an_order_that_was_told_is_refused_even_when_it_is_stale(
+    shop: Shop, outcome: Envelope, let_pass: LetPass
+) -> None:
+    shop.deliver("notification", outcome)
+    let_pass(hours=1)
+    assert not _claim(shop, outcome, "another")
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_messages_that_failed_are_given_back(shop: Shop) -> None:
+    # given
+    good, bad, also_good = _ended(shop), _ended(shop), _ended(shop)
+    bad["detail"]["data"]["reason"] = "made_up"
+
+    # when
+    given_back = shop.notify({"m1": good, "m2": bad, "m3": also_good})
+
+    # then
+    assert given_back == ["m2"]
+    assert len(shop.emails) == 2
+
+
+@pytest.mark.parametrize("body", ["", "not json", "[]", "1", "null", '"text"', "{}", '{"detail": []}'])
+def test_a_message_that_is_no_event_is_given_back_with_its_reason_in_the_log(
+    shop: Shop, outcome: Envelope, log_lines: Lines, body: str
+) -> None:
+    assert shop.notify({"m1": body, "m2": outcome}) == ["m1"]
+    assert len(shop.emails) == 1
+    [line] = [line for line in log_lines() if line["level"] == "WARNING"]
+    assert (line["message"], line["messageId"]) == ("SQS will deliver the message again", "m1")
+    assert line["reason"]
+
+
+def test_an_empty_batch_is_no_failure(shop: Shop) -> None:
+    assert shop.notify({}) == []
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["MessageRejected", "BadRequestException"])
+def test_a_permanent_rejection_is_recorded_counted_closes_the_order_and_is_not_tried_again(
+    shop: Shop, outcome: Envelope, metrics: Lines, code: str
+) -> None:
+    # given
+    metrics()
+    shop.wire.fail("ses:SendEmail", code)
+
+    # when
+    for _ in range(3):
+        shop.deliver("notification", outcome)
+
+    # then
+    assert len(shop.wire.of("ses:SendEmail")) == 1
+    item = shop.item(_order_id(outcome))
+    assert item["notification"].keys() == {"channel", "at", "rejection"}
+    assert item["notification"]["rejection"] == code, "the code alone: the message may name the address"
+    assert "dueAt" not in item
+    assert [line["NotificationsRejected"] for line in metrics() if "NotificationsRejected" in line] == [[1]]
+    assert len(shop.texts) == 1, "the text message is another channel"
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("TooManyRequestsException", 429),
+        ("LimitExceededException", 400),
+        ("SendingPausedException", 400),
+        ("AccountSuspendedException", 400),
+        ("InternalServiceErrorException", 500),
+        ("AccessDeniedException", 403),
+    ],
+)
+def test_an_error_that_may_pass_is_not_recorded_and_tried_again(
+    shop: Shop, outcome: Envelope, let_pass: LetPass, code: str, status: int
+) -> None:
+    # given
+    shop.wire.fail("ses:SendEmail", code, status=status)
+
+    # when
+    with pytest.raises(NotTold):
+        shop.deliver("notification", outcome)
+
+    # then
+    item = shop.item(_order_id(outcome))
+    assert "notification" not in item
+    assert "dueAt" in item
+    let_pass(seconds=31)
+    shop.deliver("notification", outcome)
+    assert len(shop.emails) == 1
+
+
+def test_ses_and_sns_clients_do_not_retry_by_themselves(shop: Shop, outcome: Envelope, let_pass: LetPass) -> None:
+    """A lost answer may mean a sent message: a second one must wait for the claim to be stale, at least."""
+    shop.wire.lose_answer("ses:SendEmail")
+    with pytest.raises(NotTold):
+        shop.deliver("notification", outcome)
+    assert shop.wire.requests.count("SendEmail") == 1
+    let_pass(seconds=31)
+    shop.wire.lose_answer("sns:Publish")
+    with pytest.raises(NotTold):
+        shop.deliver("notification", outcome)
+    assert shop.wire.requests.count("Publish") == 1
+
+
+def test_a_phone_that_can_not_be_reached_is_recorded_and_leaves_the_e_mail_alone(
+    shop: Shop, outcome: Envelope, metrics: Lines
+) -> None:
+    metrics()
+    shop.wire.fail("sns:Publish", "OptedOut")
+    for _ in range(3):
+        shop.deliver("notification", outcome)
+    assert len(shop.wire.of("sns:Publish")) == 1
+    assert len(shop.emails) == 1
+    assert shop.item(_order_id(outcome))["sms"]["rejection"] == "OptedOut"
+    assert [line["NotificationsRejected"] for line in metrics() if "NotificationsRejected" in line] == [[1]]
+
+
+def test_an_e_mail_that_fails_for_now_holds_the_text_message_back(
+    shop: Shop, outcome: Envelope, let_pass: LetPass
+) -> None:
+    """Else each attempt at the e-mail would be one at the text message as well."""
+    shop.wire.fail("ses:SendEmail", "TooManyRequestsException", status=429)
+    with pytest.raises(NotTold):
+        shop.deliver("notification", outcome)
+    assert shop.texts == []
+    let_pass(seconds=31)
+    shop.deliver("notification", outcome)
+    assert (len(shop.emails), len(shop.texts)) == (1, 1)
+
+
+def test_an_order_without_an_e_mail_address_is_recorded_as_rejected_and_closes(shop: Shop, outcome: Envelope) -> None:
+    # given one that was put into the table by hand
+    shop.change(_order_id(outcome), email=None, phone=None)
+
+    # when
+    shop.deliver("notification", outcome)
+
+    # then
+    item = shop.item(_order_id(outcome))
+    assert item["notification"]["rejection"] == "the order has no e-mail address"
+    assert "dueAt" not in item
+    assert shop.emails == []
+
+
+def test_an_order_without_a_phone_number_is_told_by_e_mail_alone(shop: Shop) -> None:
+    outcome = _ended(shop)
+    shop.change(_order_id(outcome), phone=None)
+    shop.deliver("notification", outcome)
+    assert (len(shop.emails), shop.wire.of("sns:Publish")) == (1, [])
+
+
+def test_a_receipt_that_could_not_be_stored_may_send_again_when_the_claim_is_stale(
+    shop: Shop, outcome: Envelope, let_pass: LetPass
+) -> None:
+    """The one gap that at-least-once leaves: between sending and recording."""
+    # given
+    answered = []
+
+    def crash(**_: Any) -> None:
+        answered.append("sent")
+        shop.wire.fail("dynamodb:UpdateItem", "InternalServerError", status=500)
+
+    post()._ses.meta.events.register("after-call.sesv2.SendEmail", crash)
+    try:
+        with pytest.raises(NotTold):
+            shop.deliver("notification", outcome)
+    finally:
+        post()._ses.meta.events.unregister("after-call.sesv2.SendEmail", crash)
+
+    # when it is delivered again at once
+    with pytest.raises(NotTold):
+        shop.deliver("notification", outcome)
+    assert len(shop.emails) == 1
+
+    # and when the claim is stale
+    let_pass(seconds=31)
+    shop.deliver("notification", outcome)
+    assert len(shop.emails) == 2
+
+
+def test_the_letter_is_closed_by_whoever_comes_second_even_while_the_e_mail_is_on_its_way(shop: Shop) -> None:
+    """The status moves between claim and receipt: the receipt, written last, sees it."""
+    # given
+    _, placed = shop.placed(paymentMethod="tok_declined")
+    shop.deliver("paymentProcessing", placed)
+    [failed] = shop.drain()
+
+    def move(**_: Any) -> None:
+        shop.deliver("orderStatusUpdater", failed)
+
+    # when
+    post()._ses.meta.events.register("after-call.sesv2.SendEmail", move)
+    try:
+        tell_customer(decode(failed), store(), post(), owner="me", stale_after=claim_stale_after())  # type: ignore[arg-type]
+    finally:
+        post()._ses.meta.events.unregister("after-call.sesv2.SendEmail", move)
+
+    # then
+    item = shop.item(_order_id(failed))
+    assert item["status"] == "PAYMENT_FAILED"
+    assert not {"openShard", "dueAt"} & item.keys()
+
+
+def test_the_text_message_fits_and_names_no_more_than_it_must(shop: Shop, outcome: Envelope) -> None:
+    shop.deliver("notification", outcome)
+    [text] = shop.texts
+    assert text["PhoneNumber"] == PHONE
+    assert len(text["Message"]) <= 160
+    assert ANNA.email not in json.dumps(text)
