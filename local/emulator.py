@@ -32,7 +32,7 @@ def emulator(state: State, port: int) -> Iterator[dict[str, Any]]:
     _refuse_a_second(state)
     _refuse_a_taken(port)
     state.temporary.mkdir(parents=True, exist_ok=True)
-    description = {
+    description: dict[str, Any] = {
         "endpointUrl": f"http://{HOST}:{port}",
         "region": REGION,
         "accessKeyId": "AKIALOCALADMINISTRATOR",

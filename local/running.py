@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,26 @@ _CHECKOUT = Path(__file__).parent.parent
 _SLS = _CHECKOUT / "node_modules" / ".bin" / "sls"
 
 
+Step = Callable[[str], AbstractContextManager[None]]
+"""Around each part of the start and stop, with its name: for showing progress."""
+
+
 @contextmanager
 def stack(
-    state: State, port: int, *, parameters: Mapping[str, str] | None = None, say: Callable[[str], None] = lambda _: None
+    state: State, port: int, *, parameters: Mapping[str, str] | None = None, step: Step = lambda _: nullcontext()
 ) -> Iterator[dict[str, Any]]:
     """Run the emulator and deploy stage `local` to it; yields what `stack.json` says. Raises LocalError.
 
-    Parameters are those at the top of serverless.yml. What is happening is told to `say`.
+    Parameters are those at the top of serverless.yml.
     """
-    say("Starting the embedded AWS")
-    with emulator(state, port):
-        say("Deploying serverless.yml to it, as to AWS")
-        _deploy(state, parameters or {})
+    with ExitStack() as running:
+        with step("Starting the embedded AWS"):
+            running.enter_context(emulator(state, port))
+        with step("Deploying serverless.yml to it"):
+            _deploy(state, parameters or {})
         yield _read(state)
-        say("Stopping the embedded AWS")
+        with step("Stopping the embedded AWS"):
+            running.close()
 
 
 def _deploy(state: State, parameters: Mapping[str, str]) -> None:

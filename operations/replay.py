@@ -1,7 +1,8 @@
 """`npm run replay`: put events on their way once more. Consumers bear it: what is finished starts nothing.
 
 A span of time comes from the archive: EventBridge puts its events on the bus again, marked with `replay-name`, which
-the audit log's rule leaves out. On AWS the archive takes up to ten minutes to hold an event, and a replay keeps no order.
+the audit log's rule leaves out. On AWS the archive takes up to ten minutes to hold an event, and a replay keeps no
+order.
 
 One order comes from its rows in AuditLog, since an archive can't choose one: each event goes, marked alike and oldest
 first, to the targets of the deployed rules that match it.
