@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+from moto.backends import get_backend
 
 # Before the code is imported: its logger reads the environment then. Nothing here can reach an account of the user's.
 for _name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
@@ -44,10 +45,12 @@ from tests.wire import Wire
 
 
 @pytest.fixture(scope="session")
-def _wire() -> Wire:
+def _wire() -> Iterator[Wire]:
+    """One wire and one AWS for all tests, since the code keeps its clients."""
     wire = Wire()
     wire.attach()
-    return wire
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):  # the session that the wire is attached to
+        yield wire
 
 
 @pytest.fixture
@@ -57,18 +60,19 @@ def wire(_wire: Wire) -> Wire:
 
 
 @pytest.fixture
-def shop(wire: Wire) -> Iterator[Shop]:
+def shop(wire: Wire) -> Shop:
     """The system on an empty AWS, whose tables are those of resources/tables.yml."""
-    with mock_aws(config={"core": {"reset_boto3_session": False}}):  # the session that the wire is attached to
-        dynamodb = wire.client("dynamodb")
-        tables = deployment.of_type("AWS::DynamoDB::Table")
-        taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-        for name, resource in {ORDERS: "OrdersTable", AUDIT_LOG: "AuditLogTable"}.items():
-            dynamodb.create_table(TableName=name, **{part: tables[resource][part] for part in taken})
-        wire.client("events").create_event_bus(Name=os.environ["EVENT_BUS_NAME"])
-        wire.client("sesv2").create_email_identity(EmailIdentity=os.environ["SENDER_EMAIL"])
-        wire.reset()
-        yield Shop(wire)
+    for service in ("dynamodb", "events", "sesv2", "sns"):
+        get_backend(service).reset()
+    dynamodb = wire.client("dynamodb")
+    tables = deployment.of_type("AWS::DynamoDB::Table")
+    taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    for name, resource in {ORDERS: "OrdersTable", AUDIT_LOG: "AuditLogTable"}.items():
+        dynamodb.create_table(TableName=name, **{part: tables[resource][part] for part in taken})
+    wire.client("events").create_event_bus(Name=os.environ["EVENT_BUS_NAME"])
+    wire.client("sesv2").create_email_identity(EmailIdentity=os.environ["SENDER_EMAIL"])
+    wire.reset()
+    return Shop(wire)
 
 
 @pytest.fixture
