@@ -69,7 +69,7 @@ def _step(console: Console, title: str) -> Iterator[None]:
 
 def _show_the_way(console: Console, stack: Mapping[str, Any], customer: Customer) -> None:
     _keep(customer.token)
-    console.print(f"""
+    text = f"""
 [bold]The API is at[/] {stack["apiUrl"]}
 
 List the orders of {customer.email}:
@@ -80,7 +80,8 @@ What next?  the steps of an order     orders/choreography.py
             all tests, beside this    npm test
             what could not be handled npm run dlq -- list --stage local
 
-It runs until you press Ctrl-C.""")
+It runs until you press Ctrl-C."""
+    console.print(text, soft_wrap=True)  # a line that is folded can't be pasted
 
 
 def _stay(stack: Mapping[str, Any], customer: Customer) -> None:

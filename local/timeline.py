@@ -60,7 +60,7 @@ def _moved(order: Mapping[str, Any]) -> Iterator[Entry]:
     [placed, *later] = order["statusHistory"]
     yield Entry(placed["at"], "OrderService", "wrote the order", status=placed["status"])
     for change in later:
-        yield Entry(change["at"], "OrderStatusUpdater", "moved the status to", status=change["status"])
+        yield Entry(change["at"], "OrderStatusUpdater", "moved the status", status=change["status"])
 
 
 def _told(order: Mapping[str, Any]) -> Iterator[Entry]:
