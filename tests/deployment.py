@@ -46,7 +46,7 @@ def of_type(kind: str) -> dict[str, Any]:
 
 
 def handler(function: str) -> str:
-    """`handlers.order_service` for `orderService`."""
+    """The module of a function: `handlers.order_service` for `orderService`."""
     module, _, _ = service()["functions"][function]["handler"].partition(".")
     return str(module.replace("/", "."))
 
@@ -64,12 +64,13 @@ def rules() -> list[tuple[str, Mapping[str, Any], str]]:
 
 
 def consumers(envelope: Mapping[str, Any]) -> list[str]:
-    """The functions that an event on the bus reaches, as EventBridge would match it."""
-    return [
-        function
-        for _, pattern, function in rules()
-        if EventPattern.load(json.dumps(pattern)).matches_event(cast(Any, envelope))
-    ]
+    """The functions that an event on the bus reaches."""
+    return [function for _, pattern, function in rules() if matches(pattern, envelope)]
+
+
+def matches(pattern: Mapping[str, Any], envelope: Mapping[str, Any]) -> bool:
+    """Whether EventBridge would match them; moto says so."""
+    return bool(EventPattern.load(json.dumps(pattern)).matches_event(cast(Any, envelope)))
 
 
 def _rules_of_functions() -> Iterator[tuple[str, Mapping[str, Any], str]]:

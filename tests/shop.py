@@ -193,7 +193,7 @@ class Shop:
         self.invoke("reconciler", {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}})
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
-        module = import_module(deployment.handler(function).removesuffix(".handler"))
+        module = import_module(deployment.handler(function))
         with self.wire.called_by(function):
             return module.handler(event, Context())
 

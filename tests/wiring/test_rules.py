@@ -1,0 +1,128 @@
+"""Who gets which event, and that somebody does."""
+
+import re
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from handlers.order_service import ROUTES
+from orders.events import EVENTS, Event
+from tests import deployment
+from tests.shop import Envelope, envelope
+
+BY_EVENT = {
+    "OrderPlacedEvent": {"paymentProcessing"},
+    "PaymentCompletedEvent": {"fulfillment", "orderStatusUpdater"},
+    "PaymentFailedEvent": {"orderStatusUpdater", "notification"},
+    "FulfillmentCompletedEvent": {"orderStatusUpdater", "notification"},
+}
+"""The consumers of each event, as the contract draws them; the audit log takes every one."""
+
+
+def _envelope(event: type[Event]) -> Envelope:
+    return envelope(event.detail_type(), event.source, {})
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+def test_each_event_reaches_its_consumers_and_the_audit_log(event: type[Event]) -> None:
+    consumers = deployment.consumers(_envelope(event))
+    assert len(consumers) == len(set(consumers)), "once each"
+    assert set(consumers) == BY_EVENT[event.detail_type()] | {"auditLogger"}
+
+
+def test_there_is_no_event_without_a_consumer_and_no_rule_without_an_event() -> None:
+    assert BY_EVENT.keys() == EVENTS.keys()
+    matched = {rule for rule, pattern, _ in deployment.rules() for event in EVENTS.values() if _matches(pattern, event)}
+    assert matched == {rule for rule, _, _ in deployment.rules()}
+
+
+def test_each_name_in_a_pattern_is_an_event_or_a_source_that_exists() -> None:
+    sources = {event.source for event in EVENTS.values()}
+    for rule, pattern, _ in deployment.rules():
+        assert set(pattern.get("detail-type", [])) <= EVENTS.keys(), rule
+        assert set(pattern.get("source", [])) <= sources, rule
+
+
+def test_what_is_replayed_reaches_everybody_but_the_audit_log() -> None:
+    for event in EVENTS.values():
+        replayed = {**_envelope(event), "replay-name": "replay"}
+        assert set(deployment.consumers(replayed)) == BY_EVENT[event.detail_type()]
+
+
+def test_what_comes_from_elsewhere_or_has_another_name_is_logged_and_starts_nothing() -> None:
+    for event in EVENTS.values():
+        assert deployment.consumers(envelope(event.detail_type(), "somebody.else", {})) == ["auditLogger"]
+        assert deployment.consumers(envelope("OrderLostEvent", event.source, {})) == ["auditLogger"]
+
+
+def test_the_archive_keeps_every_event() -> None:
+    [archive] = deployment.of_type("AWS::Events::Archive").values()
+    assert "EventPattern" not in archive
+    assert archive["SourceArn"] == {"Fn::GetAtt": "EventBus.Arn"}
+
+
+def test_no_function_is_fed_by_two_triggers_and_none_by_none() -> None:
+    functions = deployment.service()["functions"]
+    fed = [function for _, _, function in deployment.rules()]
+    assert len(fed) == len(set(fed))
+    by_the_bus = {name for name in functions if name not in {"orderService", "reconciler"}}
+    assert set(fed) == by_the_bus
+    assert deployment.routes("orderService")
+    [schedule] = [event["eventBridge"]["schedule"] for event in functions["reconciler"]["events"]]
+    assert schedule == "rate(1 minute)"
+
+
+def test_each_function_s_handler_exists_and_each_handler_file_is_a_function_s() -> None:
+    functions = deployment.service()["functions"]
+    for name in functions:
+        assert callable(import_module(deployment.handler(name)).handler)
+        assert functions[name]["handler"] == f"handlers/{_snake(name)}.handler"
+    files = (deployment.ROOT / "handlers").glob("*.py")
+    assert {file.stem for file in files if "\ndef handler(" in file.read_text()} == {_snake(name) for name in functions}
+
+
+def test_each_route_of_the_api_has_its_function_and_each_function_its_route() -> None:
+    assert set(deployment.routes("orderService")) == set(ROUTES)
+
+
+def test_the_readme_s_table_of_events_is_true() -> None:
+    rows = _table("README.md", "| event |")
+    assert [row[0].strip("`") for row in rows] == list(EVENTS)
+    for name, publishers, takers, _ in rows:
+        event = EVENTS[name.strip("`")]
+        assert {_camel(taker) for taker in takers.split(", ")} == BY_EVENT[event.detail_type()]
+        allowed = {role for role, may in _publishers().items() if (event.source, event.detail_type()) in may}
+        assert {f"{publisher}Role" for publisher in publishers.split(", ")} == allowed
+
+
+def _table(file: str, header: str) -> list[list[str]]:
+    _, _, after = (deployment.ROOT / file).read_text().partition(header)
+    lines = after.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def _publishers() -> dict[str, set[tuple[str, str]]]:
+    """Role → the sources and detail types that it may publish."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for role, properties in deployment.of_type("AWS::IAM::Role").items():
+        for policy in properties["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                if statement["Action"] == "events:PutEvents":
+                    names = statement["Condition"]["StringEquals"]
+                    types = names["events:detail-type"]
+                    for detail_type in [types] if isinstance(types, str) else types:
+                        found.setdefault(role, set()).add((names["events:source"], detail_type))
+    return found
+
+
+def _matches(pattern: Any, event: type[Event]) -> bool:
+    return deployment.matches(pattern, _envelope(event))
+
+
+def _snake(name: str) -> str:
+    return re.sub("([A-Z])", r"_\1", name).lower()
+
+
+def _camel(name: str) -> str:
+    return name[0].lower() + name[1:]
