@@ -16,8 +16,9 @@ from rich.console import Console
 from local import samples
 from local.emulator import answers
 from local.running import stack
-from local.shop import Customer
 from local.state import LocalError, State
+from operations import stack as deployed
+from operations.customer import Customer
 
 _TOKEN_SECONDS = 45 * 60  # an ID token is good for an hour
 
@@ -30,10 +31,12 @@ def main() -> int:
     stays = False
     try:
         with stack(State(), arguments.port, step=partial(_step, console)) as description:
-            customer = Customer(description, f"customer-{uuid4().hex[:8]}@example.com")
+            cognito = deployed.find("local").client("cognito-idp")
+            email = f"customer-{uuid4().hex[:8]}@example.com"
+            customer = Customer(cognito, description, description["apiUrl"], email)
             console.print("\nThree orders. The first is slow: each function starts for the first time.\n", style="dim")
             good = samples.place(console, customer)
-            samples.show_inbox(console, customer)
+            samples.show_inbox(console, description["endpointUrl"], customer)
             if arguments.once:
                 return 0 if good else 1
             _show_the_way(console, description, customer)

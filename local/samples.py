@@ -9,7 +9,8 @@ from rich.live import Live
 from rich.text import Text
 
 from local import timeline
-from local.shop import Customer
+from local.inbox import inbox
+from operations.customer import Customer
 
 _SECONDS = 60
 _PAUSE = 0.1  # between two looks at an order
@@ -66,9 +67,9 @@ def _headline(sample: Sample, order: Mapping[str, Any]) -> Text:
     return Text.assemble((sample.title, "bold"), (f"\n{what}; {timeline.money(order)}; order {number}", "dim"))
 
 
-def show_inbox(console: Console, customer: Customer) -> None:
+def show_inbox(console: Console, endpoint_url: str, customer: Customer) -> None:
     """The e-mails that the samples' customer got: the subject, and the first line after the greeting."""
     console.print(f"[bold]E-mails[/] to {customer.email}")
-    for message in customer.inbox():
+    for message in inbox(endpoint_url, customer.email):
         console.print(f"✉ [bold]{message['Subject']}[/]")
         console.print(f"  {message['BodyText'].splitlines()[2]}", style="dim")

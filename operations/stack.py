@@ -26,6 +26,11 @@ class Stack(NamedTuple):
     endpoint_url: str | None
     outputs: Mapping[str, str]
 
+    @property
+    def api_url(self) -> str:
+        """Where the API answers; locally that is not the URL of the output."""
+        return self.outputs.get("apiUrl", self.outputs["HttpApiUrl"])
+
     def client(self, service: str) -> Any:
         return self.session.client(service, endpoint_url=self.endpoint_url)
 
