@@ -1,0 +1,105 @@
+"""A copy of what set-up needs, with the tests' own programs on PATH: nothing touches the network or the checkout."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+CHECKOUT = Path(__file__).parent.parent.parent
+NODE = shutil.which("node") or "node"
+
+NPM = """#!/bin/sh
+echo "npm $*" >>"$CALLS"
+mkdir -p node_modules/.bin
+"""
+
+PYTHON = """#!/bin/sh
+echo "python $*" >>"$CALLS"
+case "$*" in
+  *version_info*) echo "{version}" ;;
+  *venv*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+esac
+"""
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Checkout:
+    """A folder with setup.mjs and two groups, `tiny` and `other`, whose lock files are empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bin = folder.parent / "bin"
+        self.calls_file = folder.parent / "calls"
+        (folder / "packaging" / "locks").mkdir(parents=True)
+        self.bin.mkdir()
+        shutil.copy(CHECKOUT / "setup.mjs", folder)
+        (folder / "package-lock.json").write_text("{}")
+        (folder / "package.json").write_text("{}")
+        self.lock("tiny", "# nothing\n")
+        self.lock("other", "# nothing\n")
+        for name in ("sh", "mkdir", "cp", "env", "bash", "sleep", "cat"):
+            (self.bin / name).symlink_to(shutil.which(name) or name)
+        self.program("npm", NPM)
+
+    def lock(self, group: str, text: str) -> None:
+        (self.folder / "packaging" / "locks" / f"{group}.txt").write_text(text)
+
+    def program(self, name: str, text: str) -> None:
+        file = self.bin / name
+        file.unlink(missing_ok=True)
+        file.write_text(text)
+        file.chmod(file.stat().st_mode | stat.S_IEXEC)
+
+    def python(self, name: str = "python3", version: str = "3 11") -> None:
+        self.program(name, PYTHON.format(version=version))
+
+    def real_python(self) -> None:
+        self.program("python3", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+
+    @property
+    def calls(self) -> list[str]:
+        return self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
+
+    def forget(self) -> None:
+        self.calls_file.unlink(missing_ok=True)
+
+    @property
+    def installs(self) -> list[str]:
+        """The calls that install something, in order."""
+        return [call for call in self.calls if "npm ci" in call or "venv" in call or "pip install" in call]
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
+        return {**kept, "PATH": str(self.bin), "CALLS": str(self.calls_file), **(more or {})}
+
+    def start(self, *arguments: str, node: tuple[str, ...] = (), **environment: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [NODE, *node, "setup.mjs", *arguments],
+            cwd=self.folder,
+            env=self.environment(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, node: tuple[str, ...] = (), **environment: str) -> Ran:
+        with self.start(*arguments, node=node, **environment) as process:
+            out, err = process.communicate(timeout=120)
+        return Ran(process.returncode, out, err)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path / "checkout")
