@@ -15,7 +15,7 @@ from moto.backends import get_backend
 # Before the code is imported: its logger reads the environment then. Nothing here can reach an account of the user's.
 for _name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
     del os.environ[_name]
-os.environ |= {
+ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -34,6 +34,7 @@ os.environ |= {
     "POWERTOOLS_METRICS_NAMESPACE": "OrderProcessing",
     "POWERTOOLS_LOG_LEVEL": "INFO",
 }
+os.environ |= ENVIRONMENT
 
 from orders import clock
 from orders.config import config

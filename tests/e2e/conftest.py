@@ -1,0 +1,62 @@
+"""One stack for all tests, with a port and a state of its own, so that it runs beside `npm start`."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from local.running import stack
+from local.state import State
+from tests.conftest import ENVIRONMENT
+from tests.deployment import ROOT
+from tests.e2e.cloud import Cloud, DeadLetter, Item
+from tests.e2e.shopper import Shopper
+from tests.e2e.waiting import wait_for
+
+PORT = 4666
+
+
+@pytest.fixture(scope="package")
+def cloud() -> Iterator[Cloud]:
+    """Deployed by the real `sls deploy`; the reconciler takes an order up after 10 seconds already."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as closing:
+        for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
+            patch.delenv(name)
+        running = stack(State(ROOT / ".local" / "test"), PORT, parameters={"reconcileAfterSeconds": "10"})
+        yield Cloud(closing.enter_context(running), closing)
+
+
+@pytest.fixture(scope="package")
+def anna(cloud: Cloud) -> Shopper:
+    return Shopper(cloud)
+
+
+@pytest.fixture(scope="package")
+def bela(cloud: Cloud) -> Shopper:
+    return Shopper(cloud)
+
+
+class Outage(NamedTuple):
+    """What was seen of an order that was placed while the payment gateway was down. It is up again."""
+
+    placed: httpx.Response
+    dead_letters: list[DeadLetter]
+    item_meanwhile: Item
+
+    @property
+    def order_id(self) -> str:
+        return str(self.placed.json()["orderId"])
+
+
+@pytest.fixture(scope="package")
+def outage(cloud: Cloud, anna: Shopper) -> Outage:
+    with cloud.environment("paymentProcessing", PAYMENT_GATEWAY="down"):
+        placed = anna.place()
+        order_id = placed.json()["orderId"]
+        [entry, *_] = wait_for("audit log of the order", lambda: anna.trail(order_id))
+        letters = wait_for("dead letter", lambda: cloud.dead_letters(entry["eventId"]))
+        item = cloud.item(order_id)
+    assert item
+    return Outage(placed, letters, item)

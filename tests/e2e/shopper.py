@@ -1,0 +1,80 @@
+"""A customer: signs up, confirms with the code from the mailbox, signs in, orders over HTTP."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from tests.e2e.cloud import Cloud
+from tests.e2e.waiting import wait_for
+
+FINAL = {"FULFILLED", "PAYMENT_FAILED"}
+
+
+def an_order(**changes: Any) -> dict[str, Any]:
+    """A body of `POST /orders`: two mugs at 14.00 EUR each."""
+    return {"items": [{"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa", **changes}
+
+
+class Shopper:
+    """`tokens` is what Cognito gave: `IdToken`, `AccessToken`."""
+
+    def __init__(self, cloud: Cloud, *, verified: bool = True) -> None:
+        self.email = f"customer-{uuid4().hex[:12]}@example.com"
+        self._cloud = cloud
+        self.tokens = self._sign_in(verified=verified)
+        self.http = cloud.api(self.tokens["IdToken"])
+
+    def _sign_in(self, *, verified: bool) -> Mapping[str, str]:
+        cognito, stack = self._cloud.client("cognito-idp"), self._cloud.stack
+        account = {"ClientId": stack["UserPoolClientId"], "Username": self.email}
+        attributes = [{"Name": "email", "Value": self.email}]
+        cognito.sign_up(**account, Password="Secret-password-1", UserAttributes=attributes)
+        [letter] = wait_for("code by e-mail", lambda: self._cloud.mail_to(self.email))
+        [code] = re.findall(r"\d{6}", letter["BodyText"])
+        cognito.confirm_sign_up(**account, ConfirmationCode=code)
+        if not verified:
+            cognito.admin_update_user_attributes(
+                UserPoolId=stack["UserPoolId"],
+                Username=self.email,
+                UserAttributes=[{"Name": "email_verified", "Value": "false"}],
+            )
+        credentials = {"USERNAME": self.email, "PASSWORD": "Secret-password-1"}
+        answer = cognito.initiate_auth(
+            ClientId=stack["UserPoolClientId"], AuthFlow="USER_PASSWORD_AUTH", AuthParameters=credentials
+        )
+        return dict(answer["AuthenticationResult"])
+
+    def place(self, *, key: str | None = None, **changes: Any) -> httpx.Response:
+        return self.http.post("/orders", json=an_order(**changes), headers={"idempotency-key": key} if key else {})
+
+    def order(self, order_id: str) -> Any:
+        answer = self.http.get(f"/orders/{order_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def trail(self, order_id: str) -> list[dict[str, Any]]:
+        answer = self.http.get(f"/orders/{order_id}/events")
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["events"])
+
+    def ended(self, order_id: str, *, seconds: float = 60) -> Any:
+        """The order, once its status is final and its customer was told."""
+        return wait_for(
+            f"end of order {order_id}",
+            lambda: self.order(order_id),
+            lambda order: order["status"] in FINAL and "notification" in order,
+            seconds=seconds,
+        )
+
+    def ended_order(self, **changes: Any) -> Any:
+        """Place an order and see it to its end."""
+        placed = self.place(**changes)
+        assert placed.status_code == 201, placed.text
+        return self.ended(placed.json()["orderId"])
+
+    def inbox_of(self, order_id: str) -> list[Mapping[str, Any]]:
+        """The e-mails about an order."""
+        return [letter for letter in self._cloud.mail_to(self.email) if order_id in letter["BodyText"]]
