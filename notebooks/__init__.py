@@ -1,0 +1,1 @@
+"""The tutorial. Open the notebooks in their order; `tour` is the module that they share."""

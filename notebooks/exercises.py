@@ -1,0 +1,25 @@
+"""The verdicts on the exercises, by number: each takes an answer and says whether it is right, with a hint."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+
+class Verdict(NamedTuple):
+    right: bool
+    hint: str
+
+
+def _is(expected: Any, *, well_done: str, hint: str) -> Callable[[Any], Verdict]:
+    """An exercise with one right answer."""
+    return lambda answer: Verdict(True, well_done) if answer == expected else Verdict(False, hint)
+
+
+def _events_of_a_declined_order(answer: Any) -> Verdict:
+    if [row["eventType"] for row in answer or []] == ["OrderPlacedEvent", "PaymentFailedEvent"]:
+        return Verdict(True, "Two events: nothing was shipped, since nothing published PaymentCompletedEvent.")
+    return Verdict(False, "Order with `paymentMethod` `tok_declined`, follow it, and give me its rows of AuditLog.")
+
+
+EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
+    "1.1": _events_of_a_declined_order,
+}

@@ -1,0 +1,176 @@
+"""What the notebooks need and don't teach: finding the stack, waiting, drawing, checking an exercise.
+
+    stack = tour.connect()          the running stack, or a new one; from then on plain boto3 talks to it
+    customer = tour.customer()      somebody signed in: customer.get(path), customer.post(path, body)
+    order, rows = tour.follow(id)   wait until an order has ended; the order, and its rows of AuditLog
+    tour.wait_until(condition, …)   wait for anything else
+    tour.source(function)           the code itself
+    tour.check("1.1", answer)       the verdict on an exercise
+    tour.sequence, tour.tree, tour.timeline, tour.topology   pictures, from evidence
+
+STAGE=dev in the environment lets the same notebooks talk to a stack on AWS.
+"""
+
+import atexit
+import inspect
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import boto3
+from IPython.display import Markdown, display
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+if str(CHECKOUT) not in sys.path:
+    sys.path.insert(0, str(CHECKOUT))  # the notebooks read the very code that is deployed
+
+from local import running  # noqa: E402
+from local import timeline as evidence  # noqa: E402
+from local.state import STATE_DIR_VARIABLE, State  # noqa: E402
+from notebooks.exercises import EXERCISES, Verdict  # noqa: E402
+from notebooks.pictures import Picture, sequence, timeline, topology, tree  # noqa: E402
+from operations.customer import Customer  # noqa: E402
+from operations.stack import Stack, StackUnavailable, find  # noqa: E402
+from orders.audit import AuditLog  # noqa: E402
+from orders.dynamodb import from_item, to_item  # noqa: E402
+
+__all__ = [
+    "Picture",
+    "check",
+    "connect",
+    "customer",
+    "follow",
+    "rows_of",
+    "sequence",
+    "source",
+    "timeline",
+    "topology",
+    "tree",
+    "wait_until",
+]
+T = TypeVar("T")
+PORT = 4566
+_started = ExitStack()
+_found: list[Stack] = []
+verdicts: dict[str, Verdict] = {}
+"""The last verdict on each exercise."""
+
+
+class TimedOut(AssertionError):
+    """What was waited for did not happen; the message says what was seen last."""
+
+
+def connect() -> Stack:
+    """The stack of stage `local`, started if none runs, or of the stage in STAGE. Plain boto3 then talks to it."""
+    stage = os.environ.get("STAGE", "local")
+    os.environ.setdefault(STATE_DIR_VARIABLE, str(CHECKOUT / ".local"))
+    try:
+        stack = find(stage)
+    except StackUnavailable:
+        if stage != "local":
+            raise
+        _started.enter_context(running.stack(State(), PORT, step=_step))
+        atexit.register(_started.close)
+        stack = find(stage)
+    if stack.endpoint_url:
+        credentials = stack.session.get_credentials().get_frozen_credentials()
+        os.environ.update(
+            AWS_ENDPOINT_URL=stack.endpoint_url,
+            AWS_ACCESS_KEY_ID=credentials.access_key,
+            AWS_SECRET_ACCESS_KEY=credentials.secret_key,
+            AWS_DEFAULT_REGION=stack.session.region_name,
+        )
+        boto3.setup_default_session()
+    _found[:] = [stack]
+    return stack
+
+
+def customer() -> Customer:
+    """A new customer, signed up and in."""
+    stack = _stack()
+    email = f"reader-{uuid4().hex[:8]}@example.com"
+    return Customer(stack.client("cognito-idp"), stack.outputs, stack.api_url, email)
+
+
+def rows_of(order_id: str) -> list[dict[str, Any]]:
+    """The order's rows of AuditLog, oldest first."""
+    stack = _stack()
+    return AuditLog(stack.client("dynamodb"), stack.outputs["AuditLogTableName"]).trail(order_id)
+
+
+def follow(order_id: str, seconds: float = 60) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Wait until the order has ended and the customer was told; the order as stored, and its rows of AuditLog."""
+    seen: dict[str, Any] = {}
+
+    def ended() -> bool:
+        seen["order"], seen["rows"] = _stored(order_id), rows_of(order_id)
+        return evidence.is_over(seen["order"], seen["rows"])
+
+    wait_until(
+        ended,
+        f"the end of order {order_id[:8]}",
+        seconds=seconds,
+        last_seen=lambda: evidence.missing(seen["order"], seen["rows"]),
+    )
+    return seen["order"], seen["rows"]
+
+
+def wait_until(
+    condition: Callable[[], T], what: str, *, seconds: float = 60, last_seen: Callable[[], str] = lambda: ""
+) -> T:
+    """The condition's first true answer; shows that it waits, and for how long it did.
+
+    Raises TimedOut, with what was seen last.
+    """
+    started = time.monotonic()
+    shown = display(Markdown(f"⏳ waiting for {what} …"), display_id=True)
+    while not (answer := condition()):
+        passed = time.monotonic() - started
+        if passed > seconds:
+            shown.update(Markdown(f"✗ waited {passed:.0f} s in vain for {what}"))
+            raise TimedOut(f"waited {passed:.0f} s in vain for {what}; {last_seen()}")
+        shown.update(Markdown(f"⏳ waiting for {what} … {passed:.0f} s"))
+        time.sleep(0.2)
+    shown.update(Markdown(f"✓ {what}, after {time.monotonic() - started:.1f} s"))
+    return answer
+
+
+def source(thing: Any) -> None:
+    """Show the code of a function, class or module, as deployed, and where it stands."""
+    file = Path(inspect.getsourcefile(thing) or "").relative_to(CHECKOUT)
+    display(Markdown(f"`{file}`\n```python\n{inspect.getsource(thing).rstrip()}\n```"))
+
+
+def check(exercise: str, answer: Any) -> Verdict:
+    """Show and return the verdict on an answer, with a hint where it is not right yet. Never raises."""
+    try:
+        verdict = EXERCISES[exercise](answer)
+    except Exception as error:  # any answer is welcome, also one that can't even be looked at
+        verdict = Verdict(False, f"that could not be checked: {type(error).__name__}: {error}")
+    verdicts[exercise] = verdict
+    display(Markdown(f"{'✅' if verdict.right else '🤔'} **{exercise}** {verdict.hint}"))
+    return verdict
+
+
+def _stored(order_id: str) -> dict[str, Any]:
+    stack = _stack()
+    answer = stack.client("dynamodb").get_item(
+        TableName=stack.outputs["OrdersTableName"], Key=to_item({"orderId": order_id}), ConsistentRead=True
+    )
+    return from_item(answer["Item"])
+
+
+def _stack() -> Stack:
+    return _found[0] if _found else connect()
+
+
+@contextmanager
+def _step(title: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    print(f"{title} … {time.monotonic() - started:.1f} s")
