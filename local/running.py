@@ -2,17 +2,20 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from local.emulator import emulator
 from local.state import STATE_DIR_VARIABLE, LocalError, State
+from local.waiting import until
 
 _CHECKOUT = Path(__file__).parent.parent
 _SLS = _CHECKOUT / "node_modules" / ".bin" / "sls"
+_END_SECONDS = 10
 
 
 Step = Callable[[str], AbstractContextManager[None]]
@@ -44,17 +47,44 @@ def _deploy(state: State, parameters: Mapping[str, str]) -> None:
     command = [str(_SLS), "deploy", "--stage", "local"]
     command += [f"--param={name}={value}" for name, value in parameters.items()]
     with state.deploy_log.open("w") as log:
-        result = subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=_CHECKOUT,
             env={**os.environ, STATE_DIR_VARIABLE: str(state.folder)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # a group of its own: sls runs the builder, and that runs pip
         )
-    if result.returncode:
+    try:
+        failed = process.wait() != 0
+    finally:
+        _end(process)
+    if failed:
         lines = [line for line in state.deploy_log.read_text().splitlines() if line.strip()]
         raise LocalError("\n".join(["the deploy failed:", *lines[-8:], f"(all of it: {state.deploy_log})"]))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt what is left of a process's group, as Ctrl-C would: pip and the builder then clean up behind them."""
+    if _is_gone(process):
+        return
+    try:
+        os.killpg(process.pid, signal.SIGINT)
+        until(lambda: _is_gone(process), seconds=_END_SECONDS, what="the end of the deploy")
+    except LocalError:
+        with suppress(ProcessLookupError):  # gone in the last moment
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _is_gone(process: subprocess.Popen[bytes]) -> bool:
+    process.poll()  # a process that ended counts as there until somebody has asked how
+    try:
+        os.killpg(process.pid, 0)
+    except (ProcessLookupError, PermissionError):  # macOS answers the second where only the dead are left
+        return True
+    return False
 
 
 def _read(state: State) -> dict[str, Any]:
