@@ -1,19 +1,20 @@
 """The sample orders of `npm start`: one for each way in which an order can end, watched until it has ended."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.text import Text
+from botocore.exceptions import BotoCoreError, ClientError
 
-from local import timeline
-from local.inbox import inbox
+from local.state import LocalError
+from local.timeline import Evidence, is_over, missing
 from operations.customer import Customer
 
-_SECONDS = 60
-_PAUSE = 0.1  # between two looks at an order
+SECONDS = 60
+"""How long an order may take. It takes well under one, and some while its functions start for the first time."""
+
+_PAUSE = 0.1  # seconds between two looks at an order
 
 
 class Sample(NamedTuple):
@@ -26,50 +27,55 @@ class Sample(NamedTuple):
 
 
 SAMPLES = (
-    Sample("A card that is good", "tok_visa", {"GRINDER": 1, "COFFEE-1KG": 2}, "FULFILLED"),
-    Sample("A card that is declined", "tok_declined", {"KETTLE": 1}, "PAYMENT_FAILED"),
-    Sample("Not enough money", "tok_insufficient_funds", {"MUG": 4}, "PAYMENT_FAILED"),
+    Sample("an approved card", "tok_visa", {"GRINDER": 1, "COFFEE-1KG": 2}, "FULFILLED"),
+    Sample("a declined card", "tok_declined", {"KETTLE": 1}, "PAYMENT_FAILED"),
+    Sample("not enough money", "tok_insufficient_funds", {"MUG": 4}, "PAYMENT_FAILED"),
 )
 
 
-def place(console: Console, customer: Customer) -> bool:
-    """Place all samples, one after the other, and show what happens; whether each ended as it should."""
-    results = [_watch(console, customer, sample) for sample in SAMPLES]
-    return all(results)
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Around a call to the stack: LocalError when it does not answer as it should."""
+    try:
+        yield
+    except (BotoCoreError, ClientError, OSError) as error:
+        raise LocalError(f"{what} failed: {error}") from error
 
 
-def _watch(console: Console, customer: Customer, sample: Sample) -> bool:
+def place(sample: Sample, customer: Customer) -> Mapping[str, Any]:
+    """Order over the API, and return the order. Raises LocalError."""
     items = [{"sku": sku, "quantity": quantity} for sku, quantity in sample.quantities.items()]
-    order = customer.post("/orders", {"items": items, "paymentMethod": sample.payment_method})
+    with asking("POST /orders"):
+        order: Mapping[str, Any] = customer.post("/orders", {"items": items, "paymentMethod": sample.payment_method})
+    return order
+
+
+def follow(order: Mapping[str, Any], customer: Customer, seconds: float = SECONDS) -> Iterator[Evidence]:
+    """What is known of the order, again and again until it has ended or its time is up. Raises LocalError."""
     path = f"/orders/{order['orderId']}"
-    events: list[dict[str, Any]] = []
-    deadline = time.monotonic() + _SECONDS
-    with Live(console=console, auto_refresh=False) as live:
-        while True:
-            events, order = customer.get(f"{path}/events")["events"], customer.get(path)
-            live.update(Group(_headline(sample, order), timeline.table(order, events), ""), refresh=True)
-            over = timeline.is_over(order, events)
-            if over or time.monotonic() > deadline:
-                break
-            time.sleep(_PAUSE)
-    if not over:
-        console.print(f"[red]After {_SECONDS} s: {timeline.missing(order, events)}.[/]")
-        return False
-    if order["status"] != sample.ends_as or "messageId" not in order["notification"]:
-        console.print(f"[red]It should be {sample.ends_as}, with its e-mail sent.[/]")
-        return False
-    return True
+    deadline = time.monotonic() + seconds
+    evidence = Evidence(order, [])
+    yield evidence
+    while not is_over(*evidence) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        # The order first: what its statuses name is then in the trail, and lines come in the order of time.
+        with asking(f"GET {path}"):
+            evidence = Evidence(customer.get(path), customer.get(f"{path}/events")["events"])
+        yield evidence
 
 
-def _headline(sample: Sample, order: Mapping[str, Any]) -> Text:
-    what = ", ".join(f"{item['quantity']} × {item['name']}" for item in order["items"])
-    number = order["orderId"][:8].upper()
-    return Text.assemble((sample.title, "bold"), (f"\n{what}; {timeline.money(order)}; order {number}", "dim"))
+def shortcoming(sample: Sample, evidence: Evidence, messages: Container[str], seconds: float = SECONDS) -> str | None:
+    """What is wrong with how the order ended; None when its status is the expected one and its e-mail was sent.
 
-
-def show_inbox(console: Console, endpoint_url: str, customer: Customer) -> None:
-    """The e-mails that the samples' customer got: the subject, and the first line after the greeting."""
-    console.print(f"[bold]E-mails[/] to {customer.email}")
-    for message in inbox(endpoint_url, customer.email):
-        console.print(f"✉ [bold]{message['Subject']}[/]")
-        console.print(f"  {message['BodyText'].splitlines()[2]}", style="dim")
+    `messages` are the ids of the e-mails that SES has sent.
+    """
+    order = evidence.order
+    if not is_over(*evidence):
+        return f"not done after {seconds:.0f} s: {missing(*evidence)}"
+    if order["status"] != sample.ends_as:
+        return f"ended as {order['status']}, not as {sample.ends_as}"
+    if (message_id := order["notification"].get("messageId")) is None:
+        return f"its e-mail was rejected: {order['notification'].get('rejection')}"
+    if message_id not in messages:
+        return f"SES does not know its e-mail, {message_id}"
+    return None

@@ -1,109 +1,132 @@
-"""What happened to an order, told from evidence only: its audit trail, its status history, its notification."""
+"""What happened to an order, told by evidence alone: its audit trail, its status history, its notification."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import timedelta
 from typing import Any, NamedTuple
 
-from rich.table import Table
-from rich.text import Text
+from orders.clock import moment
+from orders.model import FINAL
 
-FINAL = {"FULFILLED": "green", "PAYMENT_FAILED": "red"}
-_COLOURS = {"PLACED": "cyan", "PAID": "blue", **FINAL}
-_PUBLISHERS = {
+PUBLISHERS = {
     "order-processing.orders": "OrderService",
     "order-processing.payment": "PaymentProcessing",
     "order-processing.fulfillment": "Fulfillment",
 }
-_NEXT = {
-    "OrderPlacedEvent": "PaymentProcessing",
-    "PaymentCompletedEvent": "Fulfillment",
-    "PaymentFailedEvent": "Notification",
-    "FulfillmentCompletedEvent": "Notification",
+"""Who publishes under which source; a later attempt at an OrderPlacedEvent is the Reconciler's."""
+
+CONSUMERS = {
+    "OrderPlacedEvent": ("PaymentProcessing",),
+    "PaymentCompletedEvent": ("Fulfillment", "OrderStatusUpdater"),
+    "PaymentFailedEvent": ("OrderStatusUpdater", "Notification"),
+    "FulfillmentCompletedEvent": ("OrderStatusUpdater", "Notification"),
 }
-"""Who must react to an event for the order to go on."""
+"""Who reacts to which event, as the rules of serverless.yml have it; AuditLogger to each."""
 
 
-class Entry(NamedTuple):
-    """One line: when, who, what they did, and the event or status that came of it."""
+class Evidence(NamedTuple):
+    """What the API tells of one order at one moment."""
 
-    at: str
-    who: str
-    what: str
-    event: str = ""
-    status: str = ""
-
-
-def entries(order: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[Entry]:
-    """The lines of one order, in the order in which they happened."""
-    return sorted([*_moved(order), *_published(events), *_told(order)], key=lambda entry: entry.at)
+    order: Mapping[str, Any]
+    """The answer of `GET /orders/{orderId}`."""
+    trail: Sequence[Mapping[str, Any]]
+    """The events in the answer of `GET /orders/{orderId}/events`; rows of AuditLog are as good."""
 
 
-def _published(events: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
-    for event in events:
-        kind, data = event["eventType"], event["data"] or {}
-        who = _PUBLISHERS.get(event["source"], event["source"])
-        if kind == "OrderPlacedEvent" and (event["attempt"] or 1) > 1:
-            yield Entry(event["timestamp"], "Reconciler", f"took the order up, attempt {event['attempt']}", kind)
-        elif kind == "OrderPlacedEvent":
-            yield Entry(event["timestamp"], who, "published", kind)
-        elif kind == "PaymentCompletedEvent":
-            yield Entry(event["timestamp"], who, f"charged {money(data)}", kind)
-        elif kind == "PaymentFailedEvent":
-            yield Entry(event["timestamp"], who, f"refused: {data.get('reason')}", kind)
-        elif kind == "FulfillmentCompletedEvent":
-            yield Entry(event["timestamp"], who, f"sent parcel {data.get('trackingId')}", kind)
-        else:
-            yield Entry(event["timestamp"], who, "published", kind)
+class Line(NamedTuple):
+    """One thing that happened: how long after the order, which function did it, on what, and what came of it."""
+
+    milliseconds: int
+    function: str
+    cause: str
+    """An event's name, or an API route."""
+    outcome: str
 
 
-def _moved(order: Mapping[str, Any]) -> Iterator[Entry]:
-    [placed, *later] = order["statusHistory"]
-    yield Entry(placed["at"], "OrderService", "wrote the order", status=placed["status"])
-    for change in later:
-        yield Entry(change["at"], "OrderStatusUpdater", "moved the status", status=change["status"])
+def lines(evidence: Evidence) -> list[Line]:
+    """All that happened, in the order of time; an event that was published again is the same line.
+
+    What was caused by an event that is not in the trail yet is left out: it would come too early.
+    """
+    return sorted(dict.fromkeys(_lines(evidence)), key=lambda line: line.milliseconds)
 
 
-def _told(order: Mapping[str, Any]) -> Iterator[Entry]:
-    if told := order.get("notification"):
-        what = (
-            f"{told['channel']} was refused: {told['rejection']}"
-            if "rejection" in told
-            else f"sent the {told['channel']}"
-        )
-        yield Entry(told["at"], "Notification", what)
+def _lines(evidence: Evidence) -> Iterator[Line]:
+    order, trail = evidence
+    names = {event.get("domainEventId"): event["eventType"] for event in trail}
+    placed, *moved = order["statusHistory"]
+
+    yield Line(_after(order, placed["at"]), "OrderService", "POST /orders", f"status {placed['status']}")
+    for event in trail:
+        function, caused_by = PUBLISHERS.get(event["source"], event["source"]), event.get("causationId")
+        cause = names.get(caused_by) if caused_by else "POST /orders"
+        if not caused_by and (event.get("attempt") or 1) > 1:
+            function, cause = "Reconciler", "still open"
+        if cause:
+            yield Line(_after(order, event["timestamp"]), function, cause, event["eventType"])
+    for change in moved:
+        if change["eventId"] in names:
+            yield Line(
+                _after(order, change["at"]),
+                "OrderStatusUpdater",
+                names[change["eventId"]],
+                f"status {change['status']}",
+            )
+    outcome = [event["eventType"] for event in trail if "Notification" in CONSUMERS.get(event["eventType"], ())]
+    if outcome and (told := order.get("notification")):  # an order has one outcome, and that is what it tells of
+        letter = "sent" if "messageId" in told else f"rejected: {told['rejection']}"
+        yield Line(_after(order, told["at"]), "Notification", outcome[0], f"e-mail {letter}")
 
 
-def table(order: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Table:
-    """The timeline of one order, made to fit 80 columns."""
-    grid = Table(box=None, pad_edge=False, header_style="dim")
-    grid.add_column("ms", justify="right", min_width=5)
-    for header in ("who", "did what", "event or status"):
-        grid.add_column(header, no_wrap=True)
-    for entry in entries(order, events):
-        result = Text.assemble(entry.event, (entry.status, f"bold {_COLOURS.get(entry.status, 'default')}"))
-        grid.add_row(str(_milliseconds(order["placedAt"], entry.at)), entry.who, entry.what, result)
-    return grid
+def unheard(evidence: Evidence) -> list[str]:
+    """The functions that should have reacted to the events seen so far, and have not; none when the order has ended."""
+    order, trail = evidence
+    silent = []
+    if not (order["status"] in FINAL and "notification" in order):  # after that nobody needs to react to anything
+        silent = [
+            function
+            for event in trail
+            for function in CONSUMERS.get(event["eventType"], ())
+            if not _reacted(function, event.get("domainEventId"), evidence)
+        ]
+    if _is_incomplete(evidence):
+        silent.append("AuditLogger")
+    return list(dict.fromkeys(silent))
 
 
-def is_over(order: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the order has its final status, the customer was told, and the audit log has the event that ended it."""
-    last = "FulfillmentCompletedEvent" if order["status"] == "FULFILLED" else "PaymentFailedEvent"
-    return order["status"] in FINAL and "notification" in order and any(event["eventType"] == last for event in events)
+def _is_incomplete(evidence: Evidence) -> bool:
+    """Whether the trail lacks an event that the status history names, or one that led to such an event."""
+    order, trail = evidence
+    logged = {event.get("domainEventId"): event.get("causationId") for event in trail}
+    named = {change["eventId"] for change in order["statusHistory"]}
+    while not (causes := {logged[event_id] for event_id in named & logged.keys()} - {None}) <= named:
+        named |= causes
+    return not named <= logged.keys()
 
 
-def missing(order: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str:
-    """Which event was last seen, and who was not heard from."""
-    if not events:
-        return "no event was seen; AuditLogger was not heard from"
-    last = events[-1]["eventType"]
-    ended = last in ("PaymentFailedEvent", "FulfillmentCompletedEvent")
-    silent = "OrderStatusUpdater" if ended and order["status"] not in FINAL else _NEXT.get(last, "nobody we know")
-    return f"the last event seen is {last}; {silent} was not heard from"
+def _reacted(function: str, event_id: str | None, evidence: Evidence) -> bool:
+    order, trail = evidence
+    if function == "Notification":
+        return "notification" in order
+    if function == "OrderStatusUpdater":  # FULFILLED may overtake PAID
+        return order["status"] in FINAL or event_id in {change["eventId"] for change in order["statusHistory"]}
+    return event_id in {event.get("causationId") for event in trail}
 
 
-def money(data: Mapping[str, Any]) -> str:
-    return f"{data['totalAmount'] / 100:.2f} {data['currency']}"
+def is_over(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the order has its final status, the customer was told, and the audit trail is complete."""
+    return not unheard(Evidence(order, trail))
 
 
-def _milliseconds(start: str, end: str) -> int:
-    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000)
+def missing(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> str:
+    """`the last event seen is PaymentCompletedEvent, after 16 ms; not heard from: Fulfillment`."""
+    silent = ", ".join(unheard(Evidence(order, trail))) or "nobody"
+    if not trail:
+        return f"no event was seen; not heard from: {silent}"
+    last = max(trail, key=lambda event: str(event["timestamp"]))
+    after = _after(order, last["timestamp"])
+    return f"the last event seen is {last['eventType']}, after {after} ms; not heard from: {silent}"
+
+
+def _after(order: Mapping[str, Any], timestamp: str) -> int:
+    """Milliseconds since the order was placed."""
+    return (moment(timestamp) - moment(order["placedAt"])) // timedelta(milliseconds=1)

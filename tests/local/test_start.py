@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,14 +24,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def command(port: int | str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "local", "--port", str(port), *arguments]
+
+
+def environment(state: Path) -> dict[str, str]:
+    return {**os.environ, "ORDER_PROCESSING_STATE_DIR": str(state)}
+
+
 @contextmanager
 def started(state: Path, port: int, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """`python -m local`, with its output in `output.txt`; killed at the end if it still runs."""
     with (state / "output.txt").open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local", "--port", str(port), *arguments],
+            command(port, *arguments),
             cwd=CHECKOUT,
-            env={**os.environ, "ORDER_PROCESSING_STATE_DIR": str(state)},
+            env=environment(state),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -49,105 +57,128 @@ def printed(state: Path) -> str:
     return (state / "output.txt").read_text()
 
 
-def wait_for(state: Path, text: str, process: subprocess.Popen[str]) -> None:
+def wait(process: subprocess.Popen[str], state: Path, condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + GENEROUS
-    while text not in printed(state):
+    while not condition():
         assert process.poll() is None, printed(state)
         assert time.monotonic() < deadline, printed(state)
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
-def group_is_there(leader: int) -> bool:
-    """The emulator leads a process group; its functions are in it."""
+def descendants(ancestor: int) -> dict[int, str]:
+    """Process id → command line, of all that a process started and they in turn."""
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    processes = [line.split(maxsplit=2) for line in listing.splitlines()]
+    family = {ancestor}
+    while grown := {int(pid) for pid, parent, *_ in processes if int(parent) in family} - family:
+        family |= grown
+    return {int(pid): " ".join(args) for pid, _, *args in processes if int(pid) in family - {ancestor}}
+
+
+def is_there(pid: int) -> bool:
     try:
-        os.killpg(leader, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     return True
 
 
-def assert_nothing_is_left(state: Path, port: int, emulator: int) -> None:
-    assert not (state / "emulator.json").exists()
-    assert not (state / "stack.json").exists()
+def assert_nothing_is_left(state: Path, port: int, processes: dict[int, str]) -> None:
+    assert processes
+    for file in ("emulator.json", "stack.json", "token"):
+        assert not (state / file).exists()
     deadline = time.monotonic() + GENEROUS
-    while group_is_there(emulator):  # what was killed is gone once the system has taken note of it
-        assert time.monotonic() < deadline, f"processes of group {emulator} are left"
-        time.sleep(0.1)
+    while left := [args for pid, args in processes.items() if is_there(pid)]:  # until the system has taken note
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+APPROVED = [
+    ("Fulfillment", "FulfillmentCompletedEvent"),
+    ("Notification", "e-mail sent"),
+    ("OrderService", "OrderPlacedEvent"),
+    ("OrderService", "status PLACED"),
+    ("OrderStatusUpdater", "status FULFILLED"),
+    ("OrderStatusUpdater", "status PAID"),
+    ("PaymentProcessing", "PaymentCompletedEvent"),
+]
+DECLINED = [
+    ("Notification", "e-mail sent"),
+    ("OrderService", "OrderPlacedEvent"),
+    ("OrderService", "status PLACED"),
+    ("OrderStatusUpdater", "status PAYMENT_FAILED"),
+    ("PaymentProcessing", "PaymentFailedEvent"),
+]
+"""Who did what, sorted: what happens side by side has no order."""
 
 
 def test_once_shows_each_sample_to_its_end_and_stops(tmp_path: Path) -> None:
     port = free_port()
     with started(tmp_path, port, "--once") as process:
-        wait_for(tmp_path, "Deploying", process)
-        emulator = json.loads((tmp_path / "emulator.json").read_text())["pid"]
+        wait(process, tmp_path, lambda: "Order " in printed(tmp_path))
+        processes = descendants(process.pid)
 
         assert process.wait(GENEROUS) == 0, printed(tmp_path)
 
-    shown = printed(tmp_path)
-    assert re.findall("PaymentCompletedEvent|PaymentFailedEvent|FulfillmentCompletedEvent", shown) == [
-        "PaymentCompletedEvent",
-        "FulfillmentCompletedEvent",
-        "PaymentFailedEvent",
-        "PaymentFailedEvent",
-    ]
-    assert re.findall(r"(?<=moved the status)\s+(\w+)", shown) == ["PAID", "FULFILLED", *2 * ["PAYMENT_FAILED"]]
-    assert shown.count("✉") == 3
-    assert_nothing_is_left(tmp_path, port, emulator)
+    timelines = re.split("^Order .*$", printed(tmp_path), flags=re.MULTILINE)[1:]
+    shown = [sorted(re.findall(r"\d ms  (\w+) .* → (.*)", timeline)) for timeline in timelines]
+    assert shown == [APPROVED, DECLINED, DECLINED]
+    assert re.findall("✉ to (.*): .*order", printed(tmp_path)) == 3 * ["ada@example.com"]
+    assert "3 of 3 orders ended as they should" in printed(tmp_path)
+    assert_nothing_is_left(tmp_path, port, processes)
 
 
 def test_it_stays_until_it_is_told_to_stop_and_a_second_start_says_that_it_runs(tmp_path: Path) -> None:
     port = free_port()
     with started(tmp_path, port) as process:
-        wait_for(tmp_path, "until you press Ctrl-C", process)
-        emulator = json.loads((tmp_path / "emulator.json").read_text())["pid"]
+        wait(process, tmp_path, lambda: "Ctrl-C" in printed(tmp_path))
+        processes = descendants(process.pid)
 
-        curl = re.search(r"^  (curl .*)$", printed(tmp_path), re.MULTILINE)
-        assert curl
-        pasted = subprocess.run(["bash", "-c", curl[1]], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+        [curl] = re.findall("^curl .*$", printed(tmp_path), re.MULTILINE)
+        pasted = subprocess.run(["bash", "-c", curl], cwd=CHECKOUT, capture_output=True, text=True, check=True)
         assert len(json.loads(pasted.stdout)["orders"]) == 3
         assert (tmp_path / "token").stat().st_mode & 0o077 == 0
 
         second = subprocess.run(
-            [sys.executable, "-m", "local", "--port", str(free_port())],
-            cwd=CHECKOUT,
-            env={**os.environ, "ORDER_PROCESSING_STATE_DIR": str(tmp_path)},
-            capture_output=True,
-            text=True,
+            command(free_port()), cwd=CHECKOUT, env=environment(tmp_path), capture_output=True, text=True
         )
         assert second.returncode == 1
         assert second.stderr == (
             f"a local stack is already running at http://127.0.0.1:{port}; use it, or press Ctrl-C in its terminal\n"
         )
-        assert group_is_there(emulator)
+        assert not [args for pid, args in processes.items() if "local.bridge" in args and not is_there(pid)]
 
         process.send_signal(signal.SIGTERM)
         assert process.wait(GENEROUS) == 0
 
-    assert printed(tmp_path).endswith("Stopped.\n")
-    assert_nothing_is_left(tmp_path, port, emulator)
+    assert re.search(r"Stopping the embedded AWS … [\d.]+ s\n$", printed(tmp_path))
+    assert_nothing_is_left(tmp_path, port, processes)
 
 
-def test_ctrl_c_in_the_middle_of_the_deploy_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_in_the_middle_of_the_deploy_leaves_nothing_behind(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
     port = free_port()
     with started(tmp_path, port) as process:
-        wait_for(tmp_path, "Deploying", process)
-        emulator = json.loads((tmp_path / "emulator.json").read_text())["pid"]
+        wait(process, tmp_path, lambda: any("sls" in args for args in descendants(process.pid).values()))
+        processes = descendants(process.pid)
 
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the whole group, the deploy included
+        process.send_signal(number)  # to the one process: nobody else tells the deploy
+        process.send_signal(number)  # and somebody impatient
 
-        assert process.wait(GENEROUS) == 130
+        assert process.wait(GENEROUS) == code
 
     assert "Traceback" not in printed(tmp_path)
-    assert_nothing_is_left(tmp_path, port, emulator)
+    assert printed(tmp_path).endswith("Stopped before it was ready; nothing is left running.\n")
+    assert_nothing_is_left(tmp_path, port, processes)
 
 
-@pytest.mark.parametrize("port", ["80", "65535"])
-def test_a_port_that_can_not_be_used_is_refused(port: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "local", "--port", port], cwd=CHECKOUT, capture_output=True, text=True
-    )
+@pytest.mark.parametrize("port", ["80", "65535", "http"])
+def test_a_port_that_can_not_be_used_is_refused_in_one_line(port: str, tmp_path: Path) -> None:
+    result = subprocess.run(command(port), cwd=CHECKOUT, env=environment(tmp_path), capture_output=True, text=True)
 
-    assert result.returncode == 2
-    assert "must be from 1024 to 65534" in result.stderr
+    assert result.returncode == 1
+    assert result.stderr == f"--port takes a number from 1024 to 65534, not {port}\n"

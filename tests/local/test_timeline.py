@@ -1,119 +1,203 @@
-"""What `npm start` shows of an order, from recorded evidence."""
+"""What `npm start` shows of an order, from what the API told of two real ones."""
 
+import json
+import re
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from local.timeline import entries, is_over, missing, table
+from local.samples import SAMPLES, shortcoming
+from local.terminal import Terminal, picture
+from local.timeline import CONSUMERS, Evidence, is_over, lines, unheard
+from tests import deployment
 
-PLACED_AT = "2026-01-31T09:30:00.000Z"
-
-
-def at(milliseconds: int) -> str:
-    return f"2026-01-31T09:30:00.{milliseconds:03}Z"
-
-
-def event(kind: str, milliseconds: int, **data: Any) -> dict[str, Any]:
-    source = {"OrderPlaced": "orders", "Fulfillment": "fulfillment"}.get(kind[:11], "payment")
-    return {
-        "eventType": kind,
-        "timestamp": at(milliseconds),
-        "source": f"order-processing.{source}",
-        "attempt": 1,
-        "data": data,
-    }
+APPROVED, DECLINED, _ = SAMPLES
 
 
-def an_order(**more: Any) -> dict[str, Any]:
-    placed = {"status": "PLACED", "at": PLACED_AT, "eventId": "e1"}
-    return {"status": "PLACED", "placedAt": PLACED_AT, "statusHistory": [placed], **more}
+def recorded(name: str) -> Evidence:
+    answers = json.loads((Path(__file__).parent / "recorded" / f"{name}.json").read_text())
+    return Evidence(answers["order"], answers["events"])
 
 
-FULFILLED = an_order(
-    status="FULFILLED",
-    statusHistory=[
-        {"status": "PLACED", "at": PLACED_AT, "eventId": "e1"},
-        {"status": "PAID", "at": at(30), "eventId": "e2"},
-        {"status": "FULFILLED", "at": at(60), "eventId": "e3"},
-    ],
-    notification={"channel": "email", "messageId": "m1", "at": at(90)},
-)
-TRAIL = [
-    event("OrderPlacedEvent", 0),
-    event("PaymentCompletedEvent", 20, totalAmount=1890, currency="EUR"),
-    event("FulfillmentCompletedEvent", 40, trackingId="NW1", carrier="Northwind Parcel"),
-]
+def earlier(evidence: Evidence, *, statuses: int, events: int, without: tuple[str, ...] = ()) -> Evidence:
+    """The order before it had more than so many statuses and events."""
+    history = evidence.order["statusHistory"][:statuses]
+    order = {**evidence.order, "status": history[-1]["status"], "statusHistory": history}
+    return Evidence({name: order[name] for name in order.keys() - set(without)}, evidence.trail[:events])
 
 
-def rendered(order: dict[str, Any], events: list[dict[str, Any]]) -> list[str]:
-    console = Console(width=80, color_system=None)
-    with console.capture() as capture:
-        console.print(table(order, events))
-    return [line.rstrip() for line in capture.get().splitlines()]
+class Tty(StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
-def test_a_timeline_says_when_who_did_what_and_what_came_of_it() -> None:
-    assert rendered(FULFILLED, TRAIL) == [
-        "   ms  who                 did what           event or status",
-        "    0  OrderService        wrote the order    PLACED",
-        "    0  OrderService        published          OrderPlacedEvent",
-        "   20  PaymentProcessing   charged 18.90 EUR  PaymentCompletedEvent",
-        "   30  OrderStatusUpdater  moved the status   PAID",
-        "   40  Fulfillment         sent parcel NW1    FulfillmentCompletedEvent",
-        "   60  OrderStatusUpdater  moved the status   FULFILLED",
-        "   90  Notification        sent the email",
+def shown(evidences: list[Evidence], file: StringIO) -> str:
+    console = Console(file=file, width=80, highlight=False, soft_wrap=True, _environ={"TERM": "xterm"})
+    with Terminal(console).timeline(APPROVED, evidences[0].order) as show:
+        for evidence in evidences:
+            show(evidence)
+    return file.getvalue()
+
+
+TIMELINE = """\
+    0 ms  OrderService        POST /orders → status PLACED
+    0 ms  OrderService        POST /orders → OrderPlacedEvent
+   12 ms  PaymentProcessing   OrderPlacedEvent → PaymentCompletedEvent
+   25 ms  OrderStatusUpdater  PaymentCompletedEvent → status PAID
+   27 ms  Fulfillment         PaymentCompletedEvent → FulfillmentCompletedEvent
+   52 ms  OrderStatusUpdater  FulfillmentCompletedEvent → status FULFILLED
+   68 ms  Notification        FulfillmentCompletedEvent → e-mail sent
+"""
+
+
+def test_a_timeline_says_when_who_reacted_to_what_and_what_came_of_it() -> None:
+    order = recorded("approved")
+
+    assert shown([order], StringIO()) == (
+        "Order C435834C: an approved card (tok_visa)\n"
+        "1 × Hand grinder, 2 × Coffee beans, 1 kg for 116.80 EUR\n" + TIMELINE
+    )
+
+
+def test_a_declined_order_ends_with_its_payment() -> None:
+    told = [(line.function, line.cause, line.outcome) for line in lines(recorded("declined"))]
+
+    assert told == [
+        ("OrderService", "POST /orders", "status PLACED"),
+        ("OrderService", "POST /orders", "OrderPlacedEvent"),
+        ("PaymentProcessing", "OrderPlacedEvent", "PaymentFailedEvent"),
+        ("OrderStatusUpdater", "PaymentFailedEvent", "status PAYMENT_FAILED"),
+        ("Notification", "PaymentFailedEvent", "e-mail sent"),
     ]
 
 
-@pytest.mark.parametrize("lost", range(3))
-def test_what_has_no_evidence_is_not_shown(lost: int) -> None:
-    kept = [each for number, each in enumerate(TRAIL) if number != lost]
+def test_without_a_terminal_each_line_comes_once_when_it_is_known() -> None:
+    ended = recorded("approved")
+    untold = ("notification", "fulfillment")
+    begun = earlier(ended, statuses=1, events=0, without=(*untold, "payment"))
+    paid = earlier(ended, statuses=2, events=2, without=untold)
 
-    shown = [entry.event for entry in entries(FULFILLED, kept) if entry.event]
+    assert shown([begun, begun, paid, ended], StringIO()).endswith("EUR\n" + TIMELINE)
 
-    assert shown == [each["eventType"] for each in kept]
+
+def test_on_a_terminal_the_picture_grows_and_says_who_is_awaited() -> None:
+    ended = recorded("approved")
+    paid = earlier(ended, statuses=1, events=2, without=("notification", "fulfillment"))
+
+    with (console := Console(width=80)).capture() as capture:
+        console.print(picture(paid))
+    grown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown([paid, ended], Tty()))
+
+    assert "waiting for Fulfillment, OrderStatusUpdater" in capture.get()
+    assert grown.endswith(TIMELINE)
+
+
+def test_what_has_no_evidence_is_not_shown() -> None:
+    unlogged = earlier(recorded("approved"), statuses=3, events=1)
+
+    assert [line.outcome for line in lines(unlogged)] == ["status PLACED", "OrderPlacedEvent"]
 
 
 def test_every_line_fits_80_columns() -> None:
-    refused = event("PaymentFailedEvent", 20, reason="insufficient_funds")
-    parcel = event("FulfillmentCompletedEvent", 40, trackingId="NW0123456789AB", carrier="Northwind Parcel")
-
-    assert not any("…" in line for line in rendered(FULFILLED, [refused, parcel]))
+    assert max(map(len, shown([recorded("approved")], StringIO()).splitlines())) <= 80
 
 
-def test_a_refused_email_is_shown_as_refused() -> None:
-    refused = {"channel": "email", "rejection": "MessageRejected", "at": at(90)}
+def test_an_order_that_the_reconciler_took_up_is_shown_as_such() -> None:
+    order, trail = recorded("declined")
 
-    assert entries(an_order(notification=refused), [])[-1].what == "email was refused: MessageRejected"
+    again = lines(Evidence(order, [*trail, {**trail[0], "attempt": 2}]))
 
-
-def test_an_order_that_was_taken_up_again_is_shown_as_such() -> None:
-    again = {**event("OrderPlacedEvent", 0), "attempt": 2}
-
-    [entry] = [each for each in entries(an_order(), [again]) if each.event]
-
-    assert (entry.who, entry.what) == ("Reconciler", "took the order up, attempt 2")
+    assert [line.function for line in again if line.outcome == "OrderPlacedEvent"] == ["OrderService", "Reconciler"]
 
 
-def test_an_order_is_over_when_it_ended_and_the_customer_and_the_audit_log_know() -> None:
-    assert is_over(FULFILLED, TRAIL)
-    assert not is_over(FULFILLED, TRAIL[:2])
-    assert not is_over({name: value for name, value in FULFILLED.items() if name != "notification"}, TRAIL)
-    assert not is_over(an_order(), TRAIL)
+def test_an_event_that_was_published_again_is_one_line() -> None:
+    order, trail = recorded("declined")
+
+    assert lines(Evidence(order, [*trail, trail[-1]])) == lines(Evidence(order, trail))
+
+
+@pytest.mark.parametrize("name", ["approved", "declined"])
+def test_an_order_that_has_ended_waits_for_nobody(name: str) -> None:
+    assert unheard(recorded(name)) == []
+
+
+def test_a_late_duplicate_or_a_made_up_event_keeps_an_ended_order_from_nothing() -> None:
+    order, trail = recorded("approved")
+    made_up = {**trail[0], "domainEventId": "made-up", "causationId": "another"}
+
+    assert is_over(order, [*trail, made_up, {"eventType": "OrderPlacedEvent", "timestamp": trail[-1]["timestamp"]}])
+
+
+def test_rows_of_the_audit_log_tell_the_same() -> None:
+    order, trail = recorded("approved")
+    rows = [{name: value for name, value in event.items() if value is not None} for event in trail]  # as stored
+
+    assert lines(Evidence(order, rows)) == lines(Evidence(order, trail))
+    assert is_over(order, rows)
+
+
+def test_a_status_that_was_overtaken_is_not_awaited() -> None:
+    order, trail = recorded("approved")
+    placed, _paid, fulfilled = order["statusHistory"]
+
+    assert unheard(Evidence({**order, "statusHistory": [placed, fulfilled]}, trail)) == []
 
 
 @pytest.mark.parametrize(
-    ("order", "events", "said"),
+    ("statuses", "events", "without", "seen", "silent"),
     [
-        (an_order(), [], "no event was seen; AuditLogger was not heard from"),
-        (an_order(), TRAIL[:1], "the last event seen is OrderPlacedEvent; PaymentProcessing was not heard from"),
-        (an_order(), TRAIL[:2], "the last event seen is PaymentCompletedEvent; Fulfillment was not heard from"),
-        (an_order(), TRAIL, "the last event seen is FulfillmentCompletedEvent; OrderStatusUpdater was not heard from"),
-        (FULFILLED, TRAIL, "the last event seen is FulfillmentCompletedEvent; Notification was not heard from"),
+        (1, 0, ("payment", "fulfillment", "notification"), "no event was seen", "AuditLogger"),
+        (
+            1,
+            1,
+            ("payment", "fulfillment", "notification"),
+            "the last event seen is OrderPlacedEvent, after 0 ms",
+            "PaymentProcessing",
+        ),
+        (
+            2,
+            2,
+            ("fulfillment", "notification"),
+            "the last event seen is PaymentCompletedEvent, after 12 ms",
+            "Fulfillment",
+        ),
+        (1, 3, (), "the last event seen is FulfillmentCompletedEvent, after 27 ms", "OrderStatusUpdater"),
+        (3, 3, ("notification",), "the last event seen is FulfillmentCompletedEvent, after 27 ms", "Notification"),
+        (3, 2, (), "the last event seen is PaymentCompletedEvent, after 12 ms", "AuditLogger"),
     ],
 )
-def test_a_time_out_says_what_was_last_seen_and_who_is_silent(
-    order: dict[str, Any], events: list[dict[str, Any]], said: str
+def test_a_time_out_says_which_event_was_last_seen_and_who_was_not_heard_from(
+    statuses: int, events: int, without: tuple[str, ...], seen: str, silent: str
 ) -> None:
-    assert missing(order, events) == said
+    stuck = earlier(recorded("approved"), statuses=statuses, events=events, without=without)
+
+    assert shortcoming(APPROVED, stuck, set()) == f"not done after 60 s: {seen}; not heard from: {silent}"
+
+
+def with_notification(evidence: Evidence, **notification: Any) -> Evidence:
+    return Evidence({**evidence.order, "notification": {"channel": "email", **notification}}, evidence.trail)
+
+
+def test_an_order_ended_well_only_as_expected_and_with_its_email_sent() -> None:
+    declined = recorded("declined")
+    message_id = declined.order["notification"]["messageId"]
+    rejected = with_notification(declined, at=declined.order["notification"]["at"], rejection="MessageRejected")
+
+    assert shortcoming(DECLINED, declined, {message_id}) is None
+    assert shortcoming(APPROVED, declined, {message_id}) == "ended as PAYMENT_FAILED, not as FULFILLED"
+    assert shortcoming(DECLINED, declined, set()) == f"SES does not know its e-mail, {message_id}"
+    assert shortcoming(DECLINED, rejected, set()) == "its e-mail was rejected: MessageRejected"
+    assert lines(rejected)[-1].outcome == "e-mail rejected: MessageRejected"
+
+
+@pytest.mark.parametrize("event", CONSUMERS)
+def test_who_reacts_to_an_event_is_what_serverless_yml_says(event: str) -> None:
+    source = {"O": "orders", "P": "payment", "F": "fulfillment"}[event[0]]
+    envelope = {"source": f"order-processing.{source}", "detail-type": event, "detail": {}}
+
+    reached = {function[0].upper() + function[1:] for function in deployment.consumers(envelope)}
+
+    assert reached == {*CONSUMERS[event], "AuditLogger"}

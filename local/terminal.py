@@ -1,0 +1,103 @@
+"""What `npm start` shows: what moves on a terminal comes as plain lines elsewhere, in a log for example."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from local.samples import Sample
+from local.timeline import Evidence, Line, lines, unheard
+from orders.letter import money
+
+_STYLES = {
+    "status PLACED": "bold yellow",
+    "status PAID": "bold blue",
+    "status FULFILLED": "bold green",
+    "status PAYMENT_FAILED": "bold red",
+    "e-mail sent": "bold magenta",
+}
+_FIRST_LINES = 2
+
+
+class Terminal:
+    """Where it is shown; by default on standard output."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._moves = self._console.file.isatty() and not self._console.is_dumb_terminal
+
+    def say(self, text: str = "") -> None:
+        """Print a line; rich's markup applies."""
+        self._console.print(text)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Around something that takes a while: its name when it begins, and in the same line how long it took."""
+        started = time.monotonic()
+        self._console.print(f"{title} … ", end="")
+        try:
+            yield
+        except BaseException:
+            self._console.print("[red]✗[/]")
+            raise
+        self._console.print(f"[dim]{time.monotonic() - started:.1f} s[/]")
+
+    @contextmanager
+    def timeline(self, sample: Sample, order: Mapping[str, Any]) -> Iterator[Callable[[Evidence], None]]:
+        """Show an order's timeline, which grows with each evidence that is handed to the function."""
+        self._console.print(heading(sample, order))
+        if self._moves:
+            with Live(console=self._console, refresh_per_second=10) as live:
+                yield lambda evidence: live.update(picture(evidence))
+        else:
+            printed: set[Line] = set()
+
+            def show(evidence: Evidence) -> None:
+                for line in lines(evidence):
+                    if line not in printed:
+                        self._console.print(row(line))
+                        printed.add(line)
+
+            yield show
+
+    def letters(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """To whom, subject and first lines of e-mails."""
+        for message in messages:
+            to = f"✉ to {', '.join(message['To'])}: "
+            self._console.print(Text.assemble((to, "magenta"), (message["Subject"], "bold")))
+            written = [line for line in message["BodyText"].splitlines() if line.strip()]
+            for line in written[:_FIRST_LINES]:
+                self._console.print(Text.assemble(("  │ ", "dim"), line))
+
+
+def heading(sample: Sample, order: Mapping[str, Any]) -> Text:
+    """Two lines: the order's number, as its e-mail has it, and why it was placed; what was ordered."""
+    goods = ", ".join(f"{item['quantity']} × {item['name']}" for item in order["items"])
+    return Text.assemble(
+        (f"Order {order['orderId'][:8].upper()}: {sample.title}", "bold"),
+        (f" ({order['paymentMethod']})\n", "dim"),
+        (f"{goods} for {money(order['totalAmount'], order['currency'])}", "dim"),
+    )
+
+
+def row(line: Line) -> Text:
+    """`    16 ms  PaymentProcessing   OrderPlacedEvent → PaymentCompletedEvent`: 80 columns hold each."""
+    return Text.assemble(
+        (f"{line.milliseconds:>5} ms  ", "dim"),
+        (f"{line.function:<18}  ", "bold"),
+        f"{line.cause} → ",
+        (line.outcome, _STYLES.get(line.outcome, "cyan")),
+    )
+
+
+def picture(evidence: Evidence) -> Group:
+    """All rows, and below them who is awaited."""
+    rows = [row(line) for line in lines(evidence)]
+    if silent := unheard(evidence):
+        return Group(*rows, Spinner("dots", Text(f"waiting for {', '.join(silent)}", "dim")))
+    return Group(*rows)

@@ -1,0 +1,99 @@
+"""How `npm start` ends and what it keeps fresh, with a stand-in for the stack."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from local import start
+from local.samples import SAMPLES, Sample
+from local.state import STATE_DIR_VARIABLE, LocalError, State
+from local.timeline import Evidence
+
+PLACED_AT = "2026-01-31T09:30:00.000Z"
+
+
+def ended(sample: Sample, status: str) -> Evidence:
+    """An order that has ended so, in one event."""
+    event = {"eventType": "PaymentFailedEvent", "source": "order-processing.payment", "domainEventId": "e2"}
+    order = {
+        "orderId": f"order-of-{sample.title}",
+        "status": status,
+        "items": [],
+        "totalAmount": 0,
+        "currency": "EUR",
+        "placedAt": PLACED_AT,
+        "paymentMethod": sample.payment_method,
+        "notification": {"channel": "email", "messageId": "m1", "at": PLACED_AT},
+        "statusHistory": [{"status": status, "at": PLACED_AT, "eventId": "e2"}],
+    }
+    return Evidence(order, [{**event, "causationId": None, "attempt": 1, "timestamp": PLACED_AT}])
+
+
+@pytest.fixture
+def outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Title of a sample → the status in which it ends; as it should, unless a test changes it."""
+    outcomes = {sample.title: sample.ends_as for sample in SAMPLES}
+
+    @contextmanager
+    def stack(_state: State, _port: int, **_: Any) -> Iterator[Mapping[str, Any]]:
+        yield {"apiUrl": "http://127.0.0.1:1/api", "endpointUrl": "http://127.0.0.1:1"}
+
+    def follow(order: Mapping[str, Any], _customer: Any) -> Iterator[Evidence]:
+        [sample] = [each for each in SAMPLES if order["orderId"].endswith(each.title)]
+        yield ended(sample, outcomes[sample.title])
+
+    monkeypatch.setenv(STATE_DIR_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(start, "stack", stack)
+    monkeypatch.setattr(start, "find", lambda _stage: SimpleNamespace(client=lambda _service: None))
+    monkeypatch.setattr(start, "Customer", lambda *_: SimpleNamespace(email="ada@example.com", token="a token"))
+    monkeypatch.setattr(start, "place", lambda sample, _customer: ended(sample, outcomes[sample.title]).order)
+    monkeypatch.setattr(start, "follow", follow)
+    letter = {"MessageId": "m1", "To": ["ada@example.com"], "Subject": "About your order", "BodyText": "Hello,\n\nBye"}
+    monkeypatch.setattr(start, "inbox", lambda *_: [letter])
+    return outcomes
+
+
+def test_once_ends_with_0_when_each_order_ended_as_it_should(outcomes: dict[str, str]) -> None:
+    assert start.start(5166, once=True) == 0
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.title)
+def test_once_ends_with_1_when_an_order_ended_otherwise(
+    sample: Sample, outcomes: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes[sample.title] = "PAYMENT_FAILED" if sample.ends_as == "FULFILLED" else "FULFILLED"
+
+    assert start.start(5166, once=True) == 1
+    assert f"✗ ended as {outcomes[sample.title]}, not as {sample.ends_as}" in capsys.readouterr().out
+
+
+def test_an_emulator_that_ends_by_itself_ends_the_stay_and_takes_the_token_along(
+    outcomes: dict[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(LocalError, match=r"^the embedded AWS has ended by itself; its log: .*emulator\.log$"):
+        start.start(5166, once=False)  # nobody listens on port 1
+
+    assert not (tmp_path / "token").exists()
+
+
+def test_the_token_is_renewed_while_it_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "_TOKEN_SECONDS", -1)
+    emulator = socket.create_server(("127.0.0.1", 0))
+    customer = SimpleNamespace(token="old")
+
+    def sign_in() -> None:
+        customer.token = "new"
+        emulator.close()  # so that the stay has an end
+
+    customer.sign_in = sign_in
+    description = {"endpointUrl": f"http://127.0.0.1:{emulator.getsockname()[1]}"}
+    with pytest.raises(LocalError):
+        start._stay(description, customer, tmp_path / "token", State(tmp_path))  # type: ignore[arg-type]
+
+    assert (tmp_path / "token").read_text() == "new"
+    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
