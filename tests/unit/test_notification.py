@@ -8,6 +8,7 @@ import pytest
 from handlers.wiring import claim_stale_after, post, store
 from orders.choreography import tell_customer
 from orders.events import decode
+from orders.model import Receipt
 from tests.conftest import Lines
 from tests.shop import ANNA, Envelope, NotTold, Shop
 
@@ -71,6 +72,19 @@ def test_what_was_sent_is_recorded_counted_and_logged(
 def test_the_claim_is_given_back_with_the_receipt(shop: Shop, outcome: Envelope) -> None:
     shop.deliver("notification", outcome)
     assert not {"emailClaim", "smsClaim"} & shop.item(_order_id(outcome)).keys()
+
+
+def test_the_receipt_of_an_ended_order_s_e_mail_closes_it_in_the_same_write(shop: Shop, outcome: Envelope) -> None:
+    shop.change(_order_id(outcome), phone=None)
+    shop.deliver("notification", outcome)
+    assert "dueAt" not in shop.item(_order_id(outcome))
+    assert len([call for call in shop.wire.effects() if call.function == "notification"]) == 3, "claim, send, record"
+
+
+def test_the_receipt_of_a_text_message_closes_nothing(shop: Shop, outcome: Envelope) -> None:
+    order = store().get(_order_id(outcome))
+    store().record_receipt(order, Receipt(channel="sms", at=order.placed_at, message_id="1"))
+    assert {"sms", "openShard", "dueAt"} <= shop.item(order.order_id).keys()
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------
