@@ -41,7 +41,7 @@ class AuditLog:
         return True
 
     def trail(self, order_id: str) -> list[dict[str, Any]]:
-        """The entries of one order, oldest first."""
+        """The entries of one order, oldest first; publications of the same fact in the order of their attempts."""
         condition = "#orderId = :order"
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
@@ -50,4 +50,5 @@ class AuditLog:
             ExpressionAttributeNames=names_in(condition),
             ExpressionAttributeValues=to_item({":order": order_id}),
         )
-        return [from_item(item) for page in pages for item in page["Items"]]
+        entries = [from_item(item) for page in pages for item in page["Items"]]
+        return sorted(entries, key=lambda entry: (entry["timestamp"], entry.get("attempt", 0)))
