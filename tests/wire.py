@@ -35,6 +35,12 @@ class _Fault:
     times: int
 
 
+@dataclass
+class _Loss:
+    action: str
+    skip: int
+
+
 @dataclass(eq=False)
 class Wire:
     """What lies between the code and AWS. Made once, since the code keeps its clients; `reset` before each test."""
@@ -44,7 +50,7 @@ class Wire:
     """The operation of each HTTP request: the SDK may need several for one call."""
     function: str | None = None
     _faults: list[_Fault] = field(default_factory=list)
-    _lost: list[str] = field(default_factory=list)
+    _lost: list[_Loss] = field(default_factory=list)
 
     def attach(self) -> None:
         """Hook into every client that is made from now on with boto3's default session."""
@@ -85,9 +91,12 @@ class Wire:
         """The next calls of the action get this answer; nothing is carried out."""
         self._faults.append(_Fault(action, answer, 200, times))
 
-    def lose_answer(self, action: str) -> None:
-        """The next request is carried out, but the connection breaks before its answer: the SDK retries."""
-        self._lost.append(action)
+    def lose_answer(self, action: str, *, skip: int = 0) -> None:
+        """The next request is carried out, but the connection breaks before its answer: the SDK retries.
+
+        With `skip`, so many requests of the action come through before.
+        """
+        self._lost.append(_Loss(action, skip))
 
     def _begin(self, params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         context["call"] = Call(self.function, _action(model), params)
@@ -103,10 +112,12 @@ class Wire:
     def _lose(self, request: Any, event_name: str, **_: Any) -> None:
         operation = event_name.rpartition(".")[2]
         self.requests.append(operation)
-        for action in self._lost:
-            if action.endswith(f":{operation}"):
-                self._lost.remove(action)
-                raise ConnectionClosedError(endpoint_url=request.url)
+        for loss in self._lost:
+            if loss.action.endswith(f":{operation}"):
+                loss.skip -= 1
+                if loss.skip < 0:
+                    self._lost.remove(loss)
+                    raise ConnectionClosedError(endpoint_url=request.url)
 
     def _end(self, http_response: Any, parsed: Mapping[str, Any], context: Mapping[str, Any], **_: Any) -> None:
         if http_response.status_code < 300:

@@ -177,6 +177,46 @@ def test_a_crash_between_storing_and_publishing_is_healed_by_the_next_delivery(
     assert shop.order(order_id)["fulfillment"]["trackingId"]
 
 
+@pytest.mark.parametrize(
+    ("function", "writes"),
+    [("paymentProcessing", 1), ("fulfillment", 1), ("orderStatusUpdater", 1), ("notification", 2)],
+)
+def test_a_write_whose_answer_was_lost_changes_nothing_of_the_story(
+    shop: Shop, charges: list[Charge], metrics: Lines, function: str, writes: int
+) -> None:
+    """The SDK repeats the write by itself; what it finds then is its own."""
+    for skip in range(writes):
+        # given
+        order_id = shop.place().body["orderId"]
+        waiting = shop.drain()
+
+        # when
+        while waiting:
+            event = waiting.pop(0)
+            for consumer in deployment.consumers(event):
+                if consumer == function:
+                    shop.wire.lose_answer("dynamodb:UpdateItem", skip=skip)
+                shop.deliver(consumer, event)
+            waiting += shop.drain()
+
+        # then
+        item = shop.item(order_id)
+        assert [change["status"] for change in item["statusHistory"]] == ["PLACED", "PAID", "FULFILLED"]
+        assert not {"openShard", "dueAt"} & item.keys()
+    assert (len(charges), len(shop.emails), len(shop.published)) == (writes, writes, 3 * writes)
+    counted = [line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] for line in metrics()]
+    for name in ("OrdersPaid", "OrdersFulfilled", "CustomersNotified"):
+        assert counted.count(name) == writes
+
+
+def test_an_event_whose_publication_s_answer_was_lost_is_published_twice_as_the_same(shop: Shop) -> None:
+    shop.wire.lose_answer("events:PutEvents")
+    order_id = shop.place().body["orderId"]
+    assert shop.wire.requests.count("PutEvents") == 2
+    shop.run()
+    assert shop.order(order_id)["status"] == "FULFILLED"
+
+
 def test_the_same_fact_published_again_differs_in_its_attempt_alone(shop: Shop, let_pass: Any) -> None:
     # given
     order_id, placed = shop.placed()
