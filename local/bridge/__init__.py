@@ -1,0 +1,10 @@
+"""MiniStack, with what it lacks of AWS and this system needs. Run as a process of its own: `python -m local.bridge`.
+
+    asynchronous    EventBridge → Lambda and `Event` invocations: retries, throttling, the on-failure destination
+    archive         AWS::Events::Archive in CloudFormation
+    conditions      the keys by which IAM judges PutEvents and SendEmail
+    isolation       a function imports what is packaged, and nothing of the emulator's own environment
+
+docs/emulator.md lists these and the differences that stay; tests/local pins each. A name of MiniStack's that is gone
+stops the start with one line: better than an emulator that is quietly kinder than AWS.
+"""

@@ -1,0 +1,33 @@
+"""Starts MiniStack, bridged, with the environment that `local.emulator` gives it."""
+
+import os
+import signal
+import sys
+import threading
+
+from ministack import app
+
+from local.bridge import archive, asynchronous, conditions, isolation
+
+
+def end_with_parent() -> None:
+    """End the whole process group with standard input: the launcher holds its other end; even a kill -9 closes it."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main() -> None:
+    for gap in (asynchronous, archive, conditions, isolation):
+        gap.install()
+    if os.getpgrp() == os.getpid():  # as the launcher starts it; by hand it may share its group with a shell
+        end_with_parent()
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,319 @@
+"""What the bridge adds to MiniStack, so that the embedded AWS does as AWS does. docs/emulator.md lists it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.bridge import asynchronous
+from tests.local.embedded_aws import EmbeddedAws, allow, eventually
+
+NOTE = """
+import time
+def note(event, context):
+    with open(event["detail"]["notes"], "a") as notes:
+        notes.write(f"{context.aws_request_id} {time.monotonic()}\\n")
+"""
+FAILS = f"""{NOTE}
+def handler(event, context):
+    note(event, context)
+    raise ValueError("it never works")
+"""
+FAILS_ONCE = f"""{NOTE}
+def handler(event, context):
+    first = not open(event["detail"]["notes"]).read()
+    note(event, context)
+    if first:
+        raise ValueError("not yet")
+"""
+WORKS_SLOWLY = f"""{NOTE}
+def handler(event, context):
+    time.sleep(0.5)  # long enough for two to meet
+    note(event, context)
+"""
+
+
+def noted(notes: Path) -> list[tuple[str, float]]:
+    """The request id and the time of each attempt."""
+    lines = [line.split() for line in notes.read_text().splitlines()]
+    return [(request_id, float(at)) for request_id, at in lines]
+
+
+def keep_failures(aws: EmbeddedAws, function: str, queue: str, **options: Any) -> None:
+    aws.client("lambda").put_function_event_invoke_config(
+        FunctionName=function, DestinationConfig={"OnFailure": {"Destination": queue}}, **options
+    )
+
+
+# --- asynchronous invocation -----------------------------------------------------------------------------------------
+
+
+def test_an_event_that_always_fails_is_tried_three_times_and_then_kept_as_aws_keeps_it(
+    aws: EmbeddedAws, notes: Path
+) -> None:
+    url, queue = aws.queue()
+    function = aws.function(FAILS, allow("sqs:SendMessage", queue))
+    keep_failures(aws, function, queue)
+
+    aws.put_event(aws.bus_with_target(function), {"notes": str(notes)})
+
+    [body] = eventually("the on-failure record", lambda: aws.received(url))
+    (request_id, first), (second_id, second), (third_id, third) = noted(notes)
+    assert request_id == second_id == third_id  # a retry is the same request
+    assert second - first >= 1
+    assert third - second >= 2
+    record = json.loads(body)
+    assert record["requestPayload"].pop("detail") == {"notes": str(notes)}
+    assert record.pop("requestPayload").keys() >= {"id", "source", "detail-type", "time", "account", "region"}
+    assert record.pop("timestamp").endswith("Z")
+    assert record.pop("responsePayload")["errorMessage"] == "it never works"
+    assert record == {
+        "version": "1.0",
+        "requestContext": {
+            "requestId": request_id,
+            "functionArn": function,
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": 3,
+        },
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+    }
+
+
+def test_an_event_that_fails_once_is_retried_and_not_kept(aws: EmbeddedAws, notes: Path) -> None:
+    url, queue = aws.queue()
+    function = aws.function(FAILS_ONCE, allow("sqs:SendMessage", queue))
+    keep_failures(aws, function, queue, MaximumRetryAttempts=1)
+
+    aws.put_event(aws.bus_with_target(function), {"notes": str(notes)})
+
+    eventually("the retry", lambda: len(noted(notes)) == 2)
+    assert aws.received(url, wait=1) == []
+
+
+def test_a_function_with_no_retries_is_tried_once(aws: EmbeddedAws, notes: Path) -> None:
+    url, queue = aws.queue()
+    function = aws.function(FAILS, allow("sqs:SendMessage", queue))
+    keep_failures(aws, function, queue, MaximumRetryAttempts=0)
+
+    aws.put_event(aws.bus_with_target(function), {"notes": str(notes)})
+
+    [body] = eventually("the on-failure record", lambda: aws.received(url))
+    assert json.loads(body)["requestContext"]["approximateInvokeCount"] == 1
+    assert len(noted(notes)) == 1
+
+
+def test_an_event_invocation_is_retried_and_kept_the_same_way(aws: EmbeddedAws, notes: Path) -> None:
+    url, queue = aws.queue()
+    function = aws.function(FAILS, allow("sqs:SendMessage", queue))
+    keep_failures(aws, function, queue, MaximumRetryAttempts=1)
+
+    event = {"detail": {"notes": str(notes)}}
+    aws.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event))
+
+    [body] = eventually("the on-failure record", lambda: aws.received(url))
+    assert json.loads(body)["requestContext"]["approximateInvokeCount"] == len(noted(notes)) == 2
+
+
+def test_a_throttled_event_waits_its_turn(aws: EmbeddedAws, notes: Path) -> None:
+    url, queue = aws.queue()
+    function = aws.function(WORKS_SLOWLY, allow("sqs:SendMessage", queue))
+    keep_failures(aws, function, queue, MaximumRetryAttempts=0)
+    aws.client("lambda").put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=1)
+    bus = aws.bus_with_target(function)
+
+    for _ in range(3):
+        aws.put_event(bus, {"notes": str(notes)})
+
+    eventually("all three", lambda: len(noted(notes)) == 3)
+    assert aws.received(url, wait=1) == []
+
+
+def test_an_event_that_is_throttled_for_too_long_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[dict[str, Any]] = []
+    monkeypatch.setattr(asynchronous, "_attempt", lambda *_: None)
+    monkeypatch.setattr(asynchronous, "_keep", lambda _function, _options, record: kept.append(record))
+    function = {"config": {"FunctionArn": "arn"}, "event_invoke_config": {"MaximumEventAgeInSeconds": 0}}
+
+    asynchronous._work_off(function, {})
+
+    [record] = kept
+    assert record["requestContext"]["condition"] == "EventAgeExceeded"
+    assert record["requestContext"]["approximateInvokeCount"] == 0
+
+
+def test_a_function_whose_role_may_not_send_to_its_queue_loses_the_record(aws: EmbeddedAws, notes: Path) -> None:
+    url, queue = aws.queue()
+    function = aws.function(FAILS, allow("sqs:SendMessage", f"{queue}-of-somebody-else"))
+    keep_failures(aws, function, queue, MaximumRetryAttempts=0)
+
+    aws.put_event(aws.bus_with_target(function), {"notes": str(notes)})
+
+    name = function.rpartition(":")[2]
+    eventually("the loss", lambda: f"{name}: the on-failure record is lost" in aws.log_file.read_text())
+    assert aws.received(url) == []
+
+
+# --- AWS::Events::Archive --------------------------------------------------------------------------------------------
+
+
+def archive_template(bus: str, **properties: Any) -> dict[str, Any]:
+    archive = {
+        "Type": "AWS::Events::Archive",
+        "Properties": {"SourceArn": {"Fn::GetAtt": ["Bus", "Arn"]}, **properties},
+    }
+    return {
+        "Resources": {"Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": bus}}, "Archive": archive},
+        "Outputs": {"Name": {"Value": {"Ref": "Archive"}}, "Arn": {"Value": {"Fn::GetAtt": ["Archive", "Arn"]}}},
+    }
+
+
+def archives(aws: EmbeddedAws, prefix: str) -> dict[str, dict[str, Any]]:
+    events = aws.client("events")
+    names = [each["ArchiveName"] for each in events.list_archives(NamePrefix=prefix)["Archives"]]
+    return {name: events.describe_archive(ArchiveName=name) for name in names}
+
+
+def test_an_archive_lives_with_its_stack(aws: EmbeddedAws) -> None:
+    outputs = aws.deploy(archive_template("archived", ArchiveName="archive", RetentionDays=30), "archived")
+    assert outputs["Name"] == "archive"
+    assert outputs["Arn"].endswith(":archive/archive")
+    archive = archives(aws, "archive")["archive"]
+    assert archive["EventSourceArn"].endswith(":event-bus/archived")
+    assert archive["RetentionDays"] == 30
+
+    aws.put_event("archived")
+    assert archives(aws, "archive")["archive"]["EventCount"] == 1
+
+    pattern = {"source": ["somebody"]}
+    aws.deploy(archive_template("archived", ArchiveName="archive", RetentionDays=7, EventPattern=pattern), "archived")
+    changed = archives(aws, "archive")["archive"]
+    assert changed["RetentionDays"] == 7
+    assert json.loads(changed["EventPattern"]) == pattern
+    assert changed["EventCount"] == 1  # it is the same one
+
+    aws.deploy(archive_template("archived", ArchiveName="archive-2"), "archived")
+    assert archives(aws, "archive").keys() == {"archive-2"}
+
+    cloudformation = aws.client("cloudformation")
+    cloudformation.delete_stack(StackName="archived")
+    eventually("the end of the stack", lambda: not archives(aws, "archive"))
+
+
+# --- IAM -------------------------------------------------------------------------------------------------------------
+
+PAID = {"Source": "shop.payment", "DetailType": "Paid"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "allowed"),
+    [
+        ([PAID], True),
+        ([PAID, PAID], True),
+        ([{**PAID, "Source": "shop.orders"}], False),
+        ([{**PAID, "DetailType": "Refunded"}], False),
+        ([PAID, {**PAID, "DetailType": "Refunded"}], False),
+        ([{**PAID, "Source": "shop.orders"}, PAID], False),
+    ],
+)
+def test_iam_judges_each_event_by_its_source_and_detail_type(
+    aws: EmbeddedAws, entries: list[dict[str, str]], allowed: bool
+) -> None:
+    mine = {"events:source": "shop.payment", "events:detail-type": ["Paid", "Declined"]}
+    publisher = aws.client_of(aws.user(allow("events:PutEvents", StringEquals=mine)), "events")
+
+    def publish() -> None:
+        publisher.put_events(Entries=[{**entry, "Detail": "{}"} for entry in entries])
+
+    if allowed:
+        publish()
+    else:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            publish()
+
+
+@pytest.mark.parametrize(
+    ("sender", "allowed"),
+    [("shop@example.com", True), ("The Shop <shop@example.com>", True), ("boss@example.com", False)],
+)
+def test_iam_judges_an_email_by_its_sender(aws: EmbeddedAws, sender: str, allowed: bool) -> None:
+    ses = aws.client("sesv2")
+    for address in ("shop@example.com", "boss@example.com"):
+        if address not in [each["IdentityName"] for each in ses.list_email_identities()["EmailIdentities"]]:
+            ses.create_email_identity(EmailIdentity=address)
+    mine = allow(
+        "ses:SendEmail",
+        "arn:aws:ses:us-east-1:000000000000:identity/*",
+        StringEquals={"ses:FromAddress": "shop@example.com"},
+    )
+    mailer = aws.client_of(aws.user(mine), "sesv2")
+
+    def send() -> None:
+        text = {"Data": "Hello"}
+        mailer.send_email(
+            FromEmailAddress=sender,
+            Destination={"ToAddresses": ["anna@example.com"]},
+            Content={"Simple": {"Subject": text, "Body": {"Text": text}}},
+        )
+
+    if allowed:
+        send()
+    else:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            send()
+
+
+# --- functions -------------------------------------------------------------------------------------------------------
+
+LOOKS_AROUND = """
+import importlib.util, os
+def handler(event, context):
+    return {
+        "found": [name for name in event["names"] if importlib.util.find_spec(name)],
+        "environment": list(os.environ),
+    }
+"""
+
+
+def looked_around(aws: EmbeddedAws, *names: str) -> dict[str, list[str]]:
+    function = aws.function(LOOKS_AROUND)
+    answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps({"names": names}))
+    seen: dict[str, list[str]] = json.load(answer["Payload"])
+    return seen
+
+
+def test_a_function_finds_only_what_is_packaged_and_the_standard_library(aws: EmbeddedAws) -> None:
+    names = ("sqlite3", "index", "boto3", "ministack", "rich", "pip", "local", "handlers")
+
+    assert looked_around(aws, *names)["found"] == ["sqlite3", "index"]
+
+
+def test_a_function_sees_nothing_of_the_users_environment(aws: EmbeddedAws) -> None:
+    assert "OF_THE_USER" not in looked_around(aws)["environment"]
+
+
+# --- another MiniStack -----------------------------------------------------------------------------------------------
+
+TAKEN_HOLD_OF = [
+    "ministack.services.eventbridge._dispatch_to_lambda",
+    "ministack.services.eventbridge._create_archive",
+    "ministack.services.cloudformation.provisioners._RESOURCE_HANDLERS",
+    "ministack.services.lambda_svc._execute_function_dispatch",
+    "ministack.core.iam_actions.request_tag_context",
+    "ministack.core.iam_evaluator.enforce",
+    "ministack.core.lambda_runtime._detect_runtime_binary",
+]
+
+
+@pytest.mark.parametrize("name", TAKEN_HOLD_OF)
+def test_a_ministack_that_the_bridge_does_not_fit_does_not_start(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    lines = f"import {module} as m; del m.{attribute}; from local.bridge.__main__ import main; main()"
+
+    result = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == f"this MiniStack has no {name}: local/bridge does not fit its version"
