@@ -4,6 +4,7 @@
     customer = tour.customer()      somebody signed in: customer.get(path), customer.post(path, body)
     order, rows = tour.follow(id)   wait until an order has ended; the order, and its rows of AuditLog
     tour.wait_until(condition, …)   wait for anything else
+    tour.dead_letter_of(id)         wait for a dead letter of an order, and take it out
     tour.source(function)           the code itself
     tour.check("1.1", answer)       the verdict on an exercise
     tour.sequence, tour.tree, tour.timeline, tour.topology   pictures, from evidence
@@ -35,6 +36,7 @@ from local.state import STATE_DIR_VARIABLE, State  # noqa: E402
 from notebooks.exercises import EXERCISES, Verdict  # noqa: E402
 from notebooks.pictures import Picture, sequence, timeline, topology, tree  # noqa: E402
 from operations.customer import Customer  # noqa: E402
+from operations.dead_letters import DeadLetter, dead_letters  # noqa: E402
 from operations.stack import Stack, StackUnavailable, find  # noqa: E402
 from orders.audit import AuditLog  # noqa: E402
 from orders.dynamodb import from_item, to_item  # noqa: E402
@@ -44,6 +46,7 @@ __all__ = [
     "check",
     "connect",
     "customer",
+    "dead_letter_of",
     "follow",
     "rows_of",
     "sequence",
@@ -138,6 +141,18 @@ def wait_until(
         time.sleep(0.2)
     shown.update(Markdown(f"✓ {what}, after {time.monotonic() - started:.1f} s"))
     return answer
+
+
+def dead_letter_of(order_id: str, seconds: float = 60) -> DeadLetter:
+    """Wait until a dead letter of the order is in a dead-letter queue, take it out, and return it."""
+    stack = _stack()
+    [letter, *_] = wait_until(
+        lambda: [letter for letter in dead_letters(stack) if letter.order_id == order_id],
+        f"a dead letter of order {order_id[:8]}",
+        seconds=seconds,
+    )
+    stack.client("sqs").delete_message(QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt_handle)
+    return letter
 
 
 def source(thing: Any) -> None:

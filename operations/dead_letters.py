@@ -45,12 +45,9 @@ class DeadLetter(NamedTuple):
 
 def dead_letters(stack: Stack) -> list[DeadLetter]:
     """All that the two queues hold. Nothing is taken out: afterwards each message is visible again."""
-    sqs = stack.client("sqs")
     letters = list(_received(stack))
     for letter in letters:
-        sqs.change_message_visibility(
-            QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0
-        )
+        _release(stack, letter.queue_url, letter.receipt_handle)
     return letters
 
 
@@ -90,10 +87,17 @@ def _received(stack: Stack) -> Iterator[DeadLetter]:
             MessageSystemAttributeNames=["SentTimestamp"],
             WaitTimeSeconds=1,  # asks all of the queue's servers, not only some
         ).get("Messages", []):
-            known = [message for message in messages if int(message["Attributes"]["SentTimestamp"]) <= started]
-            yield from (_letter(stack, queue_url, message) for message in known)
-            if not known:
+            new = [message for message in messages if int(message["Attributes"]["SentTimestamp"]) > started]
+            for message in new:
+                _release(stack, queue_url, message["ReceiptHandle"])
+            yield from (_letter(stack, queue_url, message) for message in messages if message not in new)
+            if new:
                 break
+
+
+def _release(stack: Stack, queue_url: str, receipt_handle: str) -> None:
+    """Let others see the message again."""
+    stack.client("sqs").change_message_visibility(QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=0)
 
 
 def _letter(stack: Stack, queue_url: str, message: Mapping[str, Any]) -> DeadLetter:

@@ -34,6 +34,10 @@ class Stack(NamedTuple):
     def client(self, service: str) -> Any:
         return self.session.client(service, endpoint_url=self.endpoint_url)
 
+    def function(self, name: str) -> str:
+        """The deployed name of a function, such as `paymentProcessing`."""
+        return f"{SERVICE}-{self.stage}-{name}"
+
     def deliver(self, target: str, payload: str) -> None:
         """Hand a payload to a function, topic or queue, by its ARN (or a queue's URL), as EventBridge would."""
         match target.split(":")[2] if target.startswith("arn:") else "url":
