@@ -1,5 +1,6 @@
 """One stack for all tests, with a port and a state of its own, so that it runs beside `npm start`."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -15,7 +16,9 @@ from tests.e2e.cloud import Cloud, DeadLetter, Item
 from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for
 
-PORT = 4666
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""With `-n 2` each worker of pytest-xdist has a stack of its own."""
+PORT = 4666 + 2 * WORKER
 
 
 @pytest.fixture(scope="package")
@@ -24,7 +27,8 @@ def cloud() -> Iterator[Cloud]:
     with pytest.MonkeyPatch.context() as patch, ExitStack() as closing:
         for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
             patch.delenv(name)
-        running = stack(State(ROOT / ".local" / "test"), PORT, parameters={"reconcileAfterSeconds": "10"})
+        state = State(ROOT / ".local" / ("test" if WORKER == 0 else f"test-{WORKER}"))
+        running = stack(state, PORT, parameters={"reconcileAfterSeconds": "10"})
         yield Cloud(closing.enter_context(running), closing)
 
 

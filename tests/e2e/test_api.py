@@ -11,7 +11,7 @@ from tests.e2e.cloud import Cloud
 from tests.e2e.shopper import Shopper, an_order
 
 JSON = {"content-type": "application/json"}
-ONE_ORDER = f"/orders/{uuid4()}"
+ONE_ORDER = "/orders/00000000-0000-4000-8000-000000000000"
 
 ERRORS: list[tuple[int, str, str, dict[str, Any]]] = [
     (400, "POST", "/orders", {"content": "{", "headers": JSON}),
