@@ -5,24 +5,39 @@
 //
 // It needs Node and Python and nothing else. Each group has its Python packages in packaging/locks/GROUP.txt; `deploy`
 // needs none. A mark, written last, says that a step is done and for which lock file, so what was interrupted is done
-// again, and what is done needs no network.
+// again, and what is done needs no network. What npm and pip said is in .local/setup.log.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = path.dirname(fileURLToPath(import.meta.url));
 const VENV = path.join(ROOT, '.venv');
 const VENV_PYTHON = path.join(VENV, 'bin', 'python');
+const LOCKS = path.join(ROOT, 'packaging', 'locks');
 const LOCAL = path.join(ROOT, '.local');
 const LOG = path.join(LOCAL, 'setup.log');
+const TURN = path.join(LOCAL, 'setup.lock');
 const PYTHONS = ['python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3', 'python'];
 const OLDEST_PYTHON = [3, 11];
-const NO_NETWORK =
-  /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|NewConnectionError|name resolution|Connection refused|ConnectTimeout/;
+
+/** Why npm or pip failed, by what they said, and the mend. The first that fits counts. */
+const CAUSES = [
+  [/spawn npm ENOENT/, 'npm is not on the PATH; it comes with Node'],
+  [/ENOSPC|No space left on device/, 'the disk is full: make room, and run it again'],
+  [
+    /CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER|VERIFY)/,
+    "the network's certificate is not trusted: name its authority's file in NODE_EXTRA_CA_CERTS and PIP_CERT",
+  ],
+  [
+    /ENOTFOUND|EAI_AGAIN|ECONN(REFUSED|RESET)|ETIMEDOUT|UNREACH|(NewConnection|NameResolution|Timeout)Error/,
+    'there is no network, and this step needs it',
+  ],
+];
 
 /** What the user can mend; its message is the one line that says how. */
 class SetupError extends Error {}
@@ -30,8 +45,10 @@ class SetupError extends Error {}
 async function main([group, separator, ...command]) {
   if (group === 'clean') return clean();
   if (separator !== '--' || command.length === 0) throw new SetupError('usage: node setup.mjs GROUP -- COMMAND');
+  if (process.platform === 'win32') throw new SetupError('On Windows this runs in WSL 2: wsl --install');
   checkNode();
-  if (!isReady(group)) await withLock(() => setUp(group));
+  if (needsPackages(group) && !fs.existsSync(lockFile(group))) throw new SetupError(`there is no group ${group}`);
+  if (!isReady(group)) await inTurn(() => setUp(group));
   return run(command);
 }
 
@@ -43,149 +60,204 @@ function checkNode() {
   if (!fits) throw new SetupError(`Node ${process.versions.node} does not fit: install 20.19+, 22.13+ or 24+.`);
 }
 
-/** The first Python that is new enough. */
+/** The name of the first Python that is new enough. What comes after it is not run: some only offer to install one. */
 function findPython() {
   const tried = [process.env.PYTHON, ...PYTHONS].filter(Boolean);
-  const found = tried.map((name) => [name, pythonVersion(name)]).filter(([, version]) => version);
-  const fitting = found.find(([, [major, minor]]) => major === OLDEST_PYTHON[0] && minor >= OLDEST_PYTHON[1]);
-  if (fitting) return fitting[0];
-  const seen = found.map(([name, version]) => `${name} is ${version.join('.')}`).join(', ') || `tried ${tried.join(', ')}`;
+  const tooOld = [];
+  for (const name of tried) {
+    const version = pythonVersion(name);
+    if (!version) continue;
+    if (version[0] === OLDEST_PYTHON[0] && version[1] >= OLDEST_PYTHON[1]) return name;
+    tooOld.push(`${name} is ${version.join('.')}`);
+  }
+  const seen = tooOld.join(', ') || `tried ${tried.join(', ')}`;
   throw new SetupError(`no Python 3.11 or newer (${seen}): install one, or name it: PYTHON=/path/to/python3.12`);
 }
 
 /** [3, 12], or undefined where there is no such Python or it does not run. */
 function pythonVersion(python) {
-  const { status, stdout } = spawnSync(python, ['-c', 'import sys; print(*sys.version_info[:2])'], { encoding: 'utf8' });
+  const ask = ['-c', 'import sys; print(*sys.version_info[:2])'];
+  const { status, stdout } = spawnSync(python, ask, { encoding: 'utf8' });
   return status === 0 && /^\d+ \d+$/.test(stdout.trim()) ? stdout.trim().split(' ').map(Number) : undefined;
+}
+
+/** Debian and Ubuntu ship Python without what makes a virtual environment. */
+function checkEnsurepip(python) {
+  if (spawnSync(python, ['-c', 'import ensurepip, venv']).status === 0) return;
+  const aptPackage = `python${pythonVersion(python).join('.')}-venv`;
+  throw new SetupError(
+    `python3-venv is missing: ${python} has no ensurepip (Debian and Ubuntu: sudo apt install ${aptPackage})`
+  );
 }
 
 // --- marks: what is done, and for which lock file -------------------------------------------------------------------
 
-const npmMark = { file: path.join(ROOT, 'node_modules', '.set-up'), value: () => hash('package-lock.json') };
+const npmMark = {
+  file: path.join(ROOT, 'node_modules', '.set-up'),
+  value: () => hash(path.join(ROOT, 'package-lock.json')),
+};
 const venvMark = { file: path.join(VENV, '.set-up'), value: () => `${ROOT} ${pythonVersion(VENV_PYTHON)}` };
-const packagesMark = (group) => ({
-  file: path.join(VENV, `.set-up-${group}`),
-  value: () => hash(path.join('packaging', 'locks', `${group}.txt`)),
-});
+const packagesMark = (group) => ({ file: path.join(VENV, `.set-up-${group}`), value: () => hash(lockFile(group)) });
 
-const hash = (file) => createHash('sha256').update(fs.readFileSync(path.join(ROOT, file))).digest('hex');
+const lockFile = (group) => path.join(LOCKS, `${group}.txt`);
+const hash = (file) => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
 const isDone = ({ file, value }) => fs.existsSync(file) && fs.readFileSync(file, 'utf8') === value();
-const setDone = ({ file, value }) => fs.writeFileSync(file, value());
 const needsPackages = (group) => group !== 'deploy';
 
 function isReady(group) {
   return isDone(npmMark) && isDone(venvMark) && (!needsPackages(group) || isDone(packagesMark(group)));
 }
 
+/** The groups whose lock file is not the one that was installed. */
+function groupsToInstall() {
+  const groups = fs.readdirSync(LOCKS).filter((name) => name.endsWith('.txt')).map((name) => path.parse(name).name);
+  return groups.filter((group) => !isDone(packagesMark(group)));
+}
+
 // --- the steps ------------------------------------------------------------------------------------------------------
 
 async function setUp(group) {
-  if (!isDone(venvMark)) {
-    const python = findPython();
-    fs.rmSync(VENV, { recursive: true, force: true });
-    await step('Making a virtual environment in .venv', python, ['-m', 'venv', VENV], (output) =>
-      output.includes('ensurepip')
-        ? `${python} has no ensurepip: install it (Debian and Ubuntu: sudo apt install python3-venv)`
-        : undefined
-    );
-    setDone(venvMark);
-  }
-  if (!isDone(npmMark)) {
-    await step('Installing the Serverless Framework (osls)', 'npm', ['ci']);
-    setDone(npmMark);
-  }
-  if (needsPackages(group) && !isDone(packagesMark(group))) {
-    const lock = path.join('packaging', 'locks', `${group}.txt`);
-    const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--require-hashes', '-r', lock];
-    await step(`Installing the Python packages for ${group}`, VENV_PYTHON, pip);
-    setDone(packagesMark(group));
-  }
+  if (!isDone(venvMark)) await makeVenv();
+  if (!isDone(npmMark)) await installFramework();
+  if (needsPackages(group) && !isDone(packagesMark(group))) await installPackages(group);
+}
+
+async function makeVenv() {
+  const python = findPython();
+  checkEnsurepip(python);
+  fs.rmSync(VENV, { recursive: true, force: true });
+  await step('Making a virtual environment in .venv', python, ['-m', 'venv', VENV]);
+  fs.writeFileSync(venvMark.file, venvMark.value());
+}
+
+async function installFramework() {
+  const lock = npmMark.value();
+  await step('Installing the Serverless Framework (osls)', 'npm', ['ci', '--include=dev']); // also in production
+  fs.writeFileSync(npmMark.file, lock);
+}
+
+async function installPackages(group) {
+  const { file, value } = packagesMark(group);
+  const lock = value();
+  // The groups share one environment. A mark of other locks, of another branch perhaps, does not hold after this.
+  for (const stale of groupsToInstall()) fs.rmSync(packagesMark(stale).file, { force: true });
+  const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--require-hashes'];
+  await step(`Installing the Python packages for ${group}`, VENV_PYTHON, [...pip, '-r', relative(lockFile(group))]);
+  fs.writeFileSync(file, lock);
 }
 
 /** Runs one program with its output in the log, and shows for how long. */
-function step(title, program, args, explain = () => undefined) {
+async function step(title, program, args) {
   const start = Date.now();
-  const seconds = () => Math.round((Date.now() - start) / 1000);
-  const show = (text) => process.stdout.write(process.stdout.isTTY ? `\r\x1b[K${text}` : '');
-  fs.appendFileSync(LOG, `\n$ ${program} ${args.join(' ')}\n`);
+  const back = process.stdout.isTTY && !process.env.CI ? `\r${title} … ` : '';
+  const time = () => `${back}${Math.round((Date.now() - start) / 1000)} s`;
+  process.stdout.write(`${title} … `);
+  const ticking = setInterval(() => back && process.stdout.write(time()), 1000);
 
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
-    const ticking = setInterval(() => show(`${title} … ${seconds()} s`), 500);
-    let output = '';
-    const keep = (chunk) => {
-      output += chunk;
-      fs.appendFileSync(LOG, chunk);
-    };
-    child.stdout.on('data', keep);
-    child.stderr.on('data', keep);
-    child.on('error', (error) => keep(`${error}\n`));
-    child.on('close', (code) => {
-      clearInterval(ticking);
-      show('');
-      if (code === 0) {
-        console.log(`${title} … ${seconds()} s`);
-        resolve();
-        return;
-      }
-      const network = NO_NETWORK.test(output) ? 'there is no network, and this step needs it' : undefined;
-      const last = output.trim().split('\n').pop();
-      reject(new SetupError(`${title}: ${explain(output) ?? network ?? `failed: ${last}`} (log: ${relative(LOG)})`));
-    });
-  });
+  const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
+  child.on('error', (error) => (output += error.message));
+  const { code, stoppedBy } = await end(child);
+
+  clearInterval(ticking);
+  process.stdout.write(code === 0 ? `${time()}\n` : back ? '\r\x1b[K' : '\n');
+  fs.appendFileSync(LOG, `$ ${program} ${args.join(' ')}\n${output}\n`);
+  if (stoppedBy) process.exit(exitCode(stoppedBy));
+  if (code !== 0) throw new SetupError(`${title}: ${cause(output)} (log: ${relative(LOG)})`);
 }
 
-/** One command at a time sets up; others wait, and then find it done. */
-async function withLock(work) {
-  const lock = path.join(LOCAL, 'setup.lock');
+function cause(output) {
+  const known = CAUSES.find(([said]) => said.test(output));
+  if (known) return known[1];
+  const lines = output.trim().split('\n');
+  const first = lines.find((line) => /^(ERROR:|npm error (?!code|errno|syscall|path)\S)/.test(line));
+  return `failed: ${first ?? lines[lines.length - 1]}`;
+}
+
+/** One command at a time sets up; others wait, and then find it done. Whose turn it is: a link to that process's id. */
+async function inTurn(work) {
   fs.mkdirSync(LOCAL, { recursive: true });
-  for (let told = false; ; ) {
-    try {
-      fs.writeFileSync(lock, String(process.pid), { flag: 'wx' });
-      break;
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error;
-    }
-    const owner = Number(readIfThere(lock));
-    if (owner && !isAlive(owner)) {
-      fs.rmSync(lock, { force: true });
-      continue;
-    }
+  for (let told = false; !takeTurn(); await pause(100)) {
     if (!told) console.log('Another command is setting up this checkout; waiting for it …');
     told = true;
-    await new Promise((resolve) => setTimeout(resolve, 200));
   }
+  const giveTurn = () => whoseTurn() === process.pid && fs.rmSync(TURN, { force: true });
+  process.on('exit', giveTurn);
+  await work();
+  giveTurn();
+}
+
+function takeTurn() {
+  const owner = whoseTurn();
+  // A killed command left it. Our own id: in another container, which is gone.
+  if (owner && (owner === process.pid || !isAlive(owner))) fs.rmSync(TURN, { force: true });
   try {
-    await work();
-  } finally {
-    fs.rmSync(lock, { force: true });
+    fs.symlinkSync(String(process.pid), TURN);
+    return true;
+  } catch (error) {
+    if (error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function whoseTurn() {
+  try {
+    return Number(fs.readlinkSync(TURN));
+  } catch (error) {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
 // --- the command ----------------------------------------------------------------------------------------------------
 
-/** Runs the command in the set-up checkout, passes signals on, waits for its end and returns its exit code. */
-function run([program, ...args]) {
+/** Runs the command in the set-up checkout and returns its exit code. */
+async function run([program, ...args]) {
   const bins = [path.join(VENV, 'bin'), path.join(ROOT, 'node_modules', '.bin')];
   const env = { ...process.env, PATH: [...bins, process.env.PATH].join(path.delimiter) };
   const child = spawn(program, args, { cwd: ROOT, env, stdio: 'inherit' });
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  // Ctrl-C in a terminal reaches the child as well; from elsewhere it is ours to pass on.
-  process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
-  return new Promise((resolve, reject) => {
-    child.on('error', (error) => reject(new SetupError(`${program} does not start: ${error.message}`)));
-    child.on('exit', (code, signal) => resolve(code ?? 128 + os.constants.signals[signal]));
+  let failure;
+  child.on('error', (error) => (failure = error));
+  const { code } = await end(child);
+  if (failure) throw new SetupError(`${program} does not start: ${failure.message}`);
+  return code;
+}
+
+/** Passes signals on to a child, waits for its end, and tells its exit code and which signal was passed on. */
+function end(child) {
+  let stoppedBy;
+  const passOn = (signal) => {
+    stoppedBy = signal;
+    // Ctrl-C in a terminal reaches the child as well; from elsewhere it is ours to pass on.
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, passOn);
+  return new Promise((resolve) => {
+    child.on('close', (code, signal) => {
+      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(name, passOn);
+      resolve({ code: code ?? exitCode(signal), stoppedBy });
+    });
   });
 }
+
+/** As a shell gives it. */
+const exitCode = (signal) => 128 + os.constants.signals[signal];
 
 // --- clean ----------------------------------------------------------------------------------------------------------
 
 function clean() {
-  const running = filesNamed('emulator.json', LOCAL).find((file) => isAlive(JSON.parse(fs.readFileSync(file)).pid));
+  const states = [LOCAL, process.env.ORDER_PROCESSING_STATE_DIR].filter(Boolean);
+  const stacks = states.flatMap((folder) => filesNamed('emulator.json', folder));
+  const running = stacks.find((file) => isAlive(JSON.parse(fs.readFileSync(file)).pid));
   if (running) throw new SetupError(`a local stack is running (${relative(running)}): stop it first, with Ctrl-C`);
+  const owner = whoseTurn();
+  if (owner && isAlive(owner)) throw new SetupError('another command is setting up this checkout: wait for it');
   const made = ['.venv', 'node_modules', '.local', '.serverless', '.mypy_cache', '.pytest_cache', '.ruff_cache'];
   for (const name of made) fs.rmSync(path.join(ROOT, name), { recursive: true, force: true });
-  for (const folder of filesNamed('__pycache__', ROOT)) fs.rmSync(folder, { recursive: true });
+  for (const name of ['__pycache__', '.ipynb_checkpoints']) {
+    for (const folder of filesNamed(name, ROOT)) fs.rmSync(folder, { recursive: true });
+  }
   console.log('Removed what the commands made.');
   return 0;
 }
@@ -200,15 +272,13 @@ function filesNamed(name, folder) {
   });
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
+// --------------------------------------------------------------------------------------------------------------------
 
 const relative = (file) => path.relative(ROOT, file);
-const readIfThere = (file) => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
 
 function isAlive(pid) {
   try {
-    process.kill(pid, 0);
-    return true;
+    return process.kill(pid, 0);
   } catch (error) {
     return error.code === 'EPERM';
   }
@@ -217,7 +287,8 @@ function isAlive(pid) {
 main(process.argv.slice(2)).then(
   (code) => process.exit(code),
   (error) => {
-    console.error(error instanceof SetupError ? error.message : error);
+    // The system's own errors, a folder that can't be written perhaps, say it in a line. Others are a mistake of ours.
+    console.error(error instanceof SetupError || error.syscall ? error.message : error);
     process.exit(1);
   }
 );

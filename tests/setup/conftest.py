@@ -14,16 +14,18 @@ import pytest
 CHECKOUT = Path(__file__).parent.parent.parent
 NODE = shutil.which("node") or "node"
 
+USERS_OWN = ("PIP_", "PYTHON", "npm_", "NODE_", "ORDER_PROCESSING_", "CI")
+
 NPM = """#!/bin/sh
 echo "npm $*" >>"$CALLS"
 mkdir -p node_modules/.bin
 """
 
 PYTHON = """#!/bin/sh
-echo "python $*" >>"$CALLS"
+echo "${{0##*/}} $*" >>"$CALLS"
 case "$*" in
   *version_info*) echo "{version}" ;;
-  *venv*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
 esac
 """
 
@@ -41,6 +43,7 @@ class Checkout:
         self.folder = folder
         self.bin = folder.parent / "bin"
         self.calls_file = folder.parent / "calls"
+        self.node_options: tuple[str, ...] = ()
         (folder / "packaging" / "locks").mkdir(parents=True)
         self.bin.mkdir()
         shutil.copy(CHECKOUT / "setup.mjs", folder)
@@ -48,7 +51,7 @@ class Checkout:
         (folder / "package.json").write_text("{}")
         self.lock("tiny", "# nothing\n")
         self.lock("other", "# nothing\n")
-        for name in ("sh", "mkdir", "cp", "env", "bash", "sleep", "cat"):
+        for name in ("sh", "mkdir", "cp", "env", "bash", "sleep", "cat", "ln"):
             (self.bin / name).symlink_to(shutil.which(name) or name)
         self.program("npm", NPM)
 
@@ -67,6 +70,11 @@ class Checkout:
     def real_python(self) -> None:
         self.program("python3", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
 
+    def real_npm(self) -> None:
+        (self.bin / "npm").unlink()
+        for name in ("node", "npm"):
+            (self.bin / name).symlink_to(shutil.which(name) or name)
+
     @property
     def calls(self) -> list[str]:
         return self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
@@ -77,15 +85,21 @@ class Checkout:
     @property
     def installs(self) -> list[str]:
         """The calls that install something, in order."""
-        return [call for call in self.calls if "npm ci" in call or "venv" in call or "pip install" in call]
+        return [call for call in self.calls if "npm ci" in call or "-m venv" in call or "pip install" in call]
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(USERS_OWN)}
         return {**kept, "PATH": str(self.bin), "CALLS": str(self.calls_file), **(more or {})}
 
-    def start(self, *arguments: str, node: tuple[str, ...] = (), **environment: str) -> "subprocess.Popen[str]":
+    def pretend(self, name: str, value: str) -> None:
+        """Another value of a property of Node's `process`, from before setup.mjs runs."""
+        preload = self.folder.parent / "pretend.cjs"
+        preload.write_text(f"Object.defineProperty(process, '{name}', {{ value: {value} }})\n")
+        self.node_options = ("--require", str(preload))
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [NODE, *node, "setup.mjs", *arguments],
+            [NODE, *self.node_options, "setup.mjs", *arguments],
             cwd=self.folder,
             env=self.environment(environment),
             stdin=subprocess.DEVNULL,
@@ -94,8 +108,8 @@ class Checkout:
             text=True,
         )
 
-    def run(self, *arguments: str, node: tuple[str, ...] = (), **environment: str) -> Ran:
-        with self.start(*arguments, node=node, **environment) as process:
+    def run(self, *arguments: str, **environment: str) -> Ran:
+        with self.start(*arguments, **environment) as process:
             out, err = process.communicate(timeout=120)
         return Ran(process.returncode, out, err)
 

@@ -1,15 +1,17 @@
 """setup.mjs: it sets up what is missing, once, and says in one line what it can't do."""
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.setup.conftest import Checkout
+from tests.setup.conftest import CHECKOUT, NODE, Checkout
 
 NOTHING = ("tiny", "--", "sh", "-c", "true")
 
@@ -84,13 +86,30 @@ def test_a_changed_lock_is_installed(checkout: Checkout) -> None:
     assert ["npm ci" in call or "tiny.txt" in call for call in checkout.installs] == [True, True]
 
 
+def test_what_the_locks_of_another_branch_changed_is_installed_again(checkout: Checkout) -> None:
+    """The groups share one environment: tiny's packages of the other branch may be in other's way."""
+    checkout.python()
+    for group in ("tiny", "other"):
+        checkout.run(group, "--", "sh", "-c", "true")
+        checkout.lock(group, "# of another branch\n")
+    checkout.run(*NOTHING)
+    for group in ("tiny", "other"):
+        checkout.lock(group, "# nothing\n")
+    checkout.forget()
+
+    checkout.run("other", "--", "sh", "-c", "true")
+
+    [call] = checkout.installs
+    assert call.endswith("other.txt")
+
+
 @pytest.mark.parametrize("step", ["npm", "pip", "venv"])
 def test_an_interrupted_set_up_is_done_again(checkout: Checkout, step: str) -> None:
     checkout.python()
     if step == "npm":
         checkout.program("npm", "#!/bin/sh\nmkdir -p node_modules/.bin\nkill -9 $$\n")
     else:
-        broken = "#!/bin/sh\n" + f'case "$*" in *{step}*) mkdir -p "$3/bin"; kill -9 $$ ;; esac\n'
+        broken = "#!/bin/sh\n" + f'case "$*" in "-m {step} "*) mkdir -p "$3/bin"; kill -9 $$ ;; esac\n'
         body = (checkout.bin / "python3").read_text().partition("\n")[2]
         checkout.program("python3", broken + body)
     assert checkout.run(*NOTHING).code == 1
@@ -173,65 +192,119 @@ def test_a_python_that_is_too_old_is_named(checkout: Checkout) -> None:
     assert "no Python 3.11 or newer (python3 is 3.9)" in one_line(ran.err)
 
 
-@pytest.mark.parametrize("version", ["18.20.0", "20.18.1", "22.12.0", "23.0.0"])
-def test_a_node_that_does_not_fit_is_named(checkout: Checkout, tmp_path: Path, version: str) -> None:
-    preload = tmp_path / "version.cjs"
-    preload.write_text(f"Object.defineProperty(process, 'versions', {{ value: {{ node: '{version}' }} }})\n")
+def test_after_a_python_that_fits_no_other_is_run(checkout: Checkout) -> None:
+    """macOS's own python3, for one, opens a window that offers the developer tools."""
+    checkout.python("python3.12", "3 12")
+    checkout.python("python3", "3 9")
 
-    ran = checkout.run(*NOTHING, node=("--require", str(preload)))
+    assert checkout.run(*NOTHING).code == 0
+    assert [call for call in checkout.calls if "version_info" in call][0].startswith("python3.12")
+    assert not any(call.startswith("python3 ") for call in checkout.calls)
+
+
+@pytest.mark.parametrize("version", ["18.20.0", "20.18.1", "22.12.0", "23.0.0"])
+def test_a_node_that_does_not_fit_is_named(checkout: Checkout, version: str) -> None:
+    checkout.pretend("versions", f"{{ node: '{version}' }}")
+
+    ran = checkout.run(*NOTHING)
 
     assert ran.code == 1
     assert one_line(ran.err) == f"Node {version} does not fit: install 20.19+, 22.13+ or 24+.\n"
+
+
+@pytest.mark.parametrize("version", ["20.19.0", "22.13.0", "24.0.0", "26.1.0"])
+def test_a_node_that_fits_is_taken(checkout: Checkout, version: str) -> None:
+    checkout.python()
+    checkout.pretend("versions", f"{{ node: '{version}' }}")
+
+    assert checkout.run(*NOTHING).code == 0
+
+
+def test_the_nodes_that_fit_are_those_that_osls_takes() -> None:
+    """Read in package.json and in the lock; when osls takes others, setup.mjs and the tests above change too."""
+    package = json.loads((CHECKOUT / "package.json").read_text())
+    lock = json.loads((CHECKOUT / "package-lock.json").read_text())
+
+    assert package["engines"]["node"] == "^20.19.0 || ^22.13.0 || >=24.0.0"
+    assert lock["packages"]["node_modules/osls"]["engines"]["node"] == "^20.19.0 || ^22.13.0 || >=24"
+
+
+def test_windows_is_sent_to_wsl(checkout: Checkout) -> None:
+    checkout.pretend("platform", "'win32'")
+
+    ran = checkout.run(*NOTHING)
+
+    assert (ran.code, ran.err) == (1, "On Windows this runs in WSL 2: wsl --install\n")
 
 
 # --- what fails -------------------------------------------------------------------------------------------------------
 
 
 def test_a_python_without_ensurepip_says_what_to_install(checkout: Checkout) -> None:
-    checkout.program(
-        "python3",
-        "#!/bin/sh\n"
-        'case "$*" in *version_info*) echo "3 11" ;;\n'
-        '*venv*) echo "The virtual environment was not created: ensurepip is not available"; exit 1 ;; esac\n',
+    hidden = checkout.bin / "hidden"
+    hidden.mkdir()
+    (hidden / "ensurepip.py").write_text("raise ModuleNotFoundError\n")
+    checkout.program("python3", f'#!/bin/sh\nPYTHONPATH="{hidden}" exec "{sys.executable}" "$@"\n')
+    major, minor = sys.version_info[:2]
+
+    ran = checkout.run(*NOTHING)
+
+    assert ran.code == 1
+    assert one_line(ran.err) == (
+        "python3-venv is missing: python3 has no ensurepip "
+        f"(Debian and Ubuntu: sudo apt install python{major}.{minor}-venv)\n"
     )
-
-    ran = checkout.run(*NOTHING)
-
-    assert ran.code == 1
-    assert "has no ensurepip: install it (Debian and Ubuntu: sudo apt install python3-venv)" in one_line(ran.err)
+    assert not (checkout.folder / ".venv").exists()
 
 
-def test_without_a_network_one_line_says_so_and_names_the_log(checkout: Checkout) -> None:
-    checkout.real_python()
-    checkout.lock("tiny", "idna==3.10 --hash=sha256:" + "0" * 64 + "\n")
-
-    ran = checkout.run(
-        *NOTHING, PIP_CONFIG_FILE=os.devnull, PIP_INDEX_URL="http://127.0.0.1:9/", PIP_RETRIES="1", PIP_NO_CACHE_DIR="1"
-    )
-
-    assert ran.code == 1
-    line = one_line(ran.err)
-    assert "there is no network, and this step needs it (log: .local/setup.log)" in line
-    assert "NewConnectionError" in (checkout.folder / ".local" / "setup.log").read_text()
-
-
-def test_npm_without_a_network_says_so(checkout: Checkout) -> None:
+@pytest.mark.parametrize(
+    ("npm_says", "line"),
+    [
+        ("npm error code ENOTFOUND", "there is no network, and this step needs it"),
+        ("npm error code ENOSPC\nnpm error nospc No space.", "the disk is full: make room, and run it again"),
+        (
+            "npm error code SELF_SIGNED_CERT_IN_CHAIN",
+            "the network's certificate is not trusted: name its authority's file in NODE_EXTRA_CA_CERTS and PIP_CERT",
+        ),
+        ("npm error code EODD\nnpm error odd The reason.\nnpm error A log: /some", "failed: npm error odd The reason."),
+        ("Something.\nSomething else.", "failed: Something else."),
+    ],
+)
+def test_what_npm_fails_on_is_said_in_one_line_with_the_mend(checkout: Checkout, npm_says: str, line: str) -> None:
     checkout.python()
-    checkout.program("npm", '#!/bin/sh\necho "npm error code ENOTFOUND" >&2\nexit 1\n')
-
-    ran = checkout.run(*NOTHING)
-
-    assert "Installing the Serverless Framework (osls): there is no network" in one_line(ran.err)
-
-
-def test_another_failure_shows_its_last_line_and_the_log(checkout: Checkout) -> None:
-    checkout.python()
-    checkout.program("npm", '#!/bin/sh\necho "npm error code ENOSPC" >&2\nexit 1\n')
+    checkout.program("npm", f"#!/bin/sh\necho '{npm_says}' >&2\nexit 1\n")
 
     ran = checkout.run(*NOTHING)
 
     assert ran.code == 1
-    assert one_line(ran.err).endswith("failed: npm error code ENOSPC (log: .local/setup.log)\n")
+    assert one_line(ran.err) == f"Installing the Serverless Framework (osls): {line} (log: .local/setup.log)\n"
+    assert npm_says in (checkout.folder / ".local" / "setup.log").read_text()
+
+
+def test_without_npm_one_line_says_so(checkout: Checkout) -> None:
+    checkout.python()
+    (checkout.bin / "npm").unlink()
+
+    ran = checkout.run(*NOTHING)
+
+    assert ran.code == 1
+    assert "npm is not on the PATH; it comes with Node" in one_line(ran.err)
+
+
+def test_a_folder_that_can_not_be_made_is_named_in_one_line(checkout: Checkout) -> None:
+    (checkout.folder / ".local").touch()
+
+    ran = checkout.run(*NOTHING)
+
+    assert ran.code == 1
+    assert str(checkout.folder / ".local") in one_line(ran.err)
+
+
+def test_a_group_that_does_not_exist_is_named_and_nothing_is_done(checkout: Checkout) -> None:
+    ran = checkout.run("tset", "--", "sh", "-c", "true")
+
+    assert (ran.code, ran.err) == (1, "there is no group tset\n")
+    assert checkout.calls == []
 
 
 # --- two at once ------------------------------------------------------------------------------------------------------
@@ -258,8 +331,40 @@ def test_a_lock_that_a_killed_command_left_is_taken_over(checkout: Checkout) -> 
     with subprocess.Popen(["sleep", "0"]) as gone:
         gone.wait()
     (checkout.folder / ".local").mkdir()
-    (checkout.folder / ".local" / "setup.lock").write_text(str(gone.pid))
+    (checkout.folder / ".local" / "setup.lock").symlink_to(str(gone.pid))
 
+    assert checkout.run(*NOTHING).code == 0
+
+
+def test_a_lock_with_our_own_id_is_from_another_container_and_taken_over(checkout: Checkout) -> None:
+    checkout.python()
+    (checkout.folder / ".local").mkdir()
+    script = f'ln -s $$ .local/setup.lock; exec "{NODE}" setup.mjs tiny -- sh -c true'
+
+    with subprocess.Popen(["sh", "-c", script], cwd=checkout.folder, env=checkout.environment()) as process:
+        assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_set_up_that_is_stopped_stops_what_it_started_and_is_redone(
+    checkout: Checkout, number: signal.Signals
+) -> None:
+    checkout.python()
+    npm = (checkout.bin / "npm").read_text()
+    npms_id = checkout.bin / "npm.id"
+    checkout.program("npm", f'#!/bin/sh\nln -s $$ "{npms_id}"\nexec sleep 60\n')
+    with checkout.start(*NOTHING) as process:
+        until(npms_id.is_symlink)
+        process.send_signal(number)
+
+        assert process.wait(60) == 128 + number
+        assert process.stderr
+        assert process.stderr.read() == ""
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(npms_id.readlink().name), 0)
+    assert not (checkout.folder / ".local" / "setup.lock").is_symlink()
+
+    checkout.program("npm", npm)
     assert checkout.run(*NOTHING).code == 0
 
 
@@ -350,6 +455,27 @@ def test_clean_refuses_while_a_stack_runs(checkout: Checkout) -> None:
     assert ran.code == 1
     assert one_line(ran.err) == "a local stack is running (.local/emulator.json): stop it first, with Ctrl-C\n"
     assert (checkout.folder / ".local" / "emulator.json").exists()
+
+
+def test_clean_refuses_while_another_command_sets_up(checkout: Checkout) -> None:
+    (checkout.folder / ".local").mkdir()
+    (checkout.folder / ".local" / "setup.lock").symlink_to(str(os.getpid()))
+
+    ran = checkout.run("clean")
+
+    assert (ran.code, ran.err) == (1, "another command is setting up this checkout: wait for it\n")
+    assert (checkout.folder / ".local").exists()
+
+
+def test_clean_removes_all_that_git_is_told_to_ignore(checkout: Checkout) -> None:
+    lines = (CHECKOUT / ".gitignore").read_text().splitlines()
+    ignored = [checkout.folder / line for line in lines if line and not line.startswith("#")]
+    assert ignored
+    for folder in ignored:
+        folder.mkdir()
+
+    assert checkout.run("clean").code == 0
+    assert [folder.name for folder in ignored if folder.exists()] == []
 
 
 def test_clean_passes_over_what_a_crash_left(checkout: Checkout) -> None:
