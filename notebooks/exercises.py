@@ -30,4 +30,9 @@ def _facts(answer: Any) -> Verdict:
 EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
     "1.1": _events_of_a_declined_order,
     "4.1": _facts,
+    "5.1": _is(
+        ["PLACED", "FULFILLED"],
+        well_done="PAID is skipped: when the payment's event arrives, the order is further already.",
+        hint="Go through the four events one by one: may the new status follow the present one?",
+    ),
 }
