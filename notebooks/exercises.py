@@ -27,6 +27,31 @@ def _facts(answer: Any) -> Verdict:
     return Verdict(False, f"For six rows with the ids a, b, a, c, b, a it says {answer(rows)}; three things happened.")
 
 
+def _retry_or_keep(answer: Any) -> Verdict:
+    right = {
+        "retry": {"GatewayUnavailable", "PublishFailed"},
+        "keep": {"EventContradictsOrder", "MalformedEvent", "OrderNotFound"},
+    }
+    wrong = sorted(name for names in right.values() for name in names if not _sorted_alike(name, answer, right))
+    if wrong:
+        return Verdict(False, f"Think again of {', '.join(wrong)}: will the next try find anything changed?")
+    return Verdict(
+        True, "What may be over in a minute is retried; what will be the same in a year is kept for a person."
+    )
+
+
+def _sorted_alike(name: str, answer: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    return all((name in answer[kind]) == (name in right[kind]) for kind in right)
+
+
+def _pause(answer: Any) -> Verdict:
+    for attempt in (1, 2, 8, 9, 40):
+        right = min(60 * 2**attempt, 6 * 60 * 60)
+        if answer(attempt) != right:
+            return Verdict(False, f"pause({attempt}) gives {answer(attempt)}; it should be {right}.")
+    return Verdict(True, "Nine attempts in, the pause is six hours, and stays.")
+
+
 EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
     "1.1": _events_of_a_declined_order,
     "4.1": _facts,
@@ -35,4 +60,6 @@ EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
         well_done="PAID is skipped: when the payment's event arrives, the order is further already.",
         hint="Go through the four events one by one: may the new status follow the present one?",
     ),
+    "8.1": _retry_or_keep,
+    "9.1": _pause,
 }

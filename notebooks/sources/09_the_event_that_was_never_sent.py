@@ -1,0 +1,187 @@
+# %% [markdown]
+# # 9 · The event that was never sent
+#
+# OrderService writes the order, then publishes its event: two calls. Between them the function may die. The order is in the table, the
+# customer may even have an order number, and nobody will ever hear of it. Unless somebody looks.
+
+# %%
+import boto3
+import tour
+
+stack = tour.connect()
+customer = tour.customer()
+
+# %% [markdown]
+# ## The gap
+#
+# Here are the two calls, in OrderService. `place_order` writes; `publish` comes after.
+
+# %%
+from handlers import order_service
+
+tour.source(order_service.create_order)
+
+# %% [markdown]
+# ## Die in it
+#
+# You now are the function that dies. You write an order with the system's own code, and stop. (It is due at once, so that you need not
+# wait a minute for the reconciler.)
+
+# %%
+from datetime import timedelta
+
+from orders import clock
+from orders.events import new_id
+from orders.model import Customer, Order, OrderRequest
+from orders.store import OrderStore
+
+request = OrderRequest.model_validate({"items": [{"sku": "FILTERS-100", "quantity": 3}], "paymentMethod": "tok_visa"})
+me = Customer(customer_id="the-one-who-never-heard", email=customer.email)
+at = clock.timestamp(clock.now())
+order = Order.place(request, me, order_id=new_id(), request_id="request-that-died", at=at, event_id=new_id())
+
+store = OrderStore(boto3.client("dynamodb"), stack.outputs["OrdersTableName"])
+placed, written = store.put(order, due_in=timedelta(0))
+written, placed.status, placed.due_at
+
+# %% [markdown]
+# **Predict**: what is in AuditLog for this order, now and in an hour, if nobody does anything?
+#
+# <details><summary>Answer</summary>
+#
+# Nothing, ever. No event was published, so no function was invoked, and no retry of anything will help: there is nothing to retry.
+#
+# </details>
+
+# %%
+tour.rows_of(order.order_id)
+
+# %%
+assert tour.rows_of(order.order_id) == []
+
+# %% [markdown]
+# ## Who looks
+#
+# An open order stands in the index `openOrders`, with the time at which somebody should look after it. The index is *sparse*: a closed
+# order has neither of its two keys, and so is not in it. Looking costs as much as there are open orders, however many there are in all.
+
+# %%
+shard = {":shard": {"N": str(placed.open_shard)}, ":now": {"S": clock.timestamp(clock.now())}}
+due = boto3.client("dynamodb").query(
+    TableName=stack.outputs["OrdersTableName"],
+    IndexName="openOrders",
+    KeyConditionExpression="openShard = :shard AND dueAt <= :now",
+    ExpressionAttributeValues=shard,
+)["Items"]
+due
+
+# %%
+assert order.order_id in [key["orderId"]["S"] for key in due]
+
+# %% [markdown]
+# ## Heal it
+#
+# The reconciler runs every minute. You need not wait: invoke it. (It may have run by itself just now; that is as good.)
+
+# %%
+answer = boto3.client("lambda").invoke(FunctionName=stack.function("reconciler"), Payload=b"{}")
+answer.get("FunctionError", "no error")
+
+# %%
+stored, rows = tour.follow(order.order_id)
+tour.sequence(rows, stored)
+
+# %% [markdown]
+# It published `OrderPlacedEvent`, as OrderService would have, with `attempt` 2. The others went on as always.
+
+# %%
+assert stored["status"] == "FULFILLED"
+assert rows[0]["attempt"] == 2
+
+# %% [markdown]
+# This is the step. It publishes that one event and nothing else, wherever the chain broke: each step finds its result stored and
+# passes the baton on.
+
+# %%
+from orders.choreography import take_up
+
+tour.source(take_up)
+
+# %% [markdown]
+# ## Break it: two reconcilers at once
+#
+# **Predict**: two runs find the same order due. Is it published twice?
+#
+# <details><summary>Answer</summary>
+#
+# Once. Each run takes an order by compare-and-set on `dueAt`: who comes second finds another time there and leaves it. (And if it
+# were published twice, nothing would happen: that was notebook 4.)
+#
+# </details>
+
+# %%
+from concurrent.futures import ThreadPoolExecutor
+
+twin = Order.place(request, me, order_id=new_id(), request_id="another-that-died", at=at, event_id=new_id())
+store.put(twin, due_in=timedelta(0))
+functions = boto3.client("lambda")
+with ThreadPoolExecutor(4) as pool:
+    runs = [pool.submit(functions.invoke, FunctionName=stack.function("reconciler")) for _ in range(4)]
+[run.result().get("FunctionError", "no error") for run in runs]
+
+# %%
+stored, rows = tour.follow(twin.order_id)
+[(row["eventType"], row["attempt"]) for row in rows]
+
+# %%
+assert [row["eventType"] for row in rows].count("OrderPlacedEvent") == 1
+tour.tree(rows)
+
+# %% [markdown]
+# ## And an outbox?
+#
+# The usual other way is an *outbox*: the order's item is the message, and a DynamoDB stream invokes a function that publishes it.
+#
+# | | two calls and a reconciler (here) | outbox on a DynamoDB stream |
+# |---|---|---|
+# | latency of the first event | one PutEvents call | the stream's polling comes on top |
+# | a crash between the two | healed a minute later | can't happen |
+# | an event lost *later* (an outage, a bug, a purge) | healed by the same mechanism | not healed: the stream tells of each write once, and forgets after 24 hours |
+# | moving parts | one scheduled function, one sparse index | a stream, a function, its failure handling; and a reconciler, if you want the rest healed |
+#
+# An outbox closes one gap perfectly; this system needs the reconciler for all the others anyway, and the reconciler closes that one too.
+#
+# ## Exercise 9.1
+#
+# The first pause is 60 seconds, and each further one doubles, up to six hours. Write `pause(attempt)`, in seconds, for an order that
+# was taken up `attempt - 1` times; the first is `pause(1) == 120`, because the first 60 seconds are over then.
+
+
+# %% tags=["exercise"]
+def pause(attempt):
+    return 60
+
+
+tour.check("9.1", pause)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def pause(attempt):
+#     return min(60 * 2**attempt, 6 * 60 * 60)
+#
+#
+# tour.check("9.1", pause)
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## Recap
+#
+# - Two calls can't be one; what falls between them must be found by somebody who looks.
+# - The reconciler looks at open orders only, takes each by compare-and-set, and publishes one event.
+# - Because every step can be repeated, one rule heals every kind of lost event.
+#
+# **Next:** [10 · Load, latency, cost](10_load_latency_cost.ipynb)
