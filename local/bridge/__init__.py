@@ -2,6 +2,7 @@
 
     asynchronous    EventBridge → Lambda and `Event` invocations: retries, throttling, the on-failure destination
     archive         AWS::Events::Archive in CloudFormation
+    credentials     only a signature with a secret that was given out lets anybody in
     conditions      the keys by which IAM judges PutEvents and SendEmail
     isolation       a function imports what is packaged, and nothing of the emulator's own environment
 

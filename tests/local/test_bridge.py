@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +205,42 @@ def test_an_archive_lives_with_its_stack(aws: EmbeddedAws) -> None:
     eventually("the end of the stack", lambda: not archives(aws, "archive"))
 
 
+# --- who may come in -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["AKIALOCALADMINISTRATOR", "test", "000000000000"])
+def test_the_administrator_is_who_knows_the_secret(aws: EmbeddedAws, key: str) -> None:
+    guessing = aws.client_of((key, "guessed"), "lambda")
+
+    with pytest.raises(ClientError, match="InvalidSignatureException"):
+        guessing.list_functions()
+    assert aws.client("sts").get_caller_identity()["Arn"] == "arn:aws:iam::000000000000:root"
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer x", "Basic eDp4", "anything"])
+def test_a_request_without_a_signature_is_refused(aws: EmbeddedAws, authorization: str | None) -> None:
+    """A web page may send one: MiniStack tells browsers that every origin is welcome."""
+    headers = {"Origin": "https://example.com"} | ({"Authorization": authorization} if authorization else {})
+    request = urllib.request.Request(f"{aws.url}/2015-03-31/functions", headers=headers)
+
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request)
+
+
+def test_what_aws_serves_without_a_signature_is_served(aws: EmbeddedAws) -> None:
+    cognito = aws.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="signing-up")["UserPool"]["Id"]
+    client = cognito.create_user_pool_client(UserPoolId=pool, ClientName="page")["UserPoolClient"]["ClientId"]
+    body = json.dumps({"ClientId": client, "Username": "anna", "Password": "Trial-password-1"}).encode()
+    headers = {
+        "X-Amz-Target": "AWSCognitoIdentityProviderService.SignUp",
+        "Content-Type": "application/x-amz-json-1.1",
+    }
+
+    with urllib.request.urlopen(urllib.request.Request(aws.url, headers=headers, data=body)) as answer:
+        assert json.load(answer)["UserConfirmed"] is False
+
+
 # --- IAM -------------------------------------------------------------------------------------------------------------
 
 PAID = {"Source": "shop.payment", "DetailType": "Paid"}
@@ -304,6 +342,7 @@ TAKEN_HOLD_OF = [
     "ministack.services.lambda_svc._execute_function_dispatch",
     "ministack.core.iam_actions.request_tag_context",
     "ministack.core.iam_evaluator.enforce",
+    "ministack.core.iam_evaluator._is_root_key",
     "ministack.core.lambda_runtime._detect_runtime_binary",
 ]
 
