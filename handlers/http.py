@@ -3,12 +3,20 @@
 import json
 from base64 import b64decode
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 LARGEST_BODY = 64 * 1024  # bytes
+TITLES = {  # RFC 9110's; Python's own differ from version to version
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+}
 
 Response = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
@@ -22,7 +30,7 @@ class Problem(Exception):
         self.status = status
         self.body: dict[str, Any] = {
             "type": f"urn:order-processing:problem:{name}",
-            "title": HTTPStatus(status).phrase,
+            "title": TITLES[status],
             "status": status,
             "detail": detail,
         }

@@ -20,7 +20,7 @@ from uuid import UUID, uuid4, uuid5
 
 from orders import clock
 from orders.audit import AuditLog
-from orders.errors import ClaimedByAnother, IdempotencyKeyReused, MessageRejected
+from orders.errors import ClaimedByAnother, IdempotencyKeyReused, MalformedOrder, MessageRejected
 from orders.events import (
     FulfillmentCompletedEvent,
     OrderPlacedEvent,
@@ -85,7 +85,7 @@ def take_payment(
     """
     order = store.get(placed.order_id)
     order.confirm(placed)
-    if order.payment is None:
+    if order.is_open and order.payment is None:
         charge = gateway.charge(
             order.payment_method, order.total_amount, order.currency, idempotency_key=order.order_id
         )
@@ -237,10 +237,16 @@ def take_up(due: Due, store: OrderStore, *, first_pause: timedelta) -> OrderPlac
     """Start an order anew whose time has come: each step finds its result stored and passes the baton on.
 
     None where the order has ended, and is closed, or where another run took it up. The pauses double, up to six hours,
-    without end; one ends when the order has been open for an hour, which moves it to where those are counted.
+    without end; one ends when the order has been open for an hour, which moves it to where those are counted. Raises
+    MalformedOrder, and looks at that order again after the longest pause.
     """
-    order = store.get(due.order_id)
-    now, an_hour_old = clock.now(), clock.moment(order.placed_at) + HOUR
+    now = clock.now()
+    try:
+        order = store.get(due.order_id)
+    except MalformedOrder:
+        store.put_off(due, clock.timestamp(now + LONGEST_PAUSE))  # or it would be the first to be due for ever
+        raise
+    an_hour_old = clock.moment(order.placed_at) + HOUR
     next_due = now + min(first_pause * 2 ** min(order.attempt, 16), LONGEST_PAUSE)
     if now < an_hour_old:
         next_due = min(next_due, an_hour_old)

@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from orders.catalogue import PRODUCTS
-from orders.errors import EventContradictsOrder
+from orders.errors import EventContradictsOrder, MalformedOrder
 from orders.events import (
     Currency,
     Event,
@@ -228,6 +228,9 @@ class Order(Frozen):
                 )
 
     def placed_event(self) -> OrderPlacedEvent:
+        """Raises MalformedOrder for an order that was put into the table by hand, without its first status."""
+        if not self.status_history:
+            raise MalformedOrder(f"order {self.order_id} has no statusHistory, so its event has no id")
         return OrderPlacedEvent(
             metadata=self._metadata(self.status_history[0].event_id, self.placed_at, None),
             data=OrderPlaced(

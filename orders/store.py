@@ -222,6 +222,22 @@ class OrderStore:
             },
         )
 
+    def put_off(self, due: Due, until: str) -> None:
+        """Move the due time of an order that can't be read, unless it has moved by itself."""
+        condition = "#dueAt = :due"
+        update = "SET #dueAt = :until"
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=to_item({"orderId": due.order_id}),
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeNames=names_in(update, condition),
+                ExpressionAttributeValues=to_item({":due": due.due_at, ":until": until}),
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return  # somebody else was faster
+
     def open_over_an_hour(self) -> int:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,

@@ -2,12 +2,12 @@
 
 import json
 import re
-from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from handlers.http import TITLES
 from orders import clock
 from orders.catalogue import PRODUCTS
 from tests.conftest import Lines
@@ -18,7 +18,7 @@ def _problem(answer: Answer, status: int) -> Any:
     """The body of an error as RFC 9457 and the contract have it."""
     assert answer.status == answer.body["status"] == status
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.body["title"] == HTTPStatus(status).phrase
+    assert answer.body["title"] == TITLES[status]
     assert answer.body["type"]
     assert answer.body["detail"]
     assert ("errors" in answer.body) <= (status == 422)

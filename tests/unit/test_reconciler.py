@@ -308,6 +308,41 @@ def test_one_order_that_fails_does_not_hold_up_the_others_and_fails_the_run_at_i
     assert "MalformedOrder" in error["message"]
 
 
+def test_an_order_that_can_not_be_read_is_put_off_so_that_it_does_not_stay_the_first_for_ever(
+    shop: Shop, let_pass: LetPass
+) -> None:
+    # given
+    broken = shop.place().body["orderId"]
+    shop.change(broken, status="LOST")
+    let_pass(seconds=61)
+    with pytest.raises(ReconciliationIncomplete):
+        shop.reconcile()
+
+    # when
+    let_pass(seconds=60)
+    shop.reconcile()
+
+    # then
+    let_pass(seconds=6 * 60 * 60)
+    with pytest.raises(ReconciliationIncomplete):
+        shop.reconcile()
+
+
+def test_an_order_without_its_first_status_has_no_event_and_says_so(
+    shop: Shop, let_pass: LetPass, log_lines: Lines
+) -> None:
+    order_id = shop.place().body["orderId"]
+    shop.drain()
+    shop.change(order_id, statusHistory=[])
+    let_pass(seconds=61)
+
+    with pytest.raises(ReconciliationIncomplete):
+        shop.reconcile()
+
+    assert shop.drain() == []
+    assert any("has no statusHistory" in line["message"] for line in log_lines() if line["level"] == "ERROR")
+
+
 def test_an_event_that_the_bus_does_not_take_is_published_at_the_next_attempt(
     shop: Shop, let_pass: LetPass, metrics: Lines
 ) -> None:

@@ -242,3 +242,14 @@ def _deliver_to_all(shop: Shop, event: Envelope) -> None:
             shop.deliver(function, event)
         except NotTold:
             pytest.fail(f"{event['detail-type']} was given back to the queue")
+
+
+def test_an_order_that_is_closed_is_not_charged_any_more(shop: Shop, charges: list[Charge]) -> None:
+    order_id, placed = shop.placed()
+    told = {"channel": "email", "messageId": "m1", "at": "2026-01-31T09:30:00.000Z"}
+    shop.change(order_id, status="FULFILLED", notification=told)
+
+    shop.deliver("paymentProcessing", placed)
+
+    assert charges == []
+    assert shop.drain() == []
