@@ -60,6 +60,11 @@ EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
         well_done="PAID is skipped: when the payment's event arrives, the order is further already.",
         hint="Go through the four events one by one: may the new status follow the present one?",
     ),
+    "6.1": _is(
+        "two e-mails",
+        well_done="SES can't be asked whether it sent. Better told twice than never.",
+        hint="Nothing on the order says that it was sent. What will the next delivery find, once the claim is stale?",
+    ),
     "8.1": _retry_or_keep,
     "9.1": _pause,
 }
