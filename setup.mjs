@@ -24,6 +24,7 @@ const LOG = path.join(LOCAL, 'setup.log');
 const TURN = path.join(LOCAL, 'setup.lock');
 const PYTHONS = ['python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3', 'python'];
 const OLDEST_PYTHON = [3, 11];
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** Why npm or pip failed, by what they said, and the mend. The first that fits counts. */
 const CAUSES = [
@@ -154,11 +155,7 @@ async function step(title, program, args) {
   process.stdout.write(`${title} … `);
   const ticking = setInterval(() => back && process.stdout.write(time()), 1000);
 
-  const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
-  child.on('error', (error) => (output += error.message));
-  const { code, stoppedBy } = await end(child);
+  const { code, output, stoppedBy } = await runToEnd(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
 
   clearInterval(ticking);
   process.stdout.write(code === 0 ? `${time()}\n` : back ? '\r\x1b[K' : '\n');
@@ -216,29 +213,30 @@ function whoseTurn() {
 async function run([program, ...args]) {
   const bins = [path.join(VENV, 'bin'), path.join(ROOT, 'node_modules', '.bin')];
   const env = { ...process.env, PATH: [...bins, process.env.PATH].join(path.delimiter) };
-  const child = spawn(program, args, { cwd: ROOT, env, stdio: 'inherit' });
-  let failure;
-  child.on('error', (error) => (failure = error));
-  const { code } = await end(child);
-  if (failure) throw new SetupError(`${program} does not start: ${failure.message}`);
+  const { code, output } = await runToEnd(program, args, { env, stdio: 'inherit' });
+  if (code < 0) throw new SetupError(`${program} does not start: ${output}`);
   return code;
 }
 
-/** Passes signals on to a child, waits for its end, and tells its exit code and which signal was passed on. */
-function end(child) {
+/**
+ * Runs a program in the checkout to its end, and passes signals on to it. Returns its exit code (negative where it does
+ * not start), the output of its pipes, and the signal that was passed on.
+ */
+async function runToEnd(program, args, options) {
   let stoppedBy;
   const passOn = (signal) => {
     stoppedBy = signal;
-    // Ctrl-C in a terminal reaches the child as well; from elsewhere it is ours to pass on.
+    // Ctrl-C in a terminal reaches the program as well; from elsewhere it is ours to pass on.
     if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, passOn);
-  return new Promise((resolve) => {
-    child.on('close', (code, signal) => {
-      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(name, passOn);
-      resolve({ code: code ?? exitCode(signal), stoppedBy });
-    });
-  });
+  for (const signal of SIGNALS) process.on(signal, passOn); // first: a signal may come as soon as the program runs
+  const child = spawn(program, args, { cwd: ROOT, ...options });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text) => (output += text));
+  child.on('error', (error) => (output += error.message));
+  const [code, signal] = await new Promise((resolve) => child.on('close', (...ended) => resolve(ended)));
+  for (const name of SIGNALS) process.off(name, passOn);
+  return { code: code ?? exitCode(signal), output, stoppedBy };
 }
 
 /** As a shell gives it. */

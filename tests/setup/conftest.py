@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,16 +99,28 @@ class Checkout:
         preload.write_text(f"Object.defineProperty(process, '{name}', {{ value: {value} }})\n")
         self.node_options = ("--require", str(preload))
 
-    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [NODE, *self.node_options, "setup.mjs", *arguments],
+    @contextmanager
+    def spawn(self, command: Sequence[str], **environment: str) -> Iterator["subprocess.Popen[str]"]:
+        """A running command in the folder; whatever is left of it at the end is killed."""
+        with subprocess.Popen(
+            command,
             cwd=self.folder,
             env=self.environment(environment),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+            start_new_session=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.poll()
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def start(self, *arguments: str, **environment: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+        return self.spawn([NODE, *self.node_options, "setup.mjs", *arguments], **environment)
 
     def run(self, *arguments: str, **environment: str) -> Ran:
         with self.start(*arguments, **environment) as process:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -61,8 +60,7 @@ def test_a_group_is_installed_by_its_hashes_and_needs_the_network_for_nothing_el
     assert (second.code, second.out) == (0, f"parcel {checkout.folder}/.venv\n")
     assert third.code == 1
     assert third.err == (
-        "Installing the Python packages for tiny: there is no network, and this step needs it "
-        "(log: .local/setup.log)\n"
+        "Installing the Python packages for tiny: there is no network, and this step needs it (log: .local/setup.log)\n"
     )
     assert "NewConnectionError" in (checkout.folder / ".local" / "setup.log").read_text()
 
@@ -97,10 +95,11 @@ IN_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spa
 
 COUNTING = """
 import os, signal, sys, time
+say = lambda text: os.write(1, (text + "\\n").encode())  # print is no good where the next signal may interrupt it
 interrupts = []
-signal.signal(signal.SIGINT, lambda *_: (interrupts.append(1), print("interrupted", flush=True)))
-signal.signal(signal.SIGTERM, lambda *_: (print("interrupted in all:", len(interrupts), flush=True), sys.exit(3)))
-print("the terminal's first process:", os.getsid(0), flush=True)
+signal.signal(signal.SIGINT, lambda *_: (interrupts.append(1), say("interrupted")))
+signal.signal(signal.SIGTERM, lambda *_: (say(f"interrupted in all: {len(interrupts)}"), sys.exit(3)))
+say(f"the terminal's first process: {os.getsid(0)}")
 while True: time.sleep(60)
 """
 
@@ -131,14 +130,8 @@ def test_ctrl_c_in_a_terminal_reaches_the_command_once(checkout: Checkout, throu
     (checkout.folder / "node_modules").mkdir()
     (checkout.folder / "counting.py").write_text(COUNTING)
 
-    with subprocess.Popen(
-        [sys.executable, "-c", IN_A_TERMINAL, *(["npm", "start"] if through == "npm" else script.split()[1:])],
-        cwd=checkout.folder,
-        env=checkout.environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as terminal:
+    command = ["npm", "start"] if through == "npm" else script.split()[1:]
+    with checkout.spawn([sys.executable, "-c", IN_A_TERMINAL, *command]) as terminal:
         assert terminal.stdin
         assert terminal.stdout
         first = int(seen(terminal.stdout, "the terminal's first process"))
@@ -149,4 +142,4 @@ def test_ctrl_c_in_a_terminal_reaches_the_command_once(checkout: Checkout, throu
 
         assert seen(terminal.stdout, "interrupted in all") == "1"
         terminal.stdin.close()
-        assert terminal.wait(60) == 3
+        assert terminal.wait(30) == 3

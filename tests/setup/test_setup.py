@@ -22,7 +22,7 @@ def one_line(text: str) -> str:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
@@ -321,8 +321,8 @@ def test_of_two_commands_at_once_one_sets_up_and_the_other_waits(checkout: Check
             assert second.stdout
             assert second.stdout.readline() == "Another command is setting up this checkout; waiting for it …\n"
             go.touch()
-            assert second.wait(60) == 0
-        assert first.wait(60) == 0
+            assert second.wait(30) == 0
+        assert first.wait(30) == 0
     assert len([call for call in checkout.calls if "npm ci" in call]) == 1
 
 
@@ -341,8 +341,8 @@ def test_a_lock_with_our_own_id_is_from_another_container_and_taken_over(checkou
     (checkout.folder / ".local").mkdir()
     script = f'ln -s $$ .local/setup.lock; exec "{NODE}" setup.mjs tiny -- sh -c true'
 
-    with subprocess.Popen(["sh", "-c", script], cwd=checkout.folder, env=checkout.environment()) as process:
-        assert process.wait(60) == 0
+    with checkout.spawn(["sh", "-c", script]) as process:
+        assert process.wait(30) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -357,7 +357,7 @@ def test_a_set_up_that_is_stopped_stops_what_it_started_and_is_redone(
         until(npms_id.is_symlink)
         process.send_signal(number)
 
-        assert process.wait(60) == 128 + number
+        assert process.wait(30) == 128 + number
         assert process.stderr
         assert process.stderr.read() == ""
     with pytest.raises(ProcessLookupError):
@@ -411,7 +411,7 @@ def test_a_signal_reaches_the_command_and_its_clean_stop_is_awaited(
         until(ready.exists)
         process.send_signal(number)
 
-        assert process.wait(60) == 5
+        assert process.wait(30) == 5
     assert stopped.exists()
 
 
