@@ -95,7 +95,6 @@ def _environment(state: State, port: int, description: dict[str, Any]) -> dict[s
         "STATE_DIR": str(state.temporary),
         "TMPDIR": str(state.temporary),
         "HOME": str(state.temporary),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 

@@ -311,16 +311,19 @@ import importlib.util, os
 def handler(event, context):
     return {
         "found": [name for name in event["names"] if importlib.util.find_spec(name)],
-        "environment": list(os.environ),
+        "environment": dict(os.environ),
+        "here": os.getcwd(),
+        "files": os.listdir(),
+        "process": os.getpid(),
     }
 """
 
 
-def looked_around(aws: EmbeddedAws, *names: str) -> dict[str, list[str]]:
+def looked_around(aws: EmbeddedAws, *names: str) -> Any:
     function = aws.function(LOOKS_AROUND)
-    answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps({"names": names}))
-    seen: dict[str, list[str]] = json.load(answer["Payload"])
-    return seen
+    return json.load(
+        aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps({"names": names}))["Payload"]
+    )
 
 
 def test_a_function_finds_only_what_is_packaged_and_the_standard_library(aws: EmbeddedAws) -> None:
@@ -331,6 +334,14 @@ def test_a_function_finds_only_what_is_packaged_and_the_standard_library(aws: Em
 
 def test_a_function_sees_nothing_of_the_users_environment(aws: EmbeddedAws) -> None:
     assert "OF_THE_USER" not in looked_around(aws)["environment"]
+
+
+def test_functions_of_one_package_share_it_unpacked(aws: EmbeddedAws) -> None:
+    one, other = looked_around(aws), looked_around(aws)
+
+    assert one["process"] != other["process"]
+    assert one["here"] == other["here"] == one["environment"]["LAMBDA_TASK_ROOT"]
+    assert "index.py" in one["files"]
 
 
 # --- another MiniStack -----------------------------------------------------------------------------------------------
