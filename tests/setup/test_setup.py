@@ -229,6 +229,15 @@ def test_the_nodes_that_fit_are_those_that_osls_takes() -> None:
     assert lock["packages"]["node_modules/osls"]["engines"]["node"] == "^20.19.0 || ^22.13.0 || >=24"
 
 
+def test_the_npm_lock_names_osls_exactly_no_host_and_no_framework_that_needs_a_login() -> None:
+    lock = (CHECKOUT / "package-lock.json").read_text()
+    packages = json.loads(lock)["packages"]
+
+    assert packages[""]["devDependencies"] == {"osls": packages["node_modules/osls"]["version"]}
+    assert '"resolved"' not in lock
+    assert [name for name in packages if name.endswith("node_modules/serverless")] == []
+
+
 def test_windows_is_sent_to_wsl(checkout: Checkout) -> None:
     checkout.pretend("platform", "'win32'")
 
