@@ -1,7 +1,10 @@
 """The verdicts on the exercises, by number: each takes an answer and says whether it is right, with a hint."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+import boto3
 
 
 class Verdict(NamedTuple):
@@ -18,6 +21,27 @@ def _events_of_a_declined_order(answer: Any) -> Verdict:
     if [row["eventType"] for row in answer or []] == ["OrderPlacedEvent", "PaymentFailedEvent"]:
         return Verdict(True, "Two events: nothing was shipped, since nothing published PaymentCompletedEvent.")
     return Verdict(False, "Order with `paymentMethod` `tok_declined`, follow it, and give me its rows of AuditLog.")
+
+
+def _want_of_money(answer: Any) -> Verdict:
+    def event(kind: str, data: Mapping[str, Any]) -> str:
+        envelope = {"id": "1", "account": "1", "time": "2026-01-31T09:30:00Z", "region": "r", "resources": []}
+        source = {"source": "order-processing.payment", "detail-type": kind, "detail": {"data": data}}
+        return json.dumps({**envelope, **source})
+
+    cases = {
+        event("PaymentFailedEvent", {"reason": "insufficient_funds"}): True,
+        event("PaymentFailedEvent", {"reason": "card_declined"}): False,
+        event("PaymentCompletedEvent", {"totalAmount": 1}): False,
+        event("NoteTakenEvent", {"reason": "insufficient_funds"}): False,
+    }
+    if not answer:
+        return Verdict(False, "It has the event's own shape, with a list of what is wanted in place of a value.")
+    ask = boto3.client("events").test_event_pattern
+    for case, wanted in cases.items():
+        if ask(EventPattern=json.dumps(answer), Event=case)["Result"] != wanted:
+            return Verdict(False, f"It should {'' if wanted else 'not '}take {case}")
+    return Verdict(True, "It takes that one kind, for that one reason.")
 
 
 def _facts(answer: Any) -> Verdict:
@@ -54,6 +78,12 @@ def _pause(answer: Any) -> Verdict:
 
 EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
     "1.1": _events_of_a_declined_order,
+    "2.1": _is(
+        {"orderStatusUpdater", "auditLogger"},
+        well_done="And Notification hears of it by the topic and its queue.",
+        hint="Follow the arrows from that event in the picture; a topic is no function.",
+    ),
+    "3.1": _want_of_money,
     "4.1": _facts,
     "5.1": _is(
         ["PLACED", "FULFILLED"],
