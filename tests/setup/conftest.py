@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from threading import Timer
 from typing import NamedTuple
 
 import pytest
@@ -101,7 +102,7 @@ class Checkout:
 
     @contextmanager
     def spawn(self, command: Sequence[str], **environment: str) -> Iterator["subprocess.Popen[str]"]:
-        """A running command in the folder; whatever is left of it at the end is killed."""
+        """A running command in the folder; what is left of it at the end, or after a minute, is killed."""
         with subprocess.Popen(
             command,
             cwd=self.folder,
@@ -112,9 +113,12 @@ class Checkout:
             text=True,
             start_new_session=True,
         ) as process:
+            patience = Timer(60, os.killpg, (process.pid, signal.SIGKILL))
+            patience.start()
             try:
                 yield process
             finally:
+                patience.cancel()
                 process.poll()
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)

@@ -94,13 +94,16 @@ def test_the_framework_is_installed_whatever_node_env_says(checkout: Checkout) -
 IN_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 
 COUNTING = """
-import os, signal, sys, time
-say = lambda text: os.write(1, (text + "\\n").encode())  # print is no good where the next signal may interrupt it
-interrupts = []
-signal.signal(signal.SIGINT, lambda *_: (interrupts.append(1), say("interrupted")))
-signal.signal(signal.SIGTERM, lambda *_: (say(f"interrupted in all: {len(interrupts)}"), sys.exit(3)))
-say(f"the terminal's first process: {os.getsid(0)}")
-while True: time.sleep(60)
+import os, signal, sys
+awaited = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+print("the terminal's first process:", os.getsid(0), flush=True)
+interrupts = 0
+while signal.sigwait(awaited) == signal.SIGINT:
+    interrupts += 1
+    print("interrupted", flush=True)
+print("interrupted in all:", interrupts, flush=True)
+sys.exit(3)
 """
 
 
@@ -135,11 +138,12 @@ def test_ctrl_c_in_a_terminal_reaches_the_command_once(checkout: Checkout, throu
         assert terminal.stdin
         assert terminal.stdout
         first = int(seen(terminal.stdout, "the terminal's first process"))
-        terminal.stdin.write("\x03")
-        terminal.stdin.flush()
-        seen(terminal.stdout, "interrupted")
+        for _ in range(5):  # two at a time may look like one
+            terminal.stdin.write("\x03")
+            terminal.stdin.flush()
+            seen(terminal.stdout, "interrupted")
         os.kill(first, signal.SIGTERM)  # comes after every Ctrl-C, by the same way
 
-        assert seen(terminal.stdout, "interrupted in all") == "1"
+        assert seen(terminal.stdout, "interrupted in all") == "5"
         terminal.stdin.close()
         assert terminal.wait(30) == 3
