@@ -51,6 +51,13 @@ def _facts(answer: Any) -> Verdict:
     return Verdict(False, f"For six rows with the ids a, b, a, c, b, a it says {answer(rows)}; three things happened.")
 
 
+def _latency(answer: Any) -> Verdict:
+    rows = [{"timestamp": f"2026-01-31T09:30:0{second}Z"} for second in ("1.250", "0.000", "0.900")]
+    if answer(rows) == 1250:
+        return Verdict(True, "Whatever order the rows come in.")
+    return Verdict(False, f"For events at 1.250, 0.000 and 0.900 seconds it says {answer(rows)}; it should be 1250.")
+
+
 def _retry_or_keep(answer: Any) -> Verdict:
     right = {
         "retry": {"GatewayUnavailable", "PublishFailed"},
@@ -95,6 +102,12 @@ EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
         well_done="SES can't be asked whether it sent. Better told twice than never.",
         hint="Nothing on the order says that it was sent. What will the next delivery find, once the claim is stale?",
     ),
+    "7.1": _latency,
     "8.1": _retry_or_keep,
     "9.1": _pause,
+    "10.1": _is(
+        100.0,
+        well_done="More than all the rest of the order.",
+        hint="A million orders are a thousand times a thousand e-mails.",
+    ),
 }
