@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,13 +40,10 @@ class Target(NamedTuple):
 
     name: str
     pip: tuple[str, ...]
-    compiled: bool
-    """Whether bytecode is shipped, which takes a builder of the target's own Python: each cold start then saves it."""
 
 
 def host() -> Target:
-    name = f"{sys.implementation.cache_tag}-{platform.system()}-{platform.machine()}".lower()
-    return Target(name, pip=(), compiled=True)
+    return Target(f"{sys.implementation.cache_tag}-{platform.system()}-{platform.machine()}".lower(), ())
 
 
 def aws_lambda(runtime: str, architecture: str) -> Target:
@@ -54,8 +52,7 @@ def aws_lambda(runtime: str, architecture: str) -> Target:
     platforms = (f"--platform=manylinux_{glibc}_{CPU[architecture]}" for glibc in GLIBC)
     return Target(
         f"{runtime}-{architecture}",
-        pip=(f"--python-version={version}", "--implementation=cp", *platforms),
-        compiled=False,
+        (f"--python-version={version}", "--implementation=cp", *platforms),
     )
 
 
@@ -74,8 +71,6 @@ def dependencies(target: Target) -> Path:
         packages = Path(new, "packages")
         _install(target, packages)
         _trim(packages)
-        if target.compiled:
-            _compile(packages)
         try:
             packages.rename(folder)
         except OSError:  # another build was faster, and its folder is the same
@@ -119,30 +114,21 @@ def _trim(folder: Path) -> None:
         stub.unlink()
 
 
-def _compile(folder: Path) -> None:
-    """Puts bytecode beside each module, as it will be found in Lambda's code folder, and trusted there unchecked."""
-    options = ["-q", "--invalidation-mode=unchecked-hash", "-s", str(folder), "-p", "/var/task"]
-    subprocess.run([sys.executable, "-m", "compileall", *options, str(folder)], check=True)
-
-
-def _sources(target: Target, folder: Path) -> None:
-    """Copies handlers/ and orders/ into a folder, without what an editor or a Python left in them."""
-    for name in SOURCES:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    if target.compiled:
-        _compile(folder)
+def _entries(target: Target) -> Iterator[tuple[str, Path]]:
+    """Each file of the package as (name in the zip, path), in no order."""
+    installed = dependencies(target)
+    for base, folders in ((installed, [installed]), (ROOT, [ROOT / name for name in SOURCES])):
+        for folder in folders:
+            for path in folder.rglob("*"):
+                name = path.relative_to(base)
+                hidden = any(part.startswith(".") or part == "__pycache__" for part in name.parts)
+                if path.is_file() and not hidden:
+                    yield name.as_posix(), path
 
 
 def build(target: Target, output: Path) -> None:
     """Writes the package to `output`, whole or not at all. Raises BuildError."""
-    with tempfile.TemporaryDirectory() as copied:
-        _sources(target, Path(copied))
-        folders = (dependencies(target), Path(copied))
-        files = ((path.relative_to(base).as_posix(), path) for base in folders for path in base.rglob("*"))
-        _write(sorted((name, path) for name, path in files if path.is_file()), output)
-
-
-def _write(entries: list[tuple[str, Path]], output: Path) -> None:
+    entries = sorted(_entries(target))
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
     try:

@@ -94,27 +94,16 @@ def test_the_package_for_lambda_holds_arm64_libraries_of_its_python_only(built: 
         assert int.from_bytes(package.read(name)[18:20], "little") == ARM64
 
 
-@pytest.mark.parametrize(("stage", "zipped", "unpacked"), [("local", 10 * MB, 30 * MB), ("dev", 6 * MB, 20 * MB)])
-def test_the_package_is_small_and_holds_no_leftovers(stage: str, zipped: int, unpacked: int, built: Path) -> None:
+@pytest.mark.parametrize("stage", ["local", "dev"])
+def test_the_package_is_small_and_holds_no_leftovers(stage: str, built: Path) -> None:
     package = ZipFile(built / f"{stage}.zip")
     parts = {part for name in package.namelist() for part in Path(name).parts}
 
-    assert (built / f"{stage}.zip").stat().st_size < zipped
-    assert sum(entry.file_size for entry in package.infolist()) < unpacked
-    assert not parts & {"tests", "bin", "examples"}
-    assert not [part for part in parts if part.endswith((".dist-info", ".pyi"))]
+    assert (built / f"{stage}.zip").stat().st_size < 6 * MB
+    assert sum(entry.file_size for entry in package.infolist()) < 20 * MB
+    assert not parts & {"tests", "__pycache__", "bin", "examples"}
+    assert not [part for part in parts if part.endswith((".dist-info", ".pyc", ".pyi"))]
     assert {Path(name).parts[0] for name in package.namelist()} >= {"handlers", "orders", "boto3", "pydantic"}
-
-
-def test_the_local_package_is_compiled_to_bytecode_that_is_trusted_unchecked(built: Path) -> None:
-    package = ZipFile(built / "local.zip")
-    modules = {name for name in package.namelist() if name.endswith(".py")}
-    compiled = {name for name in package.namelist() if name.endswith(".pyc")}
-
-    assert {re.sub(r"__pycache__/(\w+)\.cpython-\d+\.pyc", r"\1.py", name) for name in compiled} == modules
-    for name in compiled:
-        assert package.read(name)[4:8] == bytes([1, 0, 0, 0])  # PEP 552: by hash, not checked against the source
-    assert not [name for name in ZipFile(built / "dev.zip").namelist() if "__pycache__" in name]
 
 
 UNREACHABLE = {"PIP_CONFIG_FILE": os.devnull, "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": "", "PIP_NO_CACHE_DIR": "1"}
