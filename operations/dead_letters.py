@@ -106,7 +106,7 @@ def _letter(stack: Stack, queue_url: str, message: Mapping[str, Any]) -> DeadLet
     attributes = {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
     if "requestPayload" in content:
         failure = content.get("responsePayload") or {}
-        event, target = content["requestPayload"], content["requestContext"]["functionArn"]
+        event, target = content["requestPayload"], content["requestContext"]["functionArn"].removesuffix(":$LATEST")
         reason = failure.get("errorMessage") or content["requestContext"]["condition"]
     elif "TARGET_ARN" in attributes:
         event, target, reason = content, attributes["TARGET_ARN"], attributes.get("ERROR_MESSAGE", "not delivered")

@@ -104,7 +104,7 @@ def _record(
         "timestamp": now,
         "requestContext": {
             "requestId": request_id,
-            "functionArn": configuration["FunctionArn"],
+            "functionArn": f"{configuration['FunctionArn']}:$LATEST",
             "condition": condition,
             "approximateInvokeCount": attempts,
         },

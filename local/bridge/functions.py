@@ -1,4 +1,5 @@
 """What a function finds around it: its package, the standard library, and nothing of the emulator's own environment.
+And how many of it run at once: on AWS up to a thousand, on one machine a few, while the others wait their turn.
 
 MiniStack runs functions on its own interpreter, where what a package misses would be found, and would be missed on AWS
 only. It also unpacks the package anew for every process; here each is unpacked once, which leaves its bytecode to all.
@@ -6,6 +7,7 @@ only. It also unpacks the package anew for every process; here each is unpacked 
 
 import hashlib
 import io
+import os
 import tempfile
 import threading
 import zipfile
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime
+from ministack.services import lambda_svc
 
 from local.bridge.patching import replace
 
@@ -26,10 +29,15 @@ sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
 _EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 _unpacking = threading.Lock()
 
+AT_ONCE = 2 * (os.cpu_count() or 1)
+"""Processes of one function. A burst that started one for each event would keep the machine busy with starting them."""
+_turns: dict[str, threading.BoundedSemaphore] = {}
+
 
 def install() -> None:
     replace(lambda_runtime, "_detect_runtime_binary", starting_with_the_package_alone)
     replace(lambda_runtime.Worker, "__init__", with_the_package_unpacked)
+    replace(lambda_svc, "_execute_function_dispatch", a_few_at_once)
 
 
 def starting_with_the_package_alone(original: Any) -> Any:
@@ -58,3 +66,14 @@ def unpacked(package: bytes) -> Path:
             zipfile.ZipFile(io.BytesIO(package)).extractall(unfinished)
             unfinished.rename(folder)
     return folder
+
+
+def a_few_at_once(original: Any) -> Any:
+    """Let an invocation wait until a process of its function is free. None invokes another: none waits for itself."""
+
+    def dispatch(function: dict[str, Any], configuration: dict[str, Any], *invocation: Any) -> Any:
+        turn = _turns.setdefault(configuration["FunctionArn"], threading.BoundedSemaphore(AT_ONCE))
+        with turn:
+            return original(function, configuration, *invocation)
+
+    return dispatch

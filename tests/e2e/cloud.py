@@ -89,7 +89,7 @@ class Cloud:
         ]
         return [
             DeadLetter(
-                body["requestContext"]["functionArn"].rpartition(f"{STACK}-")[2],
+                body["requestContext"]["functionArn"].removesuffix(":$LATEST").rpartition(f"{STACK}-")[2],
                 body["requestContext"]["approximateInvokeCount"],
                 body["requestPayload"],
                 body["responsePayload"]["errorMessage"],

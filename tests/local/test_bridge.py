@@ -5,6 +5,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.bridge import asynchronous
+from local.bridge.functions import AT_ONCE
 from tests.local.embedded_aws import EmbeddedAws, allow, eventually
 
 NOTE = """
@@ -77,7 +79,7 @@ def test_an_event_that_always_fails_is_tried_three_times_and_then_kept_as_aws_ke
         "version": "1.0",
         "requestContext": {
             "requestId": request_id,
-            "functionArn": function,
+            "functionArn": f"{function}:$LATEST",
             "condition": "RetriesExhausted",
             "approximateInvokeCount": 3,
         },
@@ -342,6 +344,26 @@ def test_functions_of_one_package_share_it_unpacked(aws: EmbeddedAws) -> None:
     assert one["process"] != other["process"]
     assert one["here"] == other["here"] == one["environment"]["LAMBDA_TASK_ROOT"]
     assert "index.py" in one["files"]
+
+
+TAKES_A_WHILE = """
+import os, time
+def handler(event, context):
+    time.sleep(0.2)  # long enough for all to meet
+    return os.getpid()
+"""
+
+
+def test_a_burst_waits_for_a_few_processes_of_its_function(aws: EmbeddedAws) -> None:
+    function = aws.function(TAKES_A_WHILE)
+    functions = aws.client("lambda")
+
+    with ThreadPoolExecutor(3 * AT_ONCE) as pool:
+        calls = [pool.submit(functions.invoke, FunctionName=function) for _ in range(3 * AT_ONCE)]
+        processes = [json.load(call.result()["Payload"]) for call in calls]
+
+    assert len(processes) == 3 * AT_ONCE
+    assert 1 < len(set(processes)) <= AT_ONCE
 
 
 # --- another MiniStack -----------------------------------------------------------------------------------------------
