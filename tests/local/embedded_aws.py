@@ -104,7 +104,7 @@ class EmbeddedAws:
         """The ARN of a function with this source, which defines `handler(event, context)`."""
         package = io.BytesIO()
         with zipfile.ZipFile(package, "w") as file:
-            file.writestr("index.py", source)
+            file.writestr(zipfile.ZipInfo("index.py"), source)  # without the time: the same source, the same package
         arn: str = self.client("lambda").create_function(
             FunctionName=f"function-{uuid4()}",
             Runtime="python3.13",
