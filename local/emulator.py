@@ -14,6 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local.state import LocalError, State, write
 from local.waiting import until
 
@@ -54,11 +58,12 @@ def emulator(state: State, port: int) -> Iterator[dict[str, Any]]:
         try:
             description["pid"] = process.pid
             until(
-                lambda: process.poll() is not None or answers(description["endpointUrl"]),
+                lambda: process.poll() is not None or (answers(description["endpointUrl"]) and _is_ours(description)),
                 seconds=_START_SECONDS,
                 what=f"the emulator's first answer (its log: {state.emulator_log})",
             )
             if process.poll() is not None:
+                _refuse_a_taken(port)  # by somebody who came in between
                 raise LocalError(f"the emulator did not start: {_last_line(state.emulator_log)}")
             write(state.emulator, description)
             yield description
@@ -76,6 +81,25 @@ def answers(endpoint_url: str) -> bool:
             return bool(response.status == 200)
     except OSError:
         return False
+
+
+def _is_ours(description: dict[str, Any]) -> bool:
+    """Whether the emulator that answers knows our secret: another may have taken the port since we looked."""
+    sts = boto3.client(
+        "sts",
+        endpoint_url=description["endpointUrl"],
+        region_name=description["region"],
+        aws_access_key_id=description["accessKeyId"],
+        aws_secret_access_key=description["secretAccessKey"],
+        config=Config(proxies={}, connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 1}),
+    )
+    try:
+        sts.get_caller_identity()
+    except (ClientError, BotoCoreError):
+        return False
+    finally:
+        sts.close()
+    return True
 
 
 def _environment(state: State, port: int, description: dict[str, Any]) -> dict[str, str]:

@@ -131,6 +131,22 @@ def test_a_taken_port_is_refused_with_a_free_one_to_type(tmp_path: Path) -> None
     assert_nothing_is_left(State(tmp_path), free_port())
 
 
+def test_a_port_that_another_emulator_takes_while_this_one_starts_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one answers in its place, and must not be taken for it."""
+    ours, port = State(tmp_path / "ours"), free_port()
+    looks = [False]  # nobody has the port at the first look
+    is_taken = emulator_module._is_taken
+    with emulator(State(tmp_path / "theirs"), port) as theirs:
+        monkeypatch.setattr(emulator_module, "_is_taken", lambda port: looks.pop() if looks else is_taken(port))
+        with pytest.raises(LocalError, match=f"^port {port} is in use; take another: "), emulator(ours, port):
+            pass
+
+        assert is_there(theirs["pid"])
+    assert_nothing_is_left(ours, port)
+
+
 def test_one_that_does_not_start_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho one thing\necho there is no ministack >&2\nexit 1\n")
