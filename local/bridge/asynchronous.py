@@ -62,6 +62,9 @@ def _work_off(function: Function, event: Any) -> None:
     too_old_at = time.monotonic() + options.get("MaximumEventAgeInSeconds", 21600)
     request_id, pause, attempts, answer = str(uuid4()), _FIRST_PAUSE, 0, None
     while True:
+        if not _is_there(function):
+            _log.warning("%s was deleted, and an event that waited for it with it", function["config"]["FunctionName"])
+            return
         result = _attempt(function, event, request_id)
         if result is None:
             condition, wait = "EventAgeExceeded", _THROTTLED_PAUSE
@@ -78,6 +81,12 @@ def _work_off(function: Function, event: Any) -> None:
             break
         time.sleep(wait)
     _keep(function, options, _record(function["config"], event, request_id, condition, attempts, answer))
+
+
+def _is_there(function: Function) -> bool:
+    """Whether it still exists: an invocation would bring a deleted one's process and log group back."""
+    found, _, _ = lambda_svc._get_func_record_for_ref(function["config"]["FunctionArn"])
+    return found is not None
 
 
 def _attempt(function: Function, event: Any, request_id: str) -> dict[str, Any] | None:

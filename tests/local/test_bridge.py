@@ -138,6 +138,7 @@ def test_a_throttled_event_waits_its_turn(aws: EmbeddedAws, notes: Path) -> None
 
 def test_an_event_that_is_throttled_for_too_long_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[dict[str, Any]] = []
+    monkeypatch.setattr(asynchronous, "_is_there", lambda _: True)
     monkeypatch.setattr(asynchronous, "_attempt", lambda *_: None)
     monkeypatch.setattr(asynchronous, "_keep", lambda _function, _options, record: kept.append(record))
     function = {"config": {"FunctionArn": "arn"}, "event_invoke_config": {"MaximumEventAgeInSeconds": 0}}
@@ -147,6 +148,23 @@ def test_an_event_that_is_throttled_for_too_long_is_kept(monkeypatch: pytest.Mon
     [record] = kept
     assert record["requestContext"]["condition"] == "EventAgeExceeded"
     assert record["requestContext"]["approximateInvokeCount"] == 0
+
+
+def test_a_deleted_function_is_not_retried_and_leaves_nothing(aws: EmbeddedAws, notes: Path) -> None:
+    function = aws.function(FAILS)
+    name, logs = function.rpartition(":")[2], aws.client("logs")
+
+    def log_groups() -> Any:
+        return logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"]
+
+    aws.put_event(aws.bus_with_target(function), {"notes": str(notes)})
+    eventually("the end of the first attempt", log_groups)
+    aws.client("lambda").delete_function(FunctionName=function)
+    logs.delete_log_group(logGroupName=f"/aws/lambda/{name}")
+
+    eventually("the end of the event", lambda: f"{name} was deleted" in aws.log_file.read_text())
+    assert len(noted(notes)) == 1
+    assert log_groups() == []
 
 
 def test_a_function_whose_role_may_not_send_to_its_queue_loses_the_record(aws: EmbeddedAws, notes: Path) -> None:
