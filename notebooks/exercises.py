@@ -110,4 +110,9 @@ EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
         well_done="More than all the rest of the order.",
         hint="A million orders are a thousand times a thousand e-mails.",
     ),
+    "11.1": _is(
+        ("retainData", "prod"),
+        well_done="So a slip of the finger removes functions, but no orders.",
+        hint="The parameters stand at the top of serverless.yml, with their defaults for each stage.",
+    ),
 }
