@@ -64,5 +64,6 @@ def test_no_cell_sleeps(source: Path) -> None:
 
 @pytest.mark.parametrize("source", SOURCES, ids=named)
 def test_each_link_leads_somewhere(source: Path) -> None:
-    for link in re.findall(r"\]\(([^)#]+)\)", source.read_text()):
+    prose = "".join(text for kind, text in cells(source) if kind == "markdown")
+    for link in re.findall(r"\]\(([^)#]+)\)", prose):
         assert (NOTEBOOKS / link).exists(), link
