@@ -1,6 +1,7 @@
 """MiniStack, with what it lacks of AWS and this system needs. Run as a process of its own: `python -m local.bridge`.
 
     asynchronous    EventBridge → Lambda and `Event` invocations: retries, throttling, the on-failure destination
+    deletion        what waits for a deleted function, or ran in it, goes with it
     archive         AWS::Events::Archive in CloudFormation
     credentials     only a signature with a secret that was given out lets anybody in
     conditions      the keys by which IAM judges PutEvents and SendEmail

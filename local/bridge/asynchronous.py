@@ -20,10 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ministack.core import lambda_runtime
 from ministack.services import eventbridge, lambda_svc
 
+from local.bridge.deletion import Function, exists
 from local.bridge.patching import replace, require
-
-Function = dict[str, Any]
-"""MiniStack's record of a function: `config`, `event_invoke_config`, …"""
 
 _log = logging.getLogger("bridge")
 _FIRST_PAUSE = float(os.environ.get("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "60"))
@@ -62,7 +60,7 @@ def _work_off(function: Function, event: Any) -> None:
     too_old_at = time.monotonic() + options.get("MaximumEventAgeInSeconds", 21600)
     request_id, pause, attempts, answer = str(uuid4()), _FIRST_PAUSE, 0, None
     while True:
-        if not _is_there(function):
+        if not exists(function):
             _log.warning("%s was deleted, and an event that waited for it with it", function["config"]["FunctionName"])
             return
         result = _attempt(function, event, request_id)
@@ -81,12 +79,6 @@ def _work_off(function: Function, event: Any) -> None:
             break
         time.sleep(wait)
     _keep(function, options, _record(function["config"], event, request_id, condition, attempts, answer))
-
-
-def _is_there(function: Function) -> bool:
-    """Whether it still exists: an invocation would bring a deleted one's process and log group back."""
-    found, _, _ = lambda_svc._get_func_record_for_ref(function["config"]["FunctionArn"])
-    return found is not None
 
 
 def _attempt(function: Function, event: Any, request_id: str) -> dict[str, Any] | None:

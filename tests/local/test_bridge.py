@@ -138,7 +138,7 @@ def test_a_throttled_event_waits_its_turn(aws: EmbeddedAws, notes: Path) -> None
 
 def test_an_event_that_is_throttled_for_too_long_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[dict[str, Any]] = []
-    monkeypatch.setattr(asynchronous, "_is_there", lambda _: True)
+    monkeypatch.setattr(asynchronous, "exists", lambda _: True)
     monkeypatch.setattr(asynchronous, "_attempt", lambda *_: None)
     monkeypatch.setattr(asynchronous, "_keep", lambda _function, _options, record: kept.append(record))
     function = {"config": {"FunctionArn": "arn"}, "event_invoke_config": {"MaximumEventAgeInSeconds": 0}}
@@ -165,6 +165,20 @@ def test_a_deleted_function_is_not_retried_and_leaves_nothing(aws: EmbeddedAws, 
     eventually("the end of the event", lambda: f"{name} was deleted" in aws.log_file.read_text())
     assert len(noted(notes)) == 1
     assert log_groups() == []
+
+
+def test_a_function_that_is_deleted_while_it_runs_leaves_no_log(aws: EmbeddedAws, notes: Path) -> None:
+    function = aws.function(
+        f"{NOTE}\ndef handler(event, context):\n    note(event, context)\n    time.sleep(600)", Timeout=900
+    )
+    name = function.rpartition(":")[2]
+    aws.put_event(aws.bus_with_target(function), {"notes": str(notes)})
+    eventually("the invocation", lambda: noted(notes))
+
+    aws.client("lambda").delete_function(FunctionName=function)
+
+    eventually("the end of the invocation", lambda: f"{name} was deleted" in aws.log_file.read_text())
+    assert aws.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"] == []
 
 
 def test_a_function_whose_role_may_not_send_to_its_queue_loses_the_record(aws: EmbeddedAws, notes: Path) -> None:
@@ -391,6 +405,7 @@ TAKEN_HOLD_OF = [
     "ministack.services.eventbridge._create_archive",
     "ministack.services.cloudformation.provisioners._RESOURCE_HANDLERS",
     "ministack.services.lambda_svc._execute_function_dispatch",
+    "ministack.services.lambda_svc._emit_lambda_logs",
     "ministack.core.iam_actions.request_tag_context",
     "ministack.core.iam_evaluator.enforce",
     "ministack.core.iam_evaluator._is_root_key",
