@@ -38,7 +38,7 @@ def emulator(state: State, port: int) -> Iterator[dict[str, Any]]:
     with _alone(state):
         _refuse_a_taken(port)
         shutil.rmtree(state.temporary, ignore_errors=True)  # of one that was killed
-        state.temporary.mkdir()
+        state.temporary.mkdir(mode=0o700)  # the key that signs the tokens is in it
         description: dict[str, Any] = {
             "endpointUrl": f"http://{HOST}:{port}",
             "region": REGION,

@@ -190,6 +190,7 @@ def test_it_is_described_to_its_owner_alone(tmp_path: Path) -> None:
         assert json.loads(state.emulator.read_text()) == description
         assert description.keys() == {"endpointUrl", "region", "accessKeyId", "secretAccessKey", "pid"}
         assert state.emulator.stat().st_mode & 0o777 == 0o600
+        assert state.temporary.stat().st_mode & 0o777 == 0o700
 
 
 def test_an_endpoint_that_is_not_on_this_machine_is_refused(tmp_path: Path) -> None:
