@@ -70,10 +70,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if _is_gone(process):
         return
     try:
-        os.killpg(process.pid, signal.SIGINT)
+        with suppress(ProcessLookupError, PermissionError):  # gone in the last moment
+            os.killpg(process.pid, signal.SIGINT)
         until(lambda: _is_gone(process), seconds=_END_SECONDS, what="the end of the deploy")
     except LocalError:
-        with suppress(ProcessLookupError):  # gone in the last moment
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
