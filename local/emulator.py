@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from local.state import LocalError, State, write
 from local.waiting import until
@@ -84,22 +84,18 @@ def answers(endpoint_url: str) -> bool:
 
 
 def _is_ours(description: dict[str, Any]) -> bool:
-    """Whether the emulator that answers knows our secret: another may have taken the port since we looked."""
-    sts = boto3.client(
-        "sts",
-        endpoint_url=description["endpointUrl"],
-        region_name=description["region"],
-        aws_access_key_id=description["accessKeyId"],
-        aws_secret_access_key=description["secretAccessKey"],
-        config=Config(proxies={}, connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 1}),
-    )
+    """Whether the emulator that answers knows our secret: another may have taken the port since we looked.
+
+    Signed by hand, since a client would want the user's AWS configuration to be in order.
+    """
+    asking = AWSRequest("GET", f"{description['endpointUrl']}/?Action=GetCallerIdentity&Version=2011-06-15")
+    us = Credentials(description["accessKeyId"], description["secretAccessKey"])
+    SigV4Auth(us, "sts", description["region"]).add_auth(asking)
     try:
-        sts.get_caller_identity()
-    except (ClientError, BotoCoreError):
+        with _around_proxies.open(urllib.request.Request(asking.url, headers=dict(asking.headers)), timeout=5):
+            return True
+    except OSError:
         return False
-    finally:
-        sts.close()
-    return True
 
 
 def _environment(state: State, port: int, description: dict[str, Any]) -> dict[str, str]:

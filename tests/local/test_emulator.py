@@ -100,6 +100,16 @@ def test_it_ends_when_its_launcher_is_killed_and_the_next_start_clears_up(tmp_pa
     assert_nothing_is_left(state, port)
 
 
+def test_it_starts_whatever_the_shell_says_of_aws_and_of_proxies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"AWS_PROFILE": "gone", "AWS_RETRY_MODE": "bad", "http_proxy": "http://127.0.0.1:9"}.items():
+        monkeypatch.setenv(name, value)
+
+    with emulator(State(tmp_path), free_port()) as description:
+        assert emulator_module.answers(description["endpointUrl"])
+
+
 def test_a_second_one_with_the_same_state_says_where_the_first_is(tmp_path: Path) -> None:
     state, port = State(tmp_path), free_port()
     with emulator(state, port):
