@@ -32,9 +32,10 @@ class State:
 
     def read_emulator(self) -> dict[str, Any]:
         """The running emulator. Raises LocalError where none runs, or where it is not on this machine."""
-        if not self.emulator.exists():
-            raise LocalError("no local stack is running; start one with: npm start")
-        emulator: dict[str, Any] = json.loads(self.emulator.read_text())
+        try:
+            emulator: dict[str, Any] = json.loads(self.emulator.read_text())
+        except FileNotFoundError:
+            raise LocalError("no local stack is running; start one with: npm start") from None
         require_loopback(emulator["endpointUrl"])
         return emulator
 
