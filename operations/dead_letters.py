@@ -7,7 +7,8 @@ failed on (the event alone: SQS keeps no reason, the function's log does).
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from operations.stack import Stack
@@ -51,17 +52,23 @@ def dead_letters(stack: Stack) -> list[DeadLetter]:
     return letters
 
 
-def redrive(stack: Stack) -> Iterator[DeadLetter]:
+def redrive(stack: Stack) -> Generator[DeadLetter, None, None]:
     """Deliver each dead letter to the consumer that failed on it, then delete it; yields what was delivered.
 
     The event reaches that one consumer only, under its own id: nothing is logged or done twice. A crash between the two
     delivers it again, which every consumer bears.
     """
     sqs = stack.client("sqs")
-    for letter in _received(stack):
-        stack.deliver(letter.target, letter.body if letter.target.startswith("http") else json.dumps(letter.event))
-        sqs.delete_message(QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt_handle)
-        yield letter
+    with closing(_received(stack)) as letters:
+        for letter in letters:
+            payload = letter.body if letter.target.startswith("http") else json.dumps(letter.event)
+            try:
+                stack.deliver(letter.target, payload)
+                sqs.delete_message(QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt_handle)
+            except BaseException:
+                _release(stack, letter.queue_url, letter.receipt_handle)
+                raise
+            yield letter
 
 
 def purge(stack: Stack) -> int:
@@ -74,7 +81,7 @@ def purge(stack: Stack) -> int:
     return count
 
 
-def _received(stack: Stack) -> Iterator[DeadLetter]:
+def _received(stack: Stack) -> Generator[DeadLetter, None, None]:
     """Each message once: what is held is not received again, and what comes in meanwhile is left for the next time."""
     sqs = stack.client("sqs")
     started = time.time() * 1000
@@ -85,12 +92,18 @@ def _received(stack: Stack) -> Iterator[DeadLetter]:
             VisibilityTimeout=_HOLD,
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["SentTimestamp"],
-            WaitTimeSeconds=1,  # asks all of the queue's servers, not only some
+            WaitTimeSeconds=1,  # all of the queue's servers are asked, not only some
         ).get("Messages", []):
             new = [message for message in messages if int(message["Attributes"]["SentTimestamp"]) > started]
             for message in new:
                 _release(stack, queue_url, message["ReceiptHandle"])
-            yield from (_letter(stack, queue_url, message) for message in messages if message not in new)
+            waiting = [message for message in messages if message not in new]
+            try:
+                while waiting:
+                    yield _letter(stack, queue_url, waiting.pop(0))
+            finally:  # whoever stops in the middle leaves the rest to be seen again
+                for message in waiting:
+                    _release(stack, queue_url, message["ReceiptHandle"])
             if new:
                 break
 

@@ -1,0 +1,203 @@
+"""The operator's commands on the deployed stack: what they show, what they send on its way, and what they leave."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from operations.dead_letters import DeadLetter, dead_letters, purge, redrive
+from operations.replay import replay_order, replay_span
+from operations.stack import Stack
+from tests.deployment import ROOT
+from tests.e2e.cloud import Cloud
+from tests.e2e.shopper import Shopper
+from tests.e2e.waiting import wait_for
+
+
+@pytest.fixture(scope="module")
+def stack(cloud: Cloud) -> Stack:
+    """The deployed stack as an operator has it, with no dead letters of other tests."""
+    session = boto3.Session(
+        cloud.stack["accessKeyId"], cloud.stack["secretAccessKey"], region_name=cloud.stack["region"]
+    )
+    found = Stack("local", session, cloud.stack["endpointUrl"], cloud.stack)
+    purge(found)
+    return found
+
+
+def failed_order(cloud: Cloud, anna: Shopper, stack: Stack) -> tuple[str, DeadLetter]:
+    """An order that came while the gateway was down, and its dead letter. The gateway is up again."""
+    with cloud.environment("paymentProcessing", PAYMENT_GATEWAY="down"):
+        order_id = str(anna.place().json()["orderId"])
+        [letter] = wait_for("dead letter", lambda: letters_of(stack, order_id))
+    return order_id, letter
+
+
+def envelope_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The event of an entry of the trail, as it was on the bus."""
+    metadata = {
+        "eventId": entry["domainEventId"],
+        "version": "1",
+        "occurredAt": entry["timestamp"],
+        **{name: entry[name] for name in ("correlationId", "causationId", "attempt")},
+    }
+    detail = {"metadata": metadata, "data": entry["data"]}
+    return {"id": entry["eventId"], "detail-type": entry["eventType"], "source": entry["source"], "detail": detail}
+
+
+def letters_of(stack: Stack, order_id: str) -> list[DeadLetter]:
+    return [letter for letter in dead_letters(stack) if letter.order_id == order_id]
+
+
+def command(cloud: Cloud, *arguments: str, answer: str = "") -> "subprocess.CompletedProcess[str]":
+    state = next(
+        folder
+        for folder in (ROOT / ".local").glob("test*")
+        if (folder / "stack.json").exists()
+        and json.loads((folder / "stack.json").read_text())["endpointUrl"] == cloud.stack["endpointUrl"]
+    )
+    return subprocess.run(
+        [sys.executable, "-m", *arguments, "--stage", "local"],
+        cwd=ROOT,
+        env={**os.environ, "ORDER_PROCESSING_STATE_DIR": str(state), "COLUMNS": "200"},
+        input=answer,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_dead_letter_is_listed_with_its_reason_until_a_redrive_completes_the_order(
+    cloud: Cloud, anna: Shopper, stack: Stack
+) -> None:
+    order_id, letter = failed_order(cloud, anna, stack)
+
+    assert (letter.event_type, letter.consumer) == ("OrderPlacedEvent", "order-processing-local-paymentProcessing")
+    assert letter.reason.startswith("the payment gateway did not answer")
+    for _ in range(2):
+        shown = command(cloud, "operations.dlq", "list").stdout
+        assert order_id in shown
+        assert "the payment gateway did not answer" in shown
+
+    ran = command(cloud, "operations.dlq", "redrive")
+
+    assert ran.returncode == 0, ran.stderr
+    assert "1 delivered again" in ran.stdout
+    assert anna.ended(order_id)["status"] == "FULFILLED"
+    assert letters_of(stack, order_id) == []
+    placed = [entry for entry in anna.trail(order_id) if entry["eventType"] == "OrderPlacedEvent"]
+    assert len({entry["attempt"] for entry in placed}) == len(placed), "a redrive publishes nothing"
+
+
+def test_a_redrive_that_is_interrupted_loses_nothing(cloud: Cloud, anna: Shopper, stack: Stack) -> None:
+    orders = {failed_order(cloud, anna, stack)[0] for _ in range(2)}
+
+    interrupted = redrive(stack)
+    first = next(interrupted)
+    interrupted.close()
+
+    [left] = dead_letters(stack)
+    assert {first.order_id, left.order_id} == orders
+    assert [letter.order_id for letter in redrive(stack)] == [left.order_id]
+    assert {anna.ended(order_id)["status"] for order_id in orders} == {"FULFILLED"}
+
+
+def test_what_eventbridge_could_not_deliver_goes_to_its_target(cloud: Cloud, anna: Shopper, stack: Stack) -> None:
+    # given: a made-up dead letter in the shape of EventBridge's, since the emulator makes none
+    order_id = str(anna.place().json()["orderId"])
+    anna.ended(order_id)
+    before = cloud.invocations("fulfillment")
+    paid = next(entry for entry in anna.trail(order_id) if entry["eventType"] == "PaymentCompletedEvent")
+    function = cloud.client("lambda").get_function_configuration(FunctionName=stack.function("fulfillment"))
+    attributes = {
+        "TARGET_ARN": function["FunctionArn"],
+        "ERROR_MESSAGE": "no permission",
+        "ERROR_CODE": "NO_PERMISSIONS",
+    }
+    cloud.client("sqs").send_message(
+        QueueUrl=stack.outputs["DeadLetterQueueUrl"],
+        MessageBody=json.dumps(envelope_of(paid)),
+        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+    )
+
+    [letter] = list(redrive(stack))
+
+    assert (letter.target, letter.reason) == (function["FunctionArn"], "no permission")
+    wait_for("invocation of fulfillment", lambda: cloud.invocations("fulfillment") > before)
+
+
+def test_what_notification_gave_up_goes_to_its_queue(cloud: Cloud, anna: Shopper, stack: Stack) -> None:
+    order_id = str(anna.place().json()["orderId"])
+    anna.ended(order_id)
+    before = cloud.invocations("notification")
+    last = anna.trail(order_id)[-1]
+    cloud.client("sqs").send_message(
+        QueueUrl=stack.outputs["NotificationDeadLetterQueueUrl"], MessageBody=json.dumps(envelope_of(last))
+    )
+
+    [letter] = list(redrive(stack))
+
+    assert letter.target == stack.outputs["NotificationQueueUrl"]
+    wait_for("invocation of notification", lambda: cloud.invocations("notification") > before)
+    assert len(anna.inbox_of(order_id)) == 1, "the customer was told before"
+
+
+def test_a_purge_asks_first(cloud: Cloud, stack: Stack) -> None:
+    cloud.client("sqs").send_message(
+        QueueUrl=stack.outputs["DeadLetterQueueUrl"], MessageBody=json.dumps({"detail-type": "Poison"})
+    )
+
+    refused = command(cloud, "operations.dlq", "purge", answer="no\n")
+    assert (refused.returncode, len(dead_letters(stack))) == (1, 1)
+
+    done = command(cloud, "operations.dlq", "purge", answer="yes\n")
+    assert (done.returncode, len(dead_letters(stack))) == (0, 0)
+
+
+def test_a_replay_of_one_order_reaches_its_consumers_and_changes_nothing(
+    cloud: Cloud, anna: Shopper, stack: Stack
+) -> None:
+    order_id = str(anna.place().json()["orderId"])
+    order, trail = anna.ended(order_id), anna.trail(order_id)
+    before = {name: cloud.invocations(name) for name in ("paymentProcessing", "fulfillment")}
+
+    deliveries = list(replay_order(stack, order_id))
+
+    assert [delivery.event_type for delivery in deliveries].count("OrderPlacedEvent") == 1
+    wait_for("invocation of both", lambda: all(cloud.invocations(name) > before[name] for name in before))
+    assert anna.order(order_id) == order
+    assert anna.trail(order_id) == trail
+    assert len(anna.inbox_of(order_id)) == 1
+
+
+def test_a_replay_of_a_span_of_time_ends_and_changes_nothing(cloud: Cloud, anna: Shopper, stack: Stack) -> None:
+    order_id = str(anna.place().json()["orderId"])
+    order, trail = anna.ended(order_id), anna.trail(order_id)
+    before = cloud.invocations("paymentProcessing")
+
+    progress = list(replay_span(stack, datetime.now(UTC) - timedelta(minutes=1), datetime.now(UTC)))
+
+    assert progress[-1].state == "COMPLETED"
+    wait_for("replayed event", lambda: cloud.invocations("paymentProcessing") > before)
+    assert anna.order(order_id) == order
+    assert anna.trail(order_id) == trail
+    assert len(anna.inbox_of(order_id)) == 1
+
+
+def test_a_stage_that_is_not_there_is_one_line(tmp_path_factory: pytest.TempPathFactory) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "operations.dlq", "list", "--stage", "local"],
+        cwd=ROOT,
+        env={**os.environ, "ORDER_PROCESSING_STATE_DIR": str(tmp_path_factory.mktemp(str(uuid4())))},
+        capture_output=True,
+        text=True,
+    )
+
+    assert ran.returncode == 1
+    assert ran.stderr == "no local stack is running; start one with: npm start\n"
