@@ -1,0 +1,90 @@
+"""README, guides and docs say what is true: their commands exist, their links lead somewhere, their tables hold."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from orders.events import EVENTS
+from tests import deployment
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+SCRIPTS = json.loads((ROOT / "package.json").read_text())["scripts"]
+CODE = "".join(
+    file.read_text()
+    for pattern in ("setup.mjs", "local/*.py", "packaging/plugin.js", "operations/*.py")
+    for file in ROOT.glob(pattern)
+)
+PUBLISHERS = {
+    "order-processing.orders": "OrderService, Reconciler",
+    "order-processing.payment": "PaymentProcessing",
+    "order-processing.fulfillment": "Fulfillment",
+}
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading."""
+    below = README.split(f"## {heading}\n", 1)[1]
+    lines = [line for line in below.split("\n## ")[0].splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_each_link_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)", document.read_text())
+
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_each_npm_command_exists(document: Path) -> None:
+    text = document.read_text()
+    named = set(re.findall(r"npm run ([a-z:]+)", text)) | set(re.findall(r"npm (start|test)\b", text))
+
+    assert named - set(SCRIPTS) == set()
+
+
+def test_each_command_of_a_user_is_explained() -> None:
+    documented = README + (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / "docs" / "blog.md").read_text()
+
+    for name in ("start", "test", "check", "clean", "deploy", "info", "remove", "dlq", "replay", "notebooks"):
+        assert re.search(rf"npm (run )?{name}\b", documented), name
+
+
+def test_the_table_of_events_is_the_choreography() -> None:
+    table = {row[0].strip("`"): (row[1], {name.strip() for name in row[2].split(",")}) for row in rows("The events")}
+
+    assert table.keys() == EVENTS.keys()
+    for name, (publishers, consumers) in table.items():
+        event = {"detail-type": name, "source": EVENTS[name].source, "detail": {}}
+        taken_by = {each[0].upper() + each[1:] for each in deployment.consumers(event)} - {"AuditLogger"}
+        assert (publishers, consumers) == (PUBLISHERS[EVENTS[name].source], taken_by)
+
+
+def test_each_trouble_is_one_that_the_code_reports() -> None:
+    reported = [row[0].strip("`") for row in rows("When something is in the way") if row[0].startswith("`")]
+
+    assert len(reported) == 6
+    for message in reported:
+        fixed = re.split(r"\b4566\b|AWS_ENDPOINT_URL", message)
+        assert all(part.strip() in CODE for part in fixed), message
+
+
+def test_the_right_to_deploy_covers_every_kind_of_resource() -> None:
+    policy = json.loads((ROOT / "docs" / "deploy-policy.json").read_text())
+    allowed = {action.partition(":")[0] for each in policy["Statement"] for action in each["Action"]} | {"s3"}
+    prefixes = {
+        "ApiGatewayV2": "apigateway", "CloudWatch": "cloudwatch", "Cognito": "cognito-idp", "DynamoDB": "dynamodb",
+        "Events": "events", "IAM": "iam", "Lambda": "lambda", "Logs": "logs", "S3": "s3", "SES": "ses", "SNS": "sns",
+        "SQS": "sqs",
+    }  # fmt: skip
+    kinds = {resource["Type"].split("::")[1] for resource in deployment.resources().values()}
+
+    assert {prefixes[kind] for kind in kinds} <= allowed
