@@ -1,5 +1,9 @@
-"""`npm run notebooks`: JupyterLab on the notebooks, connected to the local stack, which is started if none runs."""
+"""`npm run notebooks`: JupyterLab on the notebooks, connected to the local stack, which is started if none runs.
 
+Arguments go to JupyterLab: `npm run notebooks -- --no-browser`. With STAGE=dev in the environment none is started.
+"""
+
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -14,13 +18,20 @@ PORT = 4566
 
 def main() -> int:
     with ExitStack() as running:
-        try:
-            find("local")
-        except StackUnavailable:
+        if os.environ.get("STAGE", "local") == "local" and not _is_running():
             print("Starting the local stack for the notebooks …", flush=True)
             running.enter_context(stack(State(), PORT))
-        command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", str(Path(__file__).parent)]
+        folder = str(Path(__file__).parent)
+        command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", *sys.argv[1:], folder]
         return subprocess.run(command).returncode
+
+
+def _is_running() -> bool:
+    try:
+        find("local")
+    except StackUnavailable:
+        return False
+    return True
 
 
 if __name__ == "__main__":

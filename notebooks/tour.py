@@ -81,6 +81,7 @@ def connect() -> Stack:
         atexit.register(_started.close)
         stack = find(stage)
     if stack.endpoint_url:
+        os.environ.pop("AWS_PROFILE", None)
         credentials = stack.session.get_credentials().get_frozen_credentials()
         os.environ.update(
             AWS_ENDPOINT_URL=stack.endpoint_url,

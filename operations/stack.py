@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 
 SERVICE = "order-processing"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -75,7 +76,12 @@ def _local() -> Stack:
         raise StackUnavailable("no local stack is running; start one with: npm start") from None
     if urlsplit(stack["endpointUrl"]).hostname not in _LOOPBACK:
         raise StackUnavailable(f"{stack['endpointUrl']} is not on this machine; stage local talks to nothing else")
-    session = boto3.Session(stack["accessKeyId"], stack["secretAccessKey"], region_name=stack["region"])
+    # The user's profiles are for AWS, and one that is gone would stop us: none is read.
+    nothing = {"profile": None, "config_file": os.devnull, "credentials_file": os.devnull}
+    unconfigured = botocore.session.Session({name: (None, None, value, None) for name, value in nothing.items()})
+    session = boto3.Session(
+        stack["accessKeyId"], stack["secretAccessKey"], region_name=stack["region"], botocore_session=unconfigured
+    )
     return Stack("local", session, stack["endpointUrl"], stack)
 
 
