@@ -92,7 +92,20 @@ assert len({order["payment"]["paymentId"] for order in mine}) == 200
 # %% [markdown]
 # ## Where the time goes
 #
-# Each order's trail says when it was placed, paid, fulfilled and when the customer was told. The differences are the hops.
+# Each order's trail says when it was placed, paid, fulfilled and when the customer was told. AuditLogger is one more reader of the bus
+# and may be behind with its writing: wait until it has all six hundred events.
+
+
+# %%
+def all_logged():
+    with ThreadPoolExecutor(4) as pool:
+        return all(pool.map(lambda order: len(tour.rows_of(order["orderId"])) >= 3, mine))
+
+
+tour.wait_until(all_logged, "three events of each order in AuditLog", seconds=200)
+
+# %% [markdown]
+# The differences are the hops.
 
 
 # %%

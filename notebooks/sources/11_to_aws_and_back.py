@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import boto3
 import tour
@@ -61,7 +62,11 @@ kinds.most_common()
 # </details>
 
 # %%
-idle = {"AWS::CloudWatch::Alarm": 0.10, "AWS::CloudWatch::Dashboard": 3.00}
+month = json.loads(Path("prices.json").read_text())["per_month"]
+idle = {
+    "AWS::CloudWatch::Alarm": month["CloudWatch alarm"],
+    "AWS::CloudWatch::Dashboard": month["CloudWatch dashboard"],
+}
 {kind: (kinds[kind], round(kinds[kind] * price, 2)) for kind, price in idle.items()}
 
 # %%
