@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 2 · What was deployed
 #
+# ![How an order travels](../docs/architecture.svg)
+#
 # Nobody drew the architecture for you to believe. In this notebook you ask AWS (or the embedded AWS, which answers alike) what is there,
 # and draw it from the answers: which rule leads which event to whom, what a token says, what is in the table.
 

@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 3 · The event bus
 #
+# ![How an order travels](../docs/architecture.svg)
+#
 # Whoever publishes an event does not know who reads it. So a new reader changes nothing for anybody. In this notebook you become one:
 # you tap the bus, publish events with boto3, and write a consumer of your own.
 

@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 7 · The audit trail
 #
+# ![Sequence of one order](../docs/sequence.svg)
+#
 # In a system in which nobody calls anybody, nobody has the whole story. One function reads along: AuditLogger keeps every event. In this
 # notebook you read the story of an order from its log alone, and find the order whose story has a hole.
 

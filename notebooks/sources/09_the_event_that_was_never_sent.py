@@ -1,6 +1,10 @@
 # %% [markdown]
 # # 9 · The event that was never sent
 #
+# ![Sequence of one order](../docs/sequence.svg)
+#
+# What if the first blue arrow is missing?
+#
 # OrderService writes the order, then publishes its event: two calls. Between them the function may die. The order is in the table, the
 # customer may even have an order number, and nobody will ever hear of it. Unless somebody looks.
 
