@@ -9,7 +9,9 @@
 # %%
 import base64
 import json
-from pathlib import Path
+import re
+import secrets
+from collections import Counter
 
 import boto3
 import httpx
@@ -22,12 +24,13 @@ events, sns, functions = (boto3.client(name) for name in ("events", "sns", "lamb
 # %% [markdown]
 # ## The topology, from the rules
 #
-# A rule on the bus has a *pattern* (which events) and *targets* (who gets them). You collect all of them.
+# A rule on the bus has a *pattern* (which events) and *targets* (who gets them). You collect all that the template made; AWS keeps one
+# more for the archive, which is *managed*.
 
 # %%
 bus = stack.outputs["EventBusName"]
-rules = events.list_rules(EventBusName=bus)["Rules"]
-patterns = {rule["Name"]: json.loads(rule["EventPattern"]) for rule in rules if "EventPattern" in rule}
+rules = [rule for rule in events.list_rules(EventBusName=bus)["Rules"] if "ManagedBy" not in rule]
+patterns = {rule["Name"]: json.loads(rule["EventPattern"]) for rule in rules}
 targets = {
     name: [target["Arn"] for target in events.list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]]
     for name in patterns
@@ -89,8 +92,8 @@ assert fired == {"OrderPlacedEvent", "PaymentFailedEvent"}
 # %% [markdown]
 # ## Each resource and its place in the code
 #
-# CloudFormation lists what it made. Each resource stands in a file: those in `resources/` by name, the rest is made by the Serverless
-# Framework from `serverless.yml`.
+# CloudFormation lists what it made. What stands in `resources/` has there the same name. The rest is made by the Serverless Framework, and
+# its name contains a key of `serverless.yml`: `PaymentProcessingLambdaFunction` comes from the entry `paymentProcessing`.
 
 # %%
 pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=bus)
@@ -99,37 +102,36 @@ resources = {
     for page in pages
     for resource in page["StackResourceSummaries"]
 }
-files = sorted((tour.CHECKOUT / "resources").glob("*.yml"))
+
+
+def keys(pattern):
+    """The keys of the second level, and where they stand: file and line."""
+    return {
+        key[1]: f"{file.relative_to(tour.CHECKOUT)}:{number}"
+        for file in tour.CHECKOUT.glob(pattern)
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if (key := re.match(r"  (\w+):", line))
+    }
+
+
+ours, framework = keys("resources/*.yml"), keys("serverless.yml")
 
 
 def place(name):
-    """Where a resource is declared: file and line."""
-    for file in files:
-        for number, line in enumerate(file.read_text().splitlines(), 1):
-            if line == f"  {name}:":
-                return f"resources/{file.name}:{number}"
-    return "serverless.yml"
+    """Where a resource comes from: its own name, or the longest key in its name."""
+    return ours.get(name) or framework[max((key for key in framework if key.lower() in name.lower()), key=len)]
 
 
-found = {name: place(name) for name in resources}
-{
-    name: found[name]
-    for name in (
-        "OrdersTable",
-        "EventBus",
-        "NotificationQueue",
-        "PaymentProcessingRole",
-        "PaymentProcessingLambdaFunction",
-    )
-}
+count = Counter(resources.values())
+{kind: (count[kind], name, place(name)) for name, kind in resources.items()}
+
+# %% [markdown]
+# That was one resource of each type: how many there are of the type, the name of one, and its place. Open some of the places.
 
 # %%
-from collections import Counter
-
-Counter(resources.values()).most_common()
-
-# %%
-assert {"OrdersTable", "AuditLogTable", "EventBus", "EventArchive", "DeadLetterQueue"} <= set(resources)
+assert all(place(name) for name in resources)
+assert place("OrdersTable").startswith("resources/tables.yml:")
+assert place("PaymentProcessingLambdaFunction") == framework["paymentProcessing"]
 
 # %% [markdown]
 # ## A function, beside its entry
@@ -137,8 +139,8 @@ assert {"OrdersTable", "AuditLogTable", "EventBus", "EventArchive", "DeadLetterQ
 # `serverless.yml` names the trigger, the role and where an event goes that the function fails on. This is PaymentProcessing's entry …
 
 # %%
-text = Path(tour.CHECKOUT, "serverless.yml").read_text()
-print(text[text.index("  paymentProcessing:") : text.index("  fulfillment:")])
+text = (tour.CHECKOUT / "serverless.yml").read_text()
+print(text[text.index("  paymentProcessing:") : text.index("  fulfillment:")].rstrip())
 
 # %% [markdown]
 # … and this is its whole code:
@@ -151,7 +153,22 @@ tour.source(payment_processing)
 # %% [markdown]
 # ## The token
 #
-# The API takes your word for who you are because Cognito signed it. A token is three parts in Base64: header, claims, signature.
+# The API takes your word for who you are because Cognito signed it. Signing in gives you an **ID token** and an **access token**. (You
+# give yourself a password first; `tour.customer()` kept its own.)
+
+# %%
+cognito, password = boto3.client("cognito-idp"), f"{secrets.token_urlsafe(12)}-Aa1"
+account = {"UserPoolId": stack.outputs["UserPoolId"], "Username": customer.email}
+cognito.admin_set_user_password(**account, Password=password, Permanent=True)
+signed_in = cognito.initiate_auth(
+    ClientId=stack.outputs["UserPoolClientId"],
+    AuthFlow="USER_PASSWORD_AUTH",
+    AuthParameters={"USERNAME": customer.email, "PASSWORD": password},
+)["AuthenticationResult"]
+id_token, access_token = signed_in["IdToken"], signed_in["AccessToken"]
+
+# %% [markdown]
+# A token is three parts in Base64, with dots between: header, claims, signature. Anybody can read it; no library is needed.
 
 
 # %%
@@ -161,54 +178,78 @@ def part(token, number):
     return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
-claims = part(customer.token, 1)
-{name: claims[name] for name in ("token_use", "email", "email_verified")}
+part(id_token, 0)
 
 # %% [markdown]
-# `aud` and `iss` say for whom and by whom it was made; the gateway compares both. `sub` is your customer id.
+# The header says how it was signed (`alg`) and with which key (`kid`). The claims say who you are. Both tokens side by side:
 
 # %%
-assert claims["aud"] == stack.outputs["UserPoolClientId"]
+claims, access = part(id_token, 1), part(access_token, 1)
+{name: (claims.get(name), access.get(name)) for name in ("token_use", "aud", "client_id", "email", "email_verified")}
+
+# %% [markdown]
+# `iss` and `aud` say by whom and for whom the token was made; the gateway compares both. `sub` is your customer id. The access token has no
+# `email`: it says what its bearer may do at Cognito, not who you are.
+
+# %%
+assert claims["aud"] == access["client_id"] == stack.outputs["UserPoolClientId"]
 assert claims["iss"].endswith(stack.outputs["UserPoolId"])
-part(customer.token, 0)["alg"]
+assert "email" not in access
 
 # %% [markdown]
 # ## The item
 #
-# The order in the table has what the API shows, and more: whose it is, where to write, and when the reconciler has to look after it.
+# The order in the table has what the API shows, and more: whose it is, where to write, how often it was tried. This is the difference:
 
 # %%
 table = boto3.resource("dynamodb").Table(stack.outputs["OrdersTableName"])
-item = table.get_item(Key={"orderId": order["orderId"]})["Item"]
-sorted(set(item) - set(customer.get(f"/orders/{order['orderId']}")))
+item = table.get_item(Key={"orderId": order["orderId"]}, ConsistentRead=True)["Item"]
+shown = customer.get(f"/orders/{order['orderId']}")
+{name: item[name] for name in sorted(set(item) - set(shown))}
+
+# %% [markdown]
+# While an order is open, there are two more: `openShard` and `dueAt` say when the reconciler has to look after it. This one has ended.
 
 # %%
 assert item["customerId"] == claims["sub"]
-assert "dueAt" not in item, "the order has ended, so nobody needs to look after it"
+assert item["email"] == customer.email
+assert not {"openShard", "dueAt"} & set(item)
 
 # %% [markdown]
-# ## Break it: change the token
+# ## Break it: the wrong token
 #
-# **Predict**: you change one claim of your token, the customer id, and leave the rest. Whose orders do you see?
+# **Predict**: you send three tokens. The ID token; the ID token with another customer's id in `sub`, all else as it was; the access token,
+# which is as genuine as the first. What does the API answer to each?
 #
 # <details><summary>Answer</summary>
 #
-# Nobody's: 401. The signature no longer fits the claims. The gateway answers that by itself, no function is invoked.
+# - The ID token: 200.
+# - The changed one: 401. The signature no longer fits the claims. The gateway answers that by itself, no function is invoked.
+# - The access token: 403. The gateway lets it pass, since it takes `client_id` for `aud`. The function looks at `token_use`.
 #
 # </details>
 
 # %%
-header, _, signature = customer.token.split(".")
+header, _, signature = id_token.split(".")
 forged = base64.urlsafe_b64encode(json.dumps({**claims, "sub": "somebody-else"}).encode()).decode().rstrip("=")
-tokens = {"mine": customer.token, "forged": f"{header}.{forged}.{signature}"}
+tokens = {"ID": id_token, "changed": f"{header}.{forged}.{signature}", "access": access_token}
 answers = {
-    name: httpx.get(f"{stack.api_url}/orders", headers={"Authorization": f"Bearer {token}"}).status_code
+    name: httpx.get(f"{stack.api_url}/orders", headers={"Authorization": f"Bearer {token}"}, timeout=60)
     for name, token in tokens.items()
 }
-answers
+{name: answer.status_code for name, answer in answers.items()}
 
 # %%
-assert answers == {"mine": 200, "forged": 401}
+assert [answer.status_code for answer in answers.values()] == [200, 401, 403]
+answers["access"].json()["detail"]
+
+# %% [markdown]
+# The 403 comes from here:
+
+# %%
+from handlers import identity
+
+tour.source(identity)
 
 # %% [markdown]
 # ## Exercise 2.1
@@ -235,6 +276,6 @@ tour.check("2.1", reached)
 #
 # - The rules on the bus are the choreography; they can be read back, and drawn.
 # - Each resource has one place in `resources/` or `serverless.yml`.
-# - The gateway checks the token; the function sees only claims that Cognito has signed.
+# - The gateway checks that a token is genuine; the function, that it is the ID token.
 #
-# **Next:** [3 · The event bus](03_the_event_bus.ipynb)
+# **Next:** [3 · The event bus](03_the_event_bus.ipynb) lets you listen in, and publish.
