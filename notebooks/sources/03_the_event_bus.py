@@ -9,24 +9,53 @@
 # %%
 import atexit
 import json
+from contextlib import suppress
 from uuid import uuid4
 
 import boto3
 import tour
+from botocore.exceptions import ClientError
 
 stack = tour.connect()
 customer = tour.customer()
-events, sqs = boto3.client("events"), boto3.client("sqs")
+events, sqs, iam, sts = (boto3.client(name) for name in ("events", "sqs", "iam", "sts"))
 bus = stack.outputs["EventBusName"]
+
+# %% [markdown]
+# What you make here beside the stack has names of its own that begin with `mine`. It is removed at the end, also if you leave the notebook in
+# between; and the next run begins with removing what one has left that was killed.
+
+# %%
+mine = f"{bus}-tap-"
+
+
+def put_back():
+    """Remove the rules, queues and roles of this notebook; does no harm where there are none."""
+    for rule in events.list_rules(EventBusName=bus, NamePrefix=mine)["Rules"]:
+        targets = events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"]
+        if targets:
+            events.remove_targets(Rule=rule["Name"], EventBusName=bus, Ids=[target["Id"] for target in targets])
+        events.delete_rule(Name=rule["Name"], EventBusName=bus)
+    for url in sqs.list_queues(QueueNamePrefix=mine).get("QueueUrls", []):
+        with suppress(sqs.exceptions.QueueDoesNotExist):  # AWS lists a deleted queue for a minute
+            sqs.delete_queue(QueueUrl=url)
+    for page in iam.get_paginator("list_roles").paginate():
+        for role in [role["RoleName"] for role in page["Roles"] if role["RoleName"].startswith(mine)]:
+            for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+                iam.delete_role_policy(RoleName=role, PolicyName=policy)
+            iam.delete_role(RoleName=role)
+
+
+atexit.register(put_back)
+put_back()
 
 # %% [markdown]
 # ## A tap
 #
 # A tap is a rule of your own that leads every event into a queue of your own. The queue's policy lets this one rule send to it.
-# (Both are removed at the end, and also if you leave the notebook in between.)
 
 # %%
-name = f"tap-{uuid4().hex[:8]}"
+name = f"{mine}{uuid4().hex[:8]}"
 rule_arn = events.put_rule(
     Name=name, EventBusName=bus, EventPattern=json.dumps({"source": [{"prefix": "order-processing."}]})
 )["RuleArn"]
@@ -42,18 +71,6 @@ statement = {
 policy = {"Version": "2012-10-17", "Statement": [statement]}
 sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": json.dumps(policy)})
 events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "tap", "Arn": queue_arn}])["FailedEntryCount"]
-
-
-# %%
-def remove_tap():
-    """Take the tap away; once is enough, twice does no harm."""
-    if any(rule["Name"] == name for rule in events.list_rules(EventBusName=bus, NamePrefix=name)["Rules"]):
-        events.remove_targets(Rule=name, EventBusName=bus, Ids=["tap"])
-        events.delete_rule(Name=name, EventBusName=bus)
-        sqs.delete_queue(QueueUrl=queue_url)
-
-
-atexit.register(remove_tap)
 
 # %% [markdown]
 # ## What an event looks like
@@ -76,22 +93,20 @@ def three_events():
     """Take what is in the queue, until the order's three events are there."""
     messages = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
     tapped.extend(json.loads(message["Body"]) for message in messages)
-    mine = {event["detail-type"]: event for event in tapped if event["detail"]["data"]["orderId"] == order["orderId"]}
-    return mine if len(mine) == 3 else None
+    caught = {event["detail-type"]: event for event in tapped if event["detail"]["data"]["orderId"] == order["orderId"]}
+    return caught if len(caught) == 3 else None
 
 
-mine = tour.wait_until(three_events, "three events in the tap")
-mine["OrderPlacedEvent"]
+passed = tour.wait_until(three_events, "three events in the tap")
+passed["OrderPlacedEvent"]
 
 # %% [markdown]
 # The outer part is EventBridge's *envelope*; `detail` is ours: `metadata` says which fact this is and what caused it, `data` what happened.
 
 # %%
-assert customer.email not in json.dumps(mine)
-assert (
-    mine["PaymentCompletedEvent"]["detail"]["metadata"]["causationId"]
-    == mine["OrderPlacedEvent"]["detail"]["metadata"]["eventId"]
-)
+facts = {kind: event["detail"]["metadata"] for kind, event in passed.items()}
+assert facts["PaymentCompletedEvent"]["causationId"] == facts["OrderPlacedEvent"]["eventId"]
+assert customer.email not in json.dumps(passed)
 tour.tree(tour.rows_of(order["orderId"]))
 
 # %% [markdown]
@@ -119,10 +134,11 @@ questions = {
     "not replayed": {"replay-name": [{"exists": False}]},
     "a mug": {"detail": {"data": {"items": {"sku": ["MUG"]}}}},
 }
-{name: matches(pattern, mine["OrderPlacedEvent"]) for name, pattern in questions.items()}
+answers = {question: matches(pattern, passed["OrderPlacedEvent"]) for question, pattern in questions.items()}
+answers
 
 # %%
-assert [matches(pattern, mine["OrderPlacedEvent"]) for pattern in questions.values()] == [False, True, True, False]
+assert list(answers.values()) == [False, True, True, False]
 
 # %% [markdown]
 # ## Publish by hand
@@ -138,7 +154,7 @@ fact = str(uuid4())
 copied.update(orderId=str(uuid4()), status="PLACED", statusHistory=[{**item["statusHistory"][0], "eventId": fact}])
 orders.put_item(Item=copied)
 
-detail = json.loads(json.dumps(mine["OrderPlacedEvent"]["detail"]))
+detail = json.loads(json.dumps(passed["OrderPlacedEvent"]["detail"]))
 detail["data"]["orderId"] = copied["orderId"]
 detail["metadata"]["eventId"] = fact
 entry = {
@@ -185,6 +201,8 @@ def all_paid():
     for event in (json.loads(message["Body"]) for message in messages):
         if event["detail-type"] == "PaymentCompletedEvent":
             revenue[event["detail"]["data"]["paymentId"]] = event["detail"]["data"]
+    for message in messages:
+        sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
     return wanted <= {data["orderId"] for data in revenue.values()}
 
 
@@ -197,39 +215,93 @@ assert sum(data["totalAmount"] for data in revenue.values() if data["orderId"] i
 # %% [markdown]
 # ## Break it: who may say so?
 #
-# You may publish what you like, as an administrator. The functions may not: each role names the source and the detail types that it may
-# publish. **Predict**: could Fulfillment, by a bug or taken over, publish that an order was paid?
+# You may publish what you like, as an administrator. The functions may not: each one's role says which source and which detail types.
 
 # %%
-iam = boto3.client("iam")
-role = (
-    boto3.client("lambda")
-    .get_function_configuration(FunctionName=stack.function("fulfillment"))["Role"]
-    .rpartition("/")[2]
-)
-[policy_name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
-statements = iam.get_role_policy(RoleName=role, PolicyName=policy_name)["PolicyDocument"]["Statement"]
-[publish] = [statement for statement in statements if "events:PutEvents" in statement["Action"]]
-publish["Condition"]
-
-# %%
-assert "FulfillmentCompletedEvent" in json.dumps(publish["Condition"])
-assert "PaymentCompletedEvent" not in json.dumps(publish["Condition"])
+functions = boto3.client("lambda")
+publishers = {}
+names = "orderService paymentProcessing fulfillment orderStatusUpdater notification auditLogger reconciler"
+for function in names.split():
+    role = functions.get_function_configuration(FunctionName=stack.function(function))["Role"].rpartition("/")[2]
+    [policy_name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    publishers[function] = iam.get_role_policy(RoleName=role, PolicyName=policy_name)["PolicyDocument"]
+{
+    function: [
+        part["Condition"]["StringEquals"] for part in document["Statement"] if part["Action"] == "events:PutEvents"
+    ]
+    for function, document in publishers.items()
+}
 
 # %% [markdown]
+# **Predict**: could Fulfillment, by a bug or taken over, publish that an order was paid?
+#
 # <details><summary>Answer</summary>
 #
-# No. IAM judges each entry of a PutEvents call by its source and its detail type, and would deny it.
+# No. IAM judges each entry of a PutEvents call by its source and its detail type, and denies it: `AccessDeniedException`. Its own event
+# it may publish, even twice.
 #
 # </details>
 #
-# ## Put it back
-#
-# The tap goes; nobody will have noticed that it was there.
+# You try it. Only Lambda may take on Fulfillment's role, so you make a role of your own with the very same policy, and take on that one.
 
 # %%
-remove_tap()
-assert name not in [rule["Name"] for rule in events.list_rules(EventBusName=bus)["Rules"]]
+me = sts.get_caller_identity()["Account"]
+trust = {"Effect": "Allow", "Principal": {"AWS": me}, "Action": "sts:AssumeRole"}
+role_arn = iam.create_role(
+    RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+)["Role"]["Arn"]
+same = json.dumps(publishers["fulfillment"])
+iam.put_role_policy(RoleName=name, PolicyName="same", PolicyDocument=same)["ResponseMetadata"]["HTTPStatusCode"]
+
+
+# %%
+def published_as_fulfillment(event):
+    """Publish an event again, under the role; True, or the code of the error."""
+    try:
+        keys = sts.assume_role(RoleArn=role_arn, RoleSessionName="reader")["Credentials"]
+        restricted = boto3.client(
+            "events",
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys["SessionToken"],
+        )
+        entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
+        return restricted.put_events(Entries=[{**entry, "EventBusName": bus}])["FailedEntryCount"] == 0
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+
+
+tour.wait_until(
+    lambda: published_as_fulfillment(passed["FulfillmentCompletedEvent"]) is True,
+    "the new role, which AWS spreads first",
+)
+published_as_fulfillment(passed["PaymentCompletedEvent"])
+
+# %%
+assert published_as_fulfillment(passed["PaymentCompletedEvent"]) is not True
+
+# %% [markdown]
+# What did the event do that you published once more? It was logged, and nothing else: the order had ended.
+
+# %%
+twice = tour.wait_until(
+    lambda: rows if len(rows := tour.rows_of(order["orderId"])) == 4 else None, "the fourth row of the first order"
+)
+tour.tree(twice)
+
+# %%
+assert [row["eventType"] for row in twice].count("PaymentCompletedEvent") == 1
+assert len({row["domainEventId"] for row in twice}) == 3
+
+# %% [markdown]
+# ## Put it back
+#
+# Tap and role go; nobody will have noticed that they were there.
+
+# %%
+put_back()
+assert not events.list_rules(EventBusName=bus, NamePrefix=mine)["Rules"]
+assert name not in [role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
 
 # %% [markdown]
 # ## Exercise 3.1
