@@ -40,7 +40,7 @@ from orders import clock
 from orders.config import config
 from orders.observability import logger
 from orders.payments import Charge, SimulatedGateway
-from tests import deployment
+from simulation import deployment
 from tests.shop import AUDIT_LOG, ORDERS, Shop
 from tests.wire import Wire
 

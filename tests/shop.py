@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from uuid import uuid4
 
 from orders.dynamodb import from_item, to_item
-from tests import deployment
+from simulation import deployment
 from tests.wire import Wire
 
 Envelope = dict[str, Any]

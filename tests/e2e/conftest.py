@@ -10,8 +10,8 @@ import pytest
 
 from local.running import stack
 from local.state import State
+from simulation.deployment import ROOT
 from tests.conftest import ENVIRONMENT
-from tests.deployment import ROOT
 from tests.e2e.cloud import Cloud, DeadLetter, Item
 from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for

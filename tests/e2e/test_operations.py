@@ -15,7 +15,7 @@ import pytest
 from operations.dead_letters import DeadLetter, dead_letters, purge, redrive
 from operations.replay import replay_order, replay_span
 from operations.stack import Stack
-from tests.deployment import ROOT
+from simulation.deployment import ROOT
 from tests.e2e.cloud import Cloud
 from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for

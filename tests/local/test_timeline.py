@@ -12,7 +12,7 @@ from rich.console import Console
 from local.samples import SAMPLES, shortcoming
 from local.terminal import Terminal, picture
 from local.timeline import CONSUMERS, Evidence, is_over, lines, unheard
-from tests import deployment
+from simulation import deployment
 
 APPROVED, DECLINED, _ = SAMPLES
 

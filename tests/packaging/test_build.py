@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests import deployment
+from simulation import deployment
 from tests.packaging.checkout import Checkout
 
 ARM64 = 0xB7  # e_machine of an ELF file for AArch64

@@ -9,7 +9,7 @@ import pytest
 
 from orders.errors import EventContradictsOrder, MalformedEvent, MalformedOrder, OrderNotFound
 from orders.payments import Charge, SimulatedGateway
-from tests import deployment
+from simulation import deployment
 from tests.conftest import Lines
 from tests.shop import Envelope, NotTold, Shop, changed, envelope
 

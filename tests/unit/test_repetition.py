@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orders.payments import Charge, SimulatedGateway
-from tests import deployment
+from simulation import deployment
 from tests.conftest import Lines
 from tests.shop import Envelope, NotTold, Shop, changed
 

@@ -11,7 +11,7 @@ import pytest
 
 from orders.aws import client
 from orders.config import Config
-from tests import deployment
+from simulation import deployment
 from tests.wire import Wire
 
 ADAPTERS = {"orders/aws.py", "orders/audit.py", "orders/bus.py", "orders/dynamodb.py", "orders/mail.py"}

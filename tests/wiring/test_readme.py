@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orders.events import EVENTS
-from tests import deployment
+from simulation import deployment
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests import deployment
+from simulation import deployment
 from tests.shop import Shop
 from tests.wire import Call
 

@@ -8,7 +8,7 @@ import pytest
 
 from handlers.order_service import ROUTES
 from orders.events import EVENTS, Event
-from tests import deployment
+from simulation import deployment
 from tests.shop import Envelope, envelope
 
 BY_EVENT = {
