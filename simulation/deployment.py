@@ -1,6 +1,7 @@
-"""serverless.yml and resources/ as data: the tables, and which function an event reaches. No variable is resolved."""
+"""serverless.yml and resources/ as data: the tables, the functions' settings, and which function an event reaches."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,22 @@ def resources() -> dict[str, Any]:
 def of_type(kind: str) -> dict[str, Any]:
     """Logical id → properties, of the resources of one type."""
     return {name: body["Properties"] for name, body in resources().items() if body["Type"] == kind}
+
+
+def setting(value: Any) -> str:
+    """A value of the template as text, with each `${param:name}` as it is by default."""
+    parameters = service()["params"]["default"]
+    return re.sub(r"\$\{param:(\w+)\}", lambda found: str(parameters[found[1]]), str(value))
+
+
+def time_out(function: str) -> int:
+    """Seconds after which Lambda ends an invocation."""
+    return int(service()["functions"][function].get("timeout", service()["provider"]["timeout"]))
+
+
+def retries(function: str) -> int:
+    """How often Lambda repeats an asynchronous invocation that failed."""
+    return int(service()["functions"][function]["maximumRetryAttempts"])
 
 
 def handler(function: str) -> str:

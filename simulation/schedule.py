@@ -1,0 +1,100 @@
+"""One schedule: some orders, everything that may happen to them, and what came of it."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from orders.dynamodb import from_item
+from simulation.chance import Chance
+from simulation.cloud import DEAD_LETTERS, DEAD_NOTIFICATIONS, Cloud
+from simulation.evidence import Evidence
+from simulation.faults import Faults, Storm
+from simulation.invariants import violations
+from simulation.people import Customer, Liar, Operator
+from simulation.production import deployed
+from simulation.story import Story
+from simulation.world import World
+
+ORDERS = 20
+CALM = (1200.0, 7200.0)
+"""Seconds after which nothing goes wrong any more: drawn for each schedule."""
+HORIZON = 3 * 86400.0
+"""Seconds after which every order must have ended, whatever happened before."""
+_LATE_REPLAY = 26 * 3600.0
+"""A replay after the payment provider has forgotten its idempotency keys."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    seed: int
+    orders: Sequence[int]
+    violations: list[str]
+    story: Story
+    cloud: Cloud
+
+    @property
+    def ok(self) -> bool:
+        return not self.violations
+
+
+def run(
+    seed: int,
+    orders: Collection[int] = range(ORDERS),
+    *,
+    only: Collection[str] | None = None,
+    faults: Callable[[Chance], Faults] | None = None,
+) -> Outcome:
+    """Play a schedule to its end, or to the first promise that is broken.
+
+    `only` leaves out all faults but those at the places with these short names; `faults` plays others than a storm.
+    """
+    chance, world = Chance(seed), World()
+    storm = Storm(chance, only)
+    chosen = faults(chance) if faults else storm
+    story = Story(world)
+    cloud = Cloud(world, chosen, chance, story)
+    operator = Operator(cloud, chosen, chance, story)
+    numbers = sorted(orders)
+    calm = 0.0 if faults else chance.between("calm", *CALM)
+
+    def end_storm() -> None:
+        storm.blows = False
+        story.tell("the weather", "is calm from now on")
+
+    def over() -> bool:
+        return bool(cloud.witness.violations) or world.now > HORIZON or (world.busy == 0 and _all_closed(cloud))
+
+    with deployed(cloud, chance):
+        for number in numbers:
+            Customer(number, cloud, chosen, chance, story).comes()
+        operator.comes(calm)
+        Liar(cloud, chosen, chance, story).comes([str(number) for number in numbers])
+        world.later(calm, end_storm)
+        world.later(60, cloud.tick, for_ever=True)
+        for hour in (0.1, 3.1, 7.1):  # what is late may fail after the first redrive
+            world.later(calm + hour * 3600, partial(operator.redrives, f"last redrive after {hour} h"))
+        if chance.hits("late replay", 0.2):
+            world.later(_LATE_REPLAY, lambda: operator.replays("late replay"))
+        world.run(over)
+    found = list(cloud.witness.violations)
+    return Outcome(seed, numbers, found or violations(evidence(cloud)), story, cloud)
+
+
+def evidence(cloud: Cloud) -> Evidence:
+    orders = {str(item["orderId"]["S"]): from_item(item) for item in cloud.tables["Orders"].items.values()}
+    witness = cloud.witness
+    return Evidence(
+        accepted=witness.accepted,
+        orders=orders,
+        published=witness.published,
+        audit=[from_item(item) for item in cloud.tables["AuditLog"].items.values()],
+        charges=witness.charges,
+        messages=witness.messages,
+        dead_letters=[*cloud.letters(DEAD_LETTERS), *cloud.letters(DEAD_NOTIFICATIONS)],
+        forged=frozenset(witness.forged),
+        may_repeat=witness.may_repeat(),
+    )
+
+
+def _all_closed(cloud: Cloud) -> bool:
+    return not any("dueAt" in item for item in cloud.tables["Orders"].items.values())
