@@ -6,6 +6,8 @@ Only the methods and parameters that the code uses are here; any other is a Type
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from simulation.cloud import Cloud
 from simulation.evidence import Message as Sent
 from simulation.expressions import Bound, Item
@@ -173,12 +175,15 @@ class SES(_Client):
         [address] = Destination["ToAddresses"]
         text = Content["Simple"]["Body"]["Text"]["Data"]
 
-        def effect(_fault: Fault | None) -> Answer:
+        def effect(fault: Fault | None) -> Answer:
             [order_id] = [order_id for order_id in self._cloud.witness.labels if order_id in text]
+            if fault is Fault.REJECTED:
+                self._cloud.witness.rejected.add((order_id, "email"))
+                raise ClientError({"Error": {"Code": "MessageRejected", "Message": fault.value}}, "SendEmail")
             self._cloud.witness.sent(Sent(order_id, "email", address))
             return {"MessageId": self._cloud.new_id()}
 
-        return self._call("SendEmail", effect, address)  # type: ignore[no-any-return]
+        return self._call("SendEmail", effect, address, Fault.REJECTED)  # type: ignore[no-any-return]
 
 
 class SNS(_Client):

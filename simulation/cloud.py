@@ -17,14 +17,14 @@ from uuid import UUID
 from orders import clock
 from simulation import deployment
 from simulation.chance import Chance
-from simulation.evidence import Charge, Envelope
+from simulation.evidence import Charge, Envelope, order_id_of
 from simulation.faults import DELIVERY, INVOCATION, Fault, Faults
 from simulation.network import Network
 from simulation.queues import Queue, QueueMessage
 from simulation.story import Story
 from simulation.tables import Table
 from simulation.witness import Witness
-from simulation.world import BEGINNING, Ended, Killed, Process, World
+from simulation.world import BEGINNING, LARGEST_SKEW, Ended, Killed, Process, World
 
 DEAD_LETTERS = "https://sqs.invalid/DeadLetterQueue"
 NOTIFICATIONS = "https://sqs.invalid/NotificationQueue"
@@ -78,27 +78,36 @@ class Cloud:
     def index_lag(self, query: str, order_id: str) -> float:
         """How many seconds behind an index is with an order."""
         place = f"{query} index {self.witness.labels.get(order_id, '')}"
-        lags = self._faults.at(place, (Fault.INDEX_LAGS,))
-        return self._chance.between(place, 0.1, 300) if lags else 0.0
+        fault = self._faults.at(place, (Fault.INDEX_LAGS,))
+        if not fault:
+            return 0.0
+        self._story.tell(self.world.process, "reads the index", fault, place)
+        return self._chance.between(place, 0.1, 300)
 
     def charge(self, key: str, amount: int, currency: str, payment_id: str) -> None:
         """The provider takes the money, unless it has seen the idempotency key lately."""
+        [order_id] = [each for each, name in self.witness.labels.items() if name == self.world.process.order]
+        self.witness.asked_to_charge(order_id)
         seen = self._charged.get(key)
         if seen is None or self.world.now - seen > _PROVIDER_REMEMBERS:
             self._charged[key] = self.world.now
-            [order_id] = [each for each, name in self.witness.labels.items() if name == self.world.process.order]
             self.witness.charged(Charge(order_id, payment_id, amount, currency))
 
     def gateway_is_down(self) -> bool:
         """Outages last ten minutes, or several times that."""
-        return self._faults.at(f"gateway {int(self.world.now / 600)}", (Fault.GATEWAY_DOWN,)) is not None
+        place = f"gateway {int(self.world.now / 600)}"
+        fault = self._faults.at(place, (Fault.GATEWAY_DOWN,))
+        if fault:
+            self.world.process.faults.append(fault)
+            self.world.process.excused = True
+            self._story.tell(self.world.process, "Charge", fault, place)
+        return fault is not None
 
     # --- EventBridge ----------------------------------------------------------------------------------------------
 
     def put_event(self, entry: Mapping[str, str], *, forged: bool = False) -> str:
         detail = json.loads(entry["Detail"])
-        order_id = detail.get("data", {}).get("orderId") if isinstance(detail.get("data"), dict) else None
-        label = self.witness.labels.get(str(order_id), "?")
+        label = self._label({"detail": detail})
         event_id = self.new_id()
         envelope = {
             "version": "0",
@@ -211,10 +220,11 @@ class Cloud:
         events: list[Envelope],
     ) -> None:
         """Run a handler as a process of its own, for as long as its time-out lets it."""
-        process = Process(name, order, skew=(self._chance.draw(f"skew {name}") - 0.5) / 5)
+        process = Process(name, order, skew=(2 * self._chance.draw(f"skew {name}") - 1) * LARGEST_SKEW)
         fault = self._faults.at(name, INVOCATION[:2])
         if fault:
             process.faults.append(fault)
+            process.excused = True
         self._story.tell(process, f"{function} begins", fault, name)
         handler = _handler(function)
 
@@ -232,14 +242,12 @@ class Cloud:
             self._story.tell(process, _ending(function, error, len(failed)))
             if failed or error:
                 self.witness.failed(process, error, failed)
-            self.witness.succeeded(process, taken, logs=function == "auditLogger")
+            self.witness.succeeded(process, taken, function, list(orders.items.values()))
             ended(result, error)
 
         orders = self.tables["Orders"]
-        items = [orders.items.get((order_id,)) for order_id, label in self.witness.labels.items() if label == order]
-        if len(events) > 1:
-            items = list(orders.items.values())
-        self.witness.began(process, items if events else [], tells=function == "notification")
+        about = {order_id_of(event) for event in events}
+        self.witness.began(process, function, [orders.items[key] for key in orders.items if key[0] in about])
         self.world.later(deployment.time_out(function), lambda: self.world.kill(process), for_ever=True)
         self.world.start(process, body, over)
 
@@ -310,10 +318,7 @@ class Cloud:
     # --------------------------------------------------------------------------------------------------------------
 
     def _label(self, event: Envelope) -> str:
-        detail = event.get("detail")
-        data = detail.get("data") if isinstance(detail, dict) else None
-        order_id = data.get("orderId") if isinstance(data, dict) else None
-        return self.witness.labels.get(str(order_id), "?")
+        return self.witness.labels.get(order_id_of(event), "?")
 
     def _numbered(self, name: str) -> str:
         self._counted[name] += 1

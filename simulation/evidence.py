@@ -8,6 +8,13 @@ Envelope = Mapping[str, Any]
 """An event as EventBridge hands it to its targets."""
 
 
+def order_id_of(event: Envelope) -> str:
+    """The order that an event says it is about; empty where it names none."""
+    detail = event.get("detail")
+    data = detail.get("data") if isinstance(detail, dict) else None
+    return str(data.get("orderId", "")) if isinstance(data, dict) else ""
+
+
 class Charge(NamedTuple):
     """What the payment provider took, in minor units. A declined card is no charge."""
 
@@ -44,5 +51,7 @@ class Evidence:
     """The events that are left in the dead-letter queues after their redrive."""
     forged: frozenset[str] = frozenset()
     """EventBridge's ids of the events that were put on the bus by hand and tell of nothing true."""
+    rejected: frozenset[tuple[str, str]] = frozenset()
+    """Order and channel of each message that its provider refused for good."""
     may_repeat: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """By order and channel, how many messages more than one a crash between sending and recording accounts for."""

@@ -21,6 +21,7 @@ class Fault(Enum):
     HANGS = "hangs until the function's time-out"
     HANGS_AFTER = "took effect, then hangs until the function's time-out"
     ENTRY_FAILED = "PutEvents succeeds, its entry fails"
+    REJECTED = "is refused for good"
     PART_LEFT_OUT = "answers with a part of what was asked for"
     # to an invocation
     DIES_AT_START = "the process dies before the handler begins"
@@ -76,7 +77,7 @@ class Storm:
         """With `only`, nothing goes wrong but at the places whose short names are in it."""
         self._chance = chance
         self._only = only
-        self.blows = True
+        self.blows = not chance.hits("fine weather", 0.05)
         self.rates: dict[Fault, float] = {
             kind: chance.between(f"rate of {kind.name}", 0.004, 0.12)
             for kind in Fault

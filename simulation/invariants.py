@@ -103,7 +103,10 @@ def _notified(order: Order, evidence: Evidence) -> Iterator[str]:
             continue
         if receipt not in order:
             yield f"has no receipt of its {channel}"
-        elif "rejection" not in order[receipt]:
+        elif "rejection" in order[receipt]:
+            if (order["orderId"], channel) not in evidence.rejected:
+                yield f"has given up its {channel}, which nobody refused"
+        else:
             most = 1 + evidence.may_repeat.get((order["orderId"], channel), 0)
             if not 1 <= len(sent) <= most:
                 yield f"was told {len(sent)} times by {channel}; 1 to {most} would be right"

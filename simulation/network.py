@@ -81,12 +81,14 @@ class Network:
                 raise refusal
             return answer
         assert error
+        process.excused, process.failed_call = True, action
         raise error
 
     def _way(self, name: str, fault: Fault | None) -> float:
         return self._chance.between(f"way {name}", *(SLOW if fault is Fault.SLOW else LATENCY))
 
     def _end(self, fault: Fault) -> None:
+        self._world.process.excused = True
         if fault in {Fault.HANGS, Fault.HANGS_AFTER}:
             self._world.wait(FOR_EVER)
         self._world.process.die()

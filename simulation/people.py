@@ -32,7 +32,7 @@ class Customer:
         self._chance = chance
         self._story = story
         self._who = f"customer-{number // 3}"  # three orders each
-        self._key = f"key-{number}" if self._draw("has a key") < 0.8 else None
+        self._key = f"key-{number % 3}" if self._draw("has a key") < 0.8 else None
         skus = sorted(PRODUCTS)[: 1 + int(self._draw("lines") * 3)]
         self._body = {
             "items": [{"sku": sku, "quantity": 1 + int(self._draw(sku) * 5)} for sku in skus],
@@ -59,6 +59,8 @@ class Customer:
                 order = json.loads(answer["body"])
                 self._cloud.witness.answered(process(), self._key and f"{self._who} {self._key}", answer, order)
                 self._story.tell(name, f"answered {answer['statusCode']}")
+                if answer["statusCode"] == 201 and self._key and self._draw("other order, same key") < 0.2:
+                    self._reuse_key(name)
             if lost and self._key and attempt < _MOST_TRIES:
                 wait = self._chance.between(f"{name}.{attempt} retry", 0.5, 90)
                 self._cloud.world.later(wait, lambda: self._post(name, attempt + 1))
@@ -67,6 +69,17 @@ class Customer:
             return self._cloud.world.process
 
         self._request("POST /orders", f"{name}.{attempt}", ended, body=json.dumps(self._body))
+
+    def _reuse_key(self, name: str) -> None:
+        """Ask for something else with the same Idempotency-Key: that must be refused."""
+
+        def ended(answer: Any, error: BaseException | None) -> None:
+            process = self._cloud.world.process
+            if error is None and answer["statusCode"] != 422 and not process.excused:
+                self._cloud.witness.broken(f"{process.name} asked for another order with one key: {answer}")
+
+        body = {**self._body, "items": [{"sku": "GRINDER", "quantity": 77}]}
+        self._request("POST /orders", f"{name}.other", ended, body=json.dumps(body))
 
     def _look(self, number: int) -> None:
         """Read what there is: the list, and the first order's page and trail."""
@@ -84,7 +97,7 @@ class Customer:
 
     def _refuse_failure(self, answer: Any, error: BaseException | None) -> None:
         process = self._cloud.world.process
-        if error is None and answer["statusCode"] != 200 and not process.faults:
+        if error is None and answer["statusCode"] != 200 and not process.excused:
             self._cloud.witness.broken(f"{process.name} was answered {answer['statusCode']}, and nothing went wrong")
 
     def _request(

@@ -50,8 +50,6 @@ def deployed(cloud: Cloud, chance: Chance) -> Iterator[None]:
 
         def effect(_fault: Fault | None) -> Charge:
             down = cloud.gateway_is_down()
-            if down:
-                cloud.world.process.faults.append(Fault.GATEWAY_DOWN)
             with mock.patch.dict(os.environ, PAYMENT_GATEWAY="down" if down else "up"):
                 answer = gateway(self, token, amount, currency, idempotency_key=idempotency_key)
             if answer.declined is None:

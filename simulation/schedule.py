@@ -76,8 +76,10 @@ def run(
         if chance.hits("late replay", 0.2):
             world.later(_LATE_REPLAY, lambda: operator.replays("late replay"))
         world.run(over)
-    found = list(cloud.witness.violations)
-    return Outcome(seed, numbers, found or violations(evidence(cloud)), story, cloud)
+    found = cloud.witness.violations or violations(evidence(cloud))
+    if not found and not story.faults:
+        found = [f"order {order_id} was taken up, though nothing went wrong" for order_id in _taken_up(cloud)]
+    return Outcome(seed, numbers, found, story, cloud)
 
 
 def evidence(cloud: Cloud) -> Evidence:
@@ -92,8 +94,14 @@ def evidence(cloud: Cloud) -> Evidence:
         messages=witness.messages,
         dead_letters=[*cloud.letters(DEAD_LETTERS), *cloud.letters(DEAD_NOTIFICATIONS)],
         forged=frozenset(witness.forged),
+        rejected=frozenset(witness.rejected),
         may_repeat=witness.may_repeat(),
     )
+
+
+def _taken_up(cloud: Cloud) -> list[str]:
+    items = cloud.tables["Orders"].items.values()
+    return [item["orderId"]["S"] for item in items if item["attempt"] != {"N": "1"}]
 
 
 def _all_closed(cloud: Cloud) -> bool:

@@ -6,14 +6,17 @@ What can only be said at the end is in simulation/invariants.py; the witness kee
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from math import inf
 from typing import Any
 
+from orders import clock
+from orders.bus import ATTEMPTS
 from orders.dynamodb import from_item
-from simulation.evidence import Charge, Envelope, Message
+from simulation.evidence import Charge, Envelope, Message, order_id_of
 from simulation.expressions import Item
 from simulation.faults import Fault
-from simulation.world import Killed, Process, World
+from simulation.world import BEGINNING, LARGEST_SKEW, Killed, Process, World
 
 _STEPS = {
     ("PLACED", "PAID"): ("payment", "COMPLETED"),
@@ -23,6 +26,7 @@ _STEPS = {
 }
 """The moves of a status, and what must be stored for each."""
 _FIXED = ("orderId", "customerId", "email", "phone", "items", "totalAmount", "currency", "paymentMethod", "placedAt")
+_FINAL = ({"S": "FULFILLED"}, {"S": "PAYMENT_FAILED"})
 _ONCE = ("payment", "fulfillment", "notification", "sms")
 _RECEIPTS = {"email": "notification", "sms": "sms"}
 
@@ -53,6 +57,12 @@ class Witness:
     _orders_of_key: dict[str, set[str]] = field(default_factory=dict)
     _told_new: Counter[str] = field(default_factory=Counter)
 
+    rejected: set[tuple[str, str]] = field(default_factory=set)
+    _wrote: set[Process] = field(default_factory=set)
+    _paid_for: dict[Process, set[str]] = field(default_factory=dict)
+    _owes: dict[Process, set[str]] = field(default_factory=dict)
+    """Orders that an invocation took up and must therefore publish, or fail."""
+
     def broken(self, what: str) -> None:
         self.violations.append(what)
 
@@ -68,6 +78,7 @@ class Witness:
         order_id = new["orderId"]
         process = self.world.process
         if old is None:
+            self._wrote.add(process)
             self.labels.setdefault(order_id, process.order)
             if new.get("status") != "PLACED" or not set(_FIXED) - {"phone", "email"} <= new.keys():
                 self.broken(f"order {order_id} came into being as {new}")
@@ -75,6 +86,8 @@ class Witness:
         if old != new:
             self._acts(order_id, "changes it")
         self._check_change(order_id, old, new)
+        if old.get("attempt", 1) != new.get("attempt", 1) and "dueAt" in new and not self._has_ended(new):
+            self._owes.setdefault(process, set()).add(order_id)
         claims = self._claims.setdefault(order_id, {})
         claims.update(dict.fromkeys(_owners(old), self.world.now))
         claims.update(dict.fromkeys(_owners(new), inf))
@@ -98,22 +111,35 @@ class Witness:
             self.broken(f"order {order_id} had its history changed")
         if "dueAt" in old and "dueAt" not in new and not self._has_ended(new):
             self.broken(f"order {order_id} was closed too early, as {new['status']}")
+        if new.get("attempt", 1) not in {old.get("attempt", 1), old.get("attempt", 1) + 1}:
+            self.broken(f"order {order_id} was counted as taken up {new.get('attempt')} times")
+        if old.get("attempt", 1) != new.get("attempt", 1) and old.get("dueAt", "") > self._latest_now():
+            self.broken(f"order {order_id} was taken up before it was due")
         if "dueAt" not in old and "dueAt" in new:
             self.broken(f"order {order_id} was opened again")
 
     def took(self, envelope: Envelope) -> None:
         """The bus took an event."""
         self.published.append(envelope)
-        detail = envelope["detail"]
         if envelope["id"] not in self.forged:
-            self._acts(detail["data"]["orderId"], f"publishes {envelope['detail-type']}")
+            order_id = envelope["detail"]["data"]["orderId"]
+            self._acts(order_id, f"publishes {envelope['detail-type']}")
+            self._owes.get(self.world.process, set()).discard(order_id)
 
     def charged(self, charge: Charge) -> None:
         self.charges.append(charge)
         self._acts(charge.order_id, "charges it")
 
+    def asked_to_charge(self, order_id: str) -> None:
+        """The payment gateway was asked, whether it took anything or not."""
+        process = self.world.process
+        if order_id in self._paid_for.get(process, ()):
+            self.broken(f"order {order_id} had a payment when {process.name} began, which asks the gateway again")
+
     def sent(self, message: Message) -> None:
         process = self.world.process
+        if any(sent.by is process and sent.message == message for sent in self._sent):
+            self.broken(f"{process.name} sends the {message.channel} of order {message.order_id} a second time")
         self._sent.append(_Sent(message, process, len(process.faults)))
         self._acts(message.order_id, f"sends its {message.channel}")
 
@@ -124,21 +150,28 @@ class Witness:
 
     # --- invocations ----------------------------------------------------------------------------------------------
 
-    def began(self, process: Process, orders: Iterable[Item | None], *, tells: bool) -> None:
-        """An invocation for these orders begins; `tells` if it may still have a text message to send."""
+    def began(self, process: Process, function: str, orders: Iterable[Item]) -> None:
+        """An invocation for these orders begins."""
+        items = list(orders)
+        tells = function == "notification"  # it may still have a text message to send
         self._closed_for[process] = {
             item["orderId"]["S"]
-            for item in orders
-            if item and "dueAt" not in item and not (tells and "phone" in item and "sms" not in item)
+            for item in items
+            if "dueAt" not in item and not (tells and "phone" in item and "sms" not in item)
         }
+        self._paid_for[process] = {item["orderId"]["S"] for item in items if "payment" in item}
+        if function in {"paymentProcessing", "fulfillment"}:  # they pass the baton on
+            self._owes[process] = {item["orderId"]["S"] for item in items if not self._has_ended(item)}
 
     def failed(self, process: Process, error: BaseException | None, events: Iterable[Envelope]) -> None:
         """An invocation did not succeed for these events. Without a fault there must be another reason."""
-        self._closed_for.pop(process, None)
-        if process.faults or isinstance(error, Killed):
+        self._forget(process)
+        if process.excused or (isinstance(error, Killed) and process.faults):
+            return
+        if process.faults.count(Fault.ENTRY_FAILED) >= ATTEMPTS:
             return
         for event in events:
-            claims = self._claims.get(_order_id(event), {})
+            claims = self._claims.get(order_id_of(event), {})
             if any(until >= process.started for owner, until in claims.items() if owner != process.name):
                 continue  # somebody else was telling the customer
             if event.get("id") in self.forged:
@@ -146,18 +179,28 @@ class Witness:
             reason = f"{type(error).__name__}: {error}" if error else "given back to the queue"
             self.broken(f"{process.name} failed, and nothing went wrong: {reason}")
 
-    def succeeded(self, process: Process, events: Iterable[Envelope], *, logs: bool) -> None:
-        """An invocation took these events; `logs` if it is the one that takes lies too, to keep a record of them."""
-        self._closed_for.pop(process, None)
+    def succeeded(self, process: Process, events: Iterable[Envelope], function: str, orders: Iterable[Item]) -> None:
+        """An invocation took these events; `orders` are all orders as they now stand."""
         for event in events:
-            if event.get("id") in self.forged and not logs:
+            if event.get("id") in self.forged and function != "auditLogger":  # which keeps a record of lies, too
                 self.broken(f"{process.name} believed the forged {event.get('detail-type')}")
+        owes = self._owes.get(process, set())
+        for order in map(from_item, orders) if owes else ():
+            if order["orderId"] in owes and not self._has_ended(order):
+                self.broken(f"{process.name} succeeded, and did not publish the event of order {order['orderId']}")
+        self._forget(process)
+
+    def _forget(self, process: Process) -> None:
+        for known in (self._closed_for, self._paid_for, self._owes):
+            known.pop(process, None)
 
     def answered(self, process: Process, key: str | None, answer: Mapping[str, Any], order: Mapping[str, Any]) -> None:
         """The API answered `POST /orders`. `key` is customer and Idempotency-Key."""
         status = answer["statusCode"]
-        if status >= 500 and not process.faults:
-            self.broken(f"{process.name} was answered {status}, and nothing went wrong")
+        if status >= 500 and (not process.excused or self._wrote_order(process)):
+            self.broken(f"{process.name} was answered {status}, though its order is kept or nothing went wrong")
+        if status == 200 and key is None:
+            self.broken(f"{process.name} was told of a repetition, without an Idempotency-Key")
         if status not in {200, 201}:
             return
         self.accepted[order["orderId"]] = order
@@ -168,6 +211,10 @@ class Witness:
                 self.broken(f"{process.name} was told twice that its order is new")
             if len(self._orders_of_key[key]) > 1:
                 self.broken(f"{process.name} made a second order with one Idempotency-Key")
+
+    def _wrote_order(self, process: Process) -> bool:
+        """Whether the invocation wrote an order and knew it."""
+        return process in self._wrote and process.failed_call != "PutItem"
 
     # --- for the evidence -----------------------------------------------------------------------------------------
 
@@ -183,9 +230,14 @@ class Witness:
                 explained[sent.message.order_id, sent.message.channel] += 1
         return dict(explained)
 
+    def _latest_now(self) -> str:
+        """What the fastest of all clocks shows."""
+        return clock.timestamp(BEGINNING + timedelta(seconds=self.world.now + LARGEST_SKEW))
+
     @staticmethod
     def _has_ended(order: Mapping[str, Any]) -> bool:
-        return order["status"] in {"FULFILLED", "PAYMENT_FAILED"} and "notification" in order
+        """Whether an order, or its item, is final and its customer was told."""
+        return order["status"] in ("FULFILLED", "PAYMENT_FAILED", *_FINAL) and "notification" in order
 
 
 _AFTER_SENDING = {Fault.CRASH_AFTER, Fault.HANGS_AFTER, Fault.LOST}
@@ -194,10 +246,3 @@ _AFTER_SENDING = {Fault.CRASH_AFTER, Fault.HANGS_AFTER, Fault.LOST}
 def _owners(order: Mapping[str, Any]) -> list[str]:
     """Names of the invocations that hold a claim of the order."""
     return [order[claim]["owner"].partition("/")[0] for claim in ("emailClaim", "smsClaim") if claim in order]
-
-
-def _order_id(event: Envelope) -> str:
-    detail = event.get("detail")
-    data = detail.get("data") if isinstance(detail, dict) else None
-    order_id = data.get("orderId") if isinstance(data, dict) else None
-    return order_id if isinstance(order_id, str) else ""

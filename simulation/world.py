@@ -15,6 +15,7 @@ from greenlet import getcurrent, greenlet
 from simulation.faults import Fault
 
 FOR_EVER = 1e9  # seconds
+LARGEST_SKEW = 0.1  # seconds that a process's clock may be wrong by
 BEGINNING = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
@@ -32,6 +33,10 @@ class Process:
         self.skew = skew
         self.started = 0.0
         self.faults: list[Fault] = []
+        self.excused = False
+        """Whether something went wrong that the code could not bear: it died, or the SDK's retries were used up."""
+        self.failed_call = ""
+        """The last call that the SDK gave up."""
         self.calls = 0
         self.dead = False
         self.over = False
