@@ -94,9 +94,11 @@ class Cloud:
             self.witness.charged(Charge(order_id, payment_id, amount, currency))
 
     def gateway_is_down(self) -> bool:
-        """Outages last ten minutes, or several times that."""
-        place = f"gateway {int(self.world.now / 600)}"
-        fault = self._faults.at(place, (Fault.GATEWAY_DOWN,))
+        """Outages last for minutes or for hours."""
+        fault = None
+        for length in (600, 7200):
+            place = f"gateway {length} {int(self.world.now / length)}"
+            fault = fault or self._faults.at(place, (Fault.GATEWAY_DOWN,))
         if fault:
             self.world.process.faults.append(fault)
             self.world.process.excused = True

@@ -16,9 +16,9 @@ from simulation.story import Story
 from simulation.world import World
 
 ORDERS = 20
-CALM = (1200.0, 7200.0)
+CALM = (1200.0, 6 * 3600.0)
 """Seconds after which nothing goes wrong any more: drawn for each schedule."""
-HORIZON = 3 * 86400.0
+HORIZON = 4 * 86400.0
 """Seconds after which every order must have ended, whatever happened before."""
 _LATE_REPLAY = 26 * 3600.0
 """A replay after the payment provider has forgotten its idempotency keys."""

@@ -199,6 +199,8 @@ class Witness:
         status = answer["statusCode"]
         if status >= 500 and (not process.excused or self._wrote_order(process)):
             self.broken(f"{process.name} was answered {status}, though its order is kept or nothing went wrong")
+        if status < 500 and status not in {200, 201}:
+            self.broken(f"{process.name} was refused a good order with {status}")
         if status == 200 and key is None:
             self.broken(f"{process.name} was told of a repetition, without an Idempotency-Key")
         if status not in {200, 201}:
