@@ -12,7 +12,7 @@ from simulation.cloud import Cloud
 from simulation.evidence import Message as Sent
 from simulation.expressions import Bound, Item
 from simulation.faults import Fault
-from simulation.tables import ConditionalCheckFailedException, Page
+from simulation.tables import ConditionalCheckFailedException, Page, Write
 
 Answer = dict[str, Any]
 
@@ -49,6 +49,7 @@ class DynamoDB(_Client):
     ) -> Answer:
         table = self._cloud.tables[TableName]
         old = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+        self._remember(Write(TableName, Item, "", ConditionExpression, Bound({}, {})))
 
         def effect(_fault: Fault | None) -> Answer:
             table.put(Item, ConditionExpression, Bound({}, {}), return_old=old)
@@ -71,13 +72,16 @@ class DynamoDB(_Client):
         table = self._cloud.tables[TableName]
         bound = Bound(ExpressionAttributeNames, ExpressionAttributeValues or {})
         old = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
-        self._cloud.expressions.add((TableName, UpdateExpression, ConditionExpression))
+        self._remember(Write(TableName, Key, UpdateExpression, ConditionExpression, bound))
 
         def effect(_fault: Fault | None) -> Answer:
             item = table.update(Key, UpdateExpression, ConditionExpression, bound, return_old=old)
             return {"Attributes": item} if ReturnValues == "ALL_NEW" else {}
 
         return self._call("UpdateItem", effect, UpdateExpression)  # type: ignore[no-any-return]
+
+    def _remember(self, write: Write) -> None:
+        self._cloud.writes.setdefault((write.table, write.update, write.condition), write)
 
     def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> Answer:
         if not ConsistentRead:

@@ -22,7 +22,7 @@ from simulation.faults import DELIVERY, INVOCATION, Fault, Faults
 from simulation.network import Network
 from simulation.queues import Queue, QueueMessage
 from simulation.story import Story
-from simulation.tables import Table
+from simulation.tables import Table, Write
 from simulation.witness import Witness
 from simulation.world import BEGINNING, LARGEST_SKEW, Ended, Killed, Process, World
 
@@ -45,8 +45,8 @@ class Cloud:
         self.world = world
         self.witness = Witness(world)
         self.network = Network(world, faults, chance, story)
-        self.expressions: set[tuple[str, str, str]] = set()
-        """Table, update and condition of every UpdateItem call."""
+        self.writes: dict[tuple[str, str, str], Write] = {}
+        """The first write with each pair of expressions, on each table."""
         self.archive: list[tuple[Envelope, str]] = []
         """Every event that the bus took, with the name that the story has for it."""
         shapes = deployment.of_type("AWS::DynamoDB::Table")
@@ -244,7 +244,7 @@ class Cloud:
             self._story.tell(process, _ending(function, error, len(failed)))
             if failed or error:
                 self.witness.failed(process, error, failed)
-            self.witness.succeeded(process, taken, function, list(orders.items.values()))
+            self.witness.succeeded(process, taken, function, orders.items.values())
             ended(result, error)
 
         orders = self.tables["Orders"]

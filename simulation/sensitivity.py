@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
     schedules: int
 
 
-def hunt(bug: Bug, first: int = 0) -> Verdict:
+def hunt(bug: Bug, *, most: int = MOST_SCHEDULES) -> Verdict:
     """Plant a bug in a copy, and play schedules there until a promise breaks."""
     with TemporaryDirectory(prefix="order-processing-bug-") as folder:
         for name in _COPIED:
@@ -41,7 +41,7 @@ def hunt(bug: Bug, first: int = 0) -> Verdict:
                 shutil.copy(source, copy)
         planted = Path(folder) / bug.file
         planted.write_text(bug.planted(planted.read_text()))
-        command = [sys.executable, "-m", "simulation.sensitivity", str(first)]
+        command = [sys.executable, "-m", "simulation.sensitivity", str(most)]
         answer = subprocess.run(
             command, cwd=folder, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": folder}, check=False
         )
@@ -81,14 +81,14 @@ def report(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _play(first: int) -> None:
+def _play(most: int) -> None:
     """In the copy: the first promise that breaks, as JSON."""
-    for played, seed in enumerate(range(first, first + MOST_SCHEDULES), start=1):
+    for played, seed in enumerate(range(most), start=1):
         outcome = run(seed)
         if not outcome.ok:
             print(json.dumps({"caught": outcome.violations[0], "schedules": played}))
             return
-    print(json.dumps({"caught": None, "schedules": MOST_SCHEDULES}))
+    print(json.dumps({"caught": None, "schedules": most}))
 
 
 if __name__ == "__main__":

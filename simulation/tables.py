@@ -18,6 +18,16 @@ class ConditionalCheckFailedException(ClientError):
     """As the client raises it; `response["Item"]` is the item that did not meet the condition, where asked for."""
 
 
+class Write(NamedTuple):
+    """A conditional write, as the code asked for it. A put has no update but an item; an update has a key."""
+
+    table: str
+    item: Item
+    update: str
+    condition: str
+    bound: Bound
+
+
 class Page(NamedTuple):
     items: list[Item]
     last: Item | None

@@ -48,6 +48,8 @@ class Witness:
     published: list[Envelope] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
     forged: set[str] = field(default_factory=set)
+    stored: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Each order as it was last written, as plain values."""
     labels: dict[str, str] = field(default_factory=dict)
     """Order id → what the story calls it."""
     _sent: list[_Sent] = field(default_factory=list)
@@ -74,8 +76,10 @@ class Witness:
             if before is not None:
                 self.broken("a row of the audit log was written over")
             return
-        old, new = from_item(before) if before else None, from_item(after)
+        new = from_item(after)
         order_id = new["orderId"]
+        old = self.stored.get(order_id)
+        self.stored[order_id] = new
         process = self.world.process
         if old is None:
             self._wrote.add(process)
@@ -185,9 +189,9 @@ class Witness:
             if event.get("id") in self.forged and function != "auditLogger":  # which keeps a record of lies, too
                 self.broken(f"{process.name} believed the forged {event.get('detail-type')}")
         owes = self._owes.get(process, set())
-        for order in map(from_item, orders) if owes else ():
-            if order["orderId"] in owes and not self._has_ended(order):
-                self.broken(f"{process.name} succeeded, and did not publish the event of order {order['orderId']}")
+        for order in orders:
+            if order["orderId"]["S"] in owes and not self._has_ended(order):
+                self.broken(f"{process.name} succeeded, and did not publish the event of order {order['orderId']['S']}")
         self._forget(process)
 
     def _forget(self, process: Process) -> None:
