@@ -72,7 +72,7 @@ class Cloud:
 
     def letters(self, queue_url: str) -> list[Envelope]:
         """The events in a dead-letter queue."""
-        bodies = [json.loads(message.body) for message in self.queues[queue_url].messages.values()]
+        bodies = [_event_in(message.body) for message in self.queues[queue_url].messages.values()]
         return [body.get("requestPayload", body) for body in bodies]
 
     def index_lag(self, query: str, order_id: str) -> float:
@@ -288,7 +288,7 @@ class Cloud:
         self._notify(batch, name)
 
     def _notify(self, batch: list[QueueMessage], name: str) -> None:
-        events = [json.loads(message.body) for message in batch]
+        events = [_event_in(message.body) for message in batch]
         records = [{"messageId": message.name, "body": message.body} for message in batch]
 
         def ended(result: Any, error: BaseException | None) -> None:
@@ -365,6 +365,14 @@ def _targets(source: str, detail_type: str, replayed: bool) -> list[tuple[str, s
 @cache
 def _handler(function: str) -> Callable[[Any, Any], Any]:
     return import_module(deployment.handler(function)).handler  # type: ignore[no-any-return]
+
+
+def _event_in(body: str) -> Envelope:
+    """What a message holds; of what is no JSON, something that can be told apart at least."""
+    try:
+        return json.loads(body)  # type: ignore[no-any-return]
+    except ValueError:
+        return {"id": body}
 
 
 def _given_back(result: Any, payload: Mapping[str, Any], events: list[Envelope]) -> list[Envelope]:

@@ -173,7 +173,7 @@ class Operator:
 
 
 class Liar:
-    """Puts events on the bus that tell of nothing true, about orders that exist."""
+    """Puts events on the bus that tell of nothing true, about orders that exist, and poison into the queue."""
 
     def __init__(self, cloud: Cloud, faults: Faults, chance: Chance, story: Story) -> None:
         self._cloud = cloud
@@ -193,13 +193,20 @@ class Liar:
         found = [from_item(item) for item in items if self._cloud.witness.labels[item["orderId"]["S"]] == label]
         if not found:
             return
-        kind = self._chance.one_of(f"{place} kind", sorted(_LIES))
+        kind = self._chance.one_of(f"{place} kind", [_POISON, *sorted(_LIES)])
+        if kind == _POISON:
+            body = f"no JSON {self._cloud.new_id()}"
+            self._story.tell(place, "a message that is no JSON", Fault.FORGED, place)
+            self._cloud.witness.forged.add(body)
+            self._cloud.queue_for_notification(body, place)
+            return
         detail_type, source, metadata, data = _LIES[kind](found[0], self._cloud.new_id)
         self._story.tell(place, f"{kind}: {detail_type}", Fault.FORGED, place)
         detail = json.dumps({"metadata": metadata, "data": data})
         self._cloud.put_event({"DetailType": detail_type, "Source": source, "Detail": detail}, forged=True)
 
 
+_POISON = "poison"
 _PAYMENT, _ORDERS, _FULFILLMENT = (f"order-processing.{name}" for name in ("payment", "orders", "fulfillment"))
 
 
