@@ -17,6 +17,12 @@ from orders.observability import logger
 
 Request = Mapping[str, Any]
 
+EVENT_FIELDS = (
+    *("eventId", "eventType", "timestamp", "source"),
+    *("domainEventId", "correlationId", "causationId", "attempt"),  # null where the event has none
+)
+"""What the API shows of an entry of the audit log, beside its data."""
+
 
 def handler(request: Request, _context: Any) -> Response:
     """Answer one request; what nobody expected is logged here and answered with a bare 500."""
@@ -113,8 +119,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 def _event(entry: Mapping[str, Any]) -> dict[str, Any]:
     detail = entry["detail"]
-    names = ("eventId", "eventType", "timestamp", "source", "domainEventId", "correlationId", "causationId", "attempt")
     return {
-        **{name: entry.get(name) for name in names},
+        **{name: entry.get(name) for name in EVENT_FIELDS},
         "data": detail.get("data") if isinstance(detail, dict) else None,
     }

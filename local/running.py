@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
@@ -38,6 +39,13 @@ def stack(
         yield _read(state)
         with step("Stopping the embedded AWS"):
             running.close()
+
+
+def free_port() -> int:
+    """A port for a stack that nobody else needs to find: nothing listens on it now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _deploy(state: State, parameters: Mapping[str, str]) -> None:

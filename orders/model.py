@@ -125,7 +125,7 @@ class Receipt(Frozen):
     rejection: str | None = None
 
 
-_PUBLIC: dict[str, Any] = {
+PUBLIC: dict[str, Any] = {
     **dict.fromkeys(
         ("order_id", "status", "items", "total_amount", "currency", "placed_at", "payment_method", "status_history"),
         True,
@@ -193,7 +193,7 @@ class Order(Frozen):
 
     def public(self) -> dict[str, Any]:
         """The order as the API shows it."""
-        return self.model_dump(by_alias=True, exclude_none=True, include=_PUBLIC)
+        return self.model_dump(by_alias=True, exclude_none=True, include=PUBLIC)
 
     def answers(self, request: OrderRequest) -> bool:
         """Whether this order is what the request asks for."""

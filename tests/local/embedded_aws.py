@@ -19,12 +19,6 @@ T = TypeVar("T")
 GENEROUS = 60  # seconds
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def eventually(what: str, look: Callable[[], T]) -> T:
     """The first true answer."""
     deadline = time.monotonic() + GENEROUS
