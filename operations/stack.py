@@ -74,6 +74,11 @@ def _local() -> Stack:
         stack = json.loads(description.read_text())
     except FileNotFoundError:
         raise StackUnavailable("no local stack is running; start one with: npm start") from None
+    return described(stack)
+
+
+def described(stack: Mapping[str, Any]) -> Stack:
+    """The local stack that this description, the content of `stack.json`, is of. Raises StackUnavailable."""
     if urlsplit(stack["endpointUrl"]).hostname not in _LOOPBACK:
         raise StackUnavailable(f"{stack['endpointUrl']} is not on this machine; stage local talks to nothing else")
     # The user's profiles are for AWS, and one that is gone would stop us: none is read.
