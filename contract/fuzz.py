@@ -15,10 +15,10 @@ from pathlib import Path
 from contract.openapi import document
 from local.running import free_port, stack
 from local.state import LocalError, State
-from local.stopping import Stopped, stop_on_signals
+from local.stopping import Stopped, no_longer, raise_when_asked
 from local.terminal import Terminal
 from operations.customer import Customer
-from operations.stack import find
+from operations.stack import described
 
 CHECKS = (
     "not_a_server_error",
@@ -37,7 +37,7 @@ def fuzz(requests: int, seed: int) -> int:
     schema = document()
     operations = sum(len(path) for path in schema["paths"].values())
     with stack(state, free_port(), step=terminal.step) as description:
-        client = find("local", description).client("cognito-idp")
+        client = described(description).client("cognito-idp")
         token = Customer(client, description, description["apiUrl"], _EMAIL).token
         file = state.folder / "openapi.json"
         file.write_text(json.dumps(schema))
@@ -54,11 +54,16 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=1000, metavar="N", help="about how many; default: 1000")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="default: a fresh one")
     arguments = parser.parse_args()
+    raise_when_asked()
     try:
         return fuzz(arguments.requests, arguments.seed)
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1
+    except Stopped as stopped:
+        return 128 + stopped.number
+    finally:
+        no_longer()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from handlers.http import LARGEST_BODY, TITLES
 from handlers.order_service import EVENT_FIELDS, ROUTES
 from handlers.paging import DEFAULT_PAGE, LARGEST_PAGE
@@ -231,7 +233,7 @@ def _public(order: Json) -> Json:
 
 
 def _only(schema: Json, fields: Any, always: frozenset[str] | set[str] = frozenset()) -> Json:
-    shown = {Order.model_config["alias_generator"](name) for name in fields}  # type: ignore[operator] # to_camel
+    shown = {to_camel(name) for name in fields}
     properties = {name: part for name, part in schema["properties"].items() if name in shown}
     required = [name for name in schema["properties"] if name in shown & {*schema.get("required", []), *always}]
     return {**schema, "properties": properties, "required": required}

@@ -15,7 +15,6 @@ from tests.conftest import ENVIRONMENT
 from tests.e2e.cloud import Cloud, DeadLetter, Item
 from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for
-from tests.local.embedded_aws import free_port
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """With `-n 2` each worker of pytest-xdist has a stack of its own."""
@@ -28,7 +27,7 @@ def cloud() -> Iterator[Cloud]:
         for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
             patch.delenv(name)
         state = State(ROOT / ".local" / ("test" if WORKER == 0 else f"test-{WORKER}"))
-        running = stack(state, free_port(), parameters={"reconcileAfterSeconds": "10"})
+        running = stack(state(), parameters={"reconcileAfterSeconds": "10"})
         yield Cloud(closing.enter_context(running), closing)
 
 

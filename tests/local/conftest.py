@@ -7,7 +7,7 @@ import pytest
 
 from local.emulator import emulator
 from local.state import State
-from tests.local.embedded_aws import EmbeddedAws, free_port
+from tests.local.embedded_aws import EmbeddedAws
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
     state = State(tmp_path_factory.mktemp("state"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OF_THE_USER", "not the functions' business")
-        with emulator(state, free_port()) as description:
+        with emulator(state()) as description:
             yield EmbeddedAws(description, state)
 
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import socket
 import time
 import urllib.request
 import zipfile

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 
 from local.emulator import emulator
 from local.state import State
-from tests.local.embedded_aws import EmbeddedAws, allow, eventually, free_port, policy
+from tests.local.embedded_aws import EmbeddedAws, allow, eventually, policy
 
 NOTHING = "def handler(event, context): pass"
 PASSWORD = "Trial-password-1"
@@ -447,9 +447,9 @@ def test_an_index_knows_a_write_at_once(aws: EmbeddedAws) -> None:
 
 def test_nothing_outlives_a_stop(tmp_path: Path) -> None:
     state = State(tmp_path)
-    with emulator(state, free_port()) as description:
+    with emulator(state()) as description:
         EmbeddedAws(description, state).queue()
-    with emulator(state, free_port()) as description:
+    with emulator(state()) as description:
         assert not EmbeddedAws(description, state).client("sqs").list_queues().get("QueueUrls")
 
 

@@ -17,7 +17,7 @@ from local.emulator import emulator
 from local.running import stack
 from local.state import STATE_DIR_VARIABLE, LocalError, State
 from tests.conftest import ENVIRONMENT
-from tests.local.embedded_aws import EmbeddedAws, eventually, free_port
+from tests.local.embedded_aws import EmbeddedAws, eventually
 from tests.local.test_emulator import assert_nothing_is_left
 
 CHECKOUT = Path(__file__).parent.parent.parent
@@ -33,7 +33,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> State:
 
 @pytest.fixture(scope="module")
 def aws(state: State) -> Iterator[EmbeddedAws]:
-    with emulator(state, free_port()) as description:
+    with emulator(state()) as description:
         yield EmbeddedAws(description, state)
 
 
@@ -178,7 +178,7 @@ def test_a_deploy_that_fails_says_so_and_leaves_nothing_running(
     monkeypatch.setattr(running, "_SLS", sls)
     running_emulator: list[dict[str, Any]] = []
     deploy = running._deploy
-    state, port = State(tmp_path / "state"), free_port()
+    state, port = State(tmp_path / "state")()
 
     def deploy_while_it_runs(state: State, parameters: Any) -> None:
         running_emulator.append(state.read_emulator())

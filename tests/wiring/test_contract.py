@@ -1,0 +1,63 @@
+"""The API's documents are what the code makes of itself, and name every route and answer."""
+
+import json
+from typing import Any
+
+import pytest
+
+from contract.__main__ import DOCS, files
+from contract.openapi import document
+from handlers.order_service import ROUTES
+from orders.catalogue import PRODUCTS
+from simulation import deployment
+from tests.shop import Shop
+
+
+@pytest.mark.parametrize("name", files())
+def test_the_documents_are_those_of_the_code(name: str) -> None:
+    assert (DOCS / name).read_text() == files()[name], "made anew by: npm run contract"
+
+
+def test_the_documents_routes_are_the_gateway_s() -> None:
+    routes = [f"{method.upper()} {path}" for path, methods in document()["paths"].items() for method in methods]
+    assert sorted(routes) == sorted(deployment.routes("orderService")) == sorted(ROUTES)
+
+
+def test_a_route_asks_for_a_token_where_the_gateway_does() -> None:
+    for each in deployment.service()["functions"]["orderService"]["events"]:
+        route = each["httpApi"]
+        asks = isinstance(route, dict) and "authorizer" in route
+        method, path = (route["method"], route["path"]) if isinstance(route, dict) else route.split()
+        assert ("security" in document()["paths"][path][method.lower()]) == asks
+
+
+def test_what_an_order_may_have_in_the_document_is_what_the_api_shows(shop: Shop) -> None:
+    # given an order that has everything
+    order_id = shop.place(phone="+4915112345678").body["orderId"]
+    shop.run()
+    order, [event, *_] = shop.order(order_id), shop.trail(order_id)
+    schemas = document()["components"]["schemas"]
+
+    # then no field is missing there, and none is shown that must not be
+    assert set(order) == set(schemas["Order"]["properties"])
+    assert set(event) == set(schemas["Event"]["properties"])
+    for name, schema in (("payment", "Payment"), ("fulfillment", "Fulfillment"), ("notification", "Receipt")):
+        assert set(order[name]) <= set(schemas[schema]["properties"])
+    assert not {"email", "phone", "customerId"} & set(json.dumps(schemas["Order"]).split('"'))
+
+
+def test_no_answer_may_have_a_field_that_the_document_does_not_know() -> None:
+    for name, schema in document()["components"]["schemas"].items():
+        assert schema["additionalProperties"] is False, name
+
+
+def test_an_order_may_ask_for_what_is_sold() -> None:
+    line: Any = document()["components"]["schemas"]["RequestedLine"]
+    assert line["properties"]["sku"]["enum"] == list(PRODUCTS)
+
+
+def test_no_secret_and_no_address_of_a_machine_is_in_the_postman_environments() -> None:
+    for name in ("local", "aws"):
+        values = {each["key"]: each["value"] for each in json.loads(files()[f"postman/{name}.json"])["values"]}
+        assert values["password"] in {"", "Secret-password-1"}
+        assert "execute-api" not in json.dumps(values)
