@@ -8,7 +8,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from local.running import stack
+from local.running import free_port, stack
 from local.state import State
 from simulation.deployment import ROOT
 from tests.conftest import ENVIRONMENT
@@ -27,7 +27,7 @@ def cloud() -> Iterator[Cloud]:
         for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
             patch.delenv(name)
         state = State(ROOT / ".local" / ("test" if WORKER == 0 else f"test-{WORKER}"))
-        running = stack(state(), parameters={"reconcileAfterSeconds": "10"})
+        running = stack(state, free_port(), parameters={"reconcileAfterSeconds": "10"})
         yield Cloud(closing.enter_context(running), closing)
 
 

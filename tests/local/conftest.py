@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.emulator import emulator
+from local.running import free_port
 from local.state import State
 from tests.local.embedded_aws import EmbeddedAws
 
@@ -15,7 +16,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
     state = State(tmp_path_factory.mktemp("state"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OF_THE_USER", "not the functions' business")
-        with emulator(state()) as description:
+        with emulator(state, free_port()) as description:
             yield EmbeddedAws(description, state)
 
 

@@ -20,6 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.emulator import emulator
+from local.running import free_port
 from local.state import State
 from tests.local.embedded_aws import EmbeddedAws, allow, eventually, policy
 
@@ -447,9 +448,9 @@ def test_an_index_knows_a_write_at_once(aws: EmbeddedAws) -> None:
 
 def test_nothing_outlives_a_stop(tmp_path: Path) -> None:
     state = State(tmp_path)
-    with emulator(state()) as description:
+    with emulator(state, free_port()) as description:
         EmbeddedAws(description, state).queue()
-    with emulator(state()) as description:
+    with emulator(state, free_port()) as description:
         assert not EmbeddedAws(description, state).client("sqs").list_queues().get("QueueUrls")
 
 

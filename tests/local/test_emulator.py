@@ -64,7 +64,7 @@ def assert_nothing_is_left(state: State, port: int, *processes: int) -> None:
 
 
 def test_it_stops_with_every_function_even_a_busy_one(tmp_path: Path, notes: Path) -> None:
-    state, port = State(tmp_path)()
+    state, port = State(tmp_path), free_port()
     with emulator(state, port) as description:
         function = busy_function(state, description, notes)
 
@@ -72,7 +72,7 @@ def test_it_stops_with_every_function_even_a_busy_one(tmp_path: Path, notes: Pat
 
 
 def test_it_stops_when_the_block_fails(tmp_path: Path) -> None:
-    state, port = State(tmp_path)()
+    state, port = State(tmp_path), free_port()
     with pytest.raises(ZeroDivisionError), emulator(state, port) as description:
         _ = 1 / 0
 
@@ -80,7 +80,7 @@ def test_it_stops_when_the_block_fails(tmp_path: Path) -> None:
 
 
 def test_it_ends_when_its_launcher_is_killed_and_the_next_start_clears_up(tmp_path: Path, notes: Path) -> None:
-    state, port = State(tmp_path)()
+    state, port = State(tmp_path), free_port()
     launcher = subprocess.Popen([sys.executable, "-c", HOLDS_AN_EMULATOR, str(tmp_path), str(port)], cwd=CHECKOUT)
     try:
         eventually("the emulator", state.emulator.exists)
@@ -107,14 +107,14 @@ def test_it_starts_whatever_the_shell_says_of_aws_and_of_proxies(
     for name, value in {"AWS_PROFILE": "gone", "AWS_RETRY_MODE": "bad", "http_proxy": "http://127.0.0.1:9"}.items():
         monkeypatch.setenv(name, value)
 
-    with emulator(State(tmp_path)()) as description:
+    with emulator(State(tmp_path), free_port()) as description:
         assert emulator_module.answers(description["endpointUrl"])
 
 
 def test_a_second_one_with_the_same_state_says_where_the_first_is(tmp_path: Path) -> None:
-    state, port = State(tmp_path)()
+    state, port = State(tmp_path), free_port()
     with emulator(state, port):
-        with pytest.raises(LocalError) as refused, emulator(state()):
+        with pytest.raises(LocalError) as refused, emulator(state, free_port()):
             pass
         assert str(refused.value) == (
             f"a local stack is already running at http://127.0.0.1:{port}; use it, or press Ctrl-C in its terminal"
@@ -124,7 +124,7 @@ def test_a_second_one_with_the_same_state_says_where_the_first_is(tmp_path: Path
 
 def test_a_second_one_while_the_first_is_starting_says_so(tmp_path: Path) -> None:
     state = State(tmp_path)
-    with emulator_module._alone(state), pytest.raises(LocalError) as refused, emulator(state()):
+    with emulator_module._alone(state), pytest.raises(LocalError) as refused, emulator(state, free_port()):
         pass
     assert str(refused.value) == "a local stack is just starting, or stopping, in another terminal"
 
@@ -139,14 +139,14 @@ def test_a_taken_port_is_refused_with_a_free_one_to_type(tmp_path: Path) -> None
     assert said
     with socket.create_server(("127.0.0.1", int(said[1]))):
         pass
-    assert_nothing_is_left(State(tmp_path)())
+    assert_nothing_is_left(State(tmp_path), free_port())
 
 
 def test_a_port_that_another_emulator_takes_while_this_one_starts_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one answers in its place, and must not be taken for it."""
-    ours, port = State(tmp_path / "ours")()
+    ours, port = State(tmp_path / "ours"), free_port()
     looks = [False]  # nobody has the port at the first look
     is_taken = emulator_module._is_taken
     with emulator(State(tmp_path / "theirs"), port) as theirs:
@@ -197,7 +197,7 @@ def test_it_listens_on_this_machine_only(aws: EmbeddedAws) -> None:
 
 def test_it_is_described_to_its_owner_alone(tmp_path: Path) -> None:
     state = State(tmp_path)
-    with emulator(state()) as description:
+    with emulator(state, free_port()) as description:
         assert json.loads(state.emulator.read_text()) == description
         assert description.keys() == {"endpointUrl", "region", "accessKeyId", "secretAccessKey", "pid"}
         assert state.emulator.stat().st_mode & 0o777 == 0o600
@@ -228,7 +228,7 @@ def test_nothing_is_described_where_nothing_runs(tmp_path: Path) -> None:
 def test_a_signal_to_the_emulator_alone_ends_its_functions_too(
     number: signal.Signals, tmp_path: Path, notes: Path
 ) -> None:
-    state, port = State(tmp_path)()
+    state, port = State(tmp_path), free_port()
     with emulator(state, port) as description:
         function = busy_function(state, description, notes)
         os.kill(description["pid"], number)

@@ -14,7 +14,7 @@ import pytest
 
 from local import describe, running
 from local.emulator import emulator
-from local.running import stack
+from local.running import free_port, stack
 from local.state import STATE_DIR_VARIABLE, LocalError, State
 from tests.conftest import ENVIRONMENT
 from tests.local.embedded_aws import EmbeddedAws, eventually
@@ -33,7 +33,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> State:
 
 @pytest.fixture(scope="module")
 def aws(state: State) -> Iterator[EmbeddedAws]:
-    with emulator(state()) as description:
+    with emulator(state, free_port()) as description:
         yield EmbeddedAws(description, state)
 
 
@@ -178,7 +178,7 @@ def test_a_deploy_that_fails_says_so_and_leaves_nothing_running(
     monkeypatch.setattr(running, "_SLS", sls)
     running_emulator: list[dict[str, Any]] = []
     deploy = running._deploy
-    state, port = State(tmp_path / "state")()
+    state, port = State(tmp_path / "state"), free_port()
 
     def deploy_while_it_runs(state: State, parameters: Any) -> None:
         running_emulator.append(state.read_emulator())
