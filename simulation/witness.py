@@ -64,6 +64,8 @@ class Witness:
     _paid_for: dict[Process, set[str]] = field(default_factory=dict)
     _owes: dict[Process, set[str]] = field(default_factory=dict)
     """Orders that an invocation took up and must therefore publish, or fail."""
+    _found_ended: dict[Process, set[str]] = field(default_factory=dict)
+    """Orders that an invocation took up though they had ended: it may close them, and nothing else."""
 
     def broken(self, what: str) -> None:
         self.violations.append(what)
@@ -90,8 +92,9 @@ class Witness:
         if old != new:
             self._acts(order_id, "changes it")
         self._check_change(order_id, old, new)
-        if old.get("attempt", 1) != new.get("attempt", 1) and "dueAt" in new and not self._has_ended(new):
-            self._owes.setdefault(process, set()).add(order_id)
+        if old.get("attempt", 1) != new.get("attempt", 1):
+            taken_up = self._found_ended if self._has_ended(new) else self._owes
+            taken_up.setdefault(process, set()).add(order_id)
         claims = self._claims.setdefault(order_id, {})
         claims.update(dict.fromkeys(_owners(old), self.world.now))
         claims.update(dict.fromkeys(_owners(new), inf))
@@ -129,6 +132,8 @@ class Witness:
             order_id = envelope["detail"]["data"]["orderId"]
             self._acts(order_id, f"publishes {envelope['detail-type']}")
             self._owes.get(self.world.process, set()).discard(order_id)
+            if order_id in self._found_ended.get(self.world.process, ()):
+                self.broken(f"{self.world.process.name} publishes order {order_id}, which it found ended")
 
     def charged(self, charge: Charge) -> None:
         self.charges.append(charge)
@@ -195,7 +200,7 @@ class Witness:
         self._forget(process)
 
     def _forget(self, process: Process) -> None:
-        for known in (self._closed_for, self._paid_for, self._owes):
+        for known in (self._closed_for, self._paid_for, self._owes, self._found_ended):
             known.pop(process, None)
 
     def answered(self, process: Process, key: str | None, answer: Mapping[str, Any], order: Mapping[str, Any]) -> None:
