@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 LARGEST_BODY = 64 * 1024  # bytes
 TITLES = {  # RFC 9110's; Python's own differ from version to version
@@ -73,7 +74,18 @@ def json_body(request: Mapping[str, Any], model: type[M]) -> M:
 
 
 def _invalid(error: ValidationError) -> Problem:
-    """422, with the place and the reason of each thing that is wrong."""
-    errors = [{"loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors()]
-    places = ", ".join(".".join(map(str, each["loc"])) or "the body" for each in errors)
+    """422, with the place and the reason of each thing that is wrong.
+
+    The detail, which is logged, names the fields that we know and no other: what is in a body is the client's to know.
+    """
+    found = error.errors(include_url=False, include_input=False)
+    errors = [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]
+    places = ", ".join(dict.fromkeys(map(_place, found)))
     return Problem(422, "validation-failed", f"not valid: {places}", errors)
+
+
+def _place(error: ErrorDetails) -> str:
+    """`items.0.quantity`; for a field that we don't know, where it stands."""
+    *parents, name = error["loc"] or ("the body",)
+    known = [*parents, "unknown field"] if error["type"] == "extra_forbidden" else [*parents, name]
+    return ".".join(map(str, known))

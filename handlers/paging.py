@@ -25,7 +25,7 @@ def page(request: Mapping[str, Any], customer_id: str) -> Page:
     asked = dict(request.get("queryStringParameters") or {})
     limit, token = asked.pop("limit", str(DEFAULT_PAGE)), asked.pop("nextToken", None)
     for name in asked:
-        raise _invalid(name, "there is no such parameter; there are limit and nextToken")
+        raise _invalid(name, "there is no such parameter; there are limit and nextToken", called="unknown parameter")
     if not re.fullmatch("[1-9][0-9]?|100", limit):
         raise _invalid("limit", f"must be a whole number from 1 to {LARGEST_PAGE}")
     return Page(int(limit), _position(token, customer_id) if token is not None else None)
@@ -49,5 +49,6 @@ def _position(token: str, customer_id: str) -> Position:
     return position
 
 
-def _invalid(name: str, reason: str) -> Problem:
-    return Problem(422, "validation-failed", f"not valid: {name}", [{"loc": [name], "msg": reason}])
+def _invalid(name: str, reason: str, *, called: str | None = None) -> Problem:
+    """`called`: in the detail, which is logged, in the place of a name that the client chose."""
+    return Problem(422, "validation-failed", f"not valid: {called or name}", [{"loc": [name], "msg": reason}])

@@ -8,6 +8,7 @@
     ├── GatewayUnavailable       the payment gateway is down
     ├── PublishFailed            EventBridge did not take the event
     ├── MessageRejected          SES or SNS will never deliver this message
+    ├── PostUnavailable          SES or SNS does not take this message for now
     ├── ClaimedByAnother         someone else is telling the customer right now
     ├── IdempotencyKeyReused     the key belongs to another order
     └── ReconciliationIncomplete some orders could not be taken up
@@ -50,6 +51,10 @@ class PublishFailed(OrderProcessingError):
 
 class MessageRejected(OrderProcessingError):
     """Nobody retries: the rejection is recorded on the order, counted, and the order closes."""
+
+
+class PostUnavailable(OrderProcessingError):
+    """SQS delivers the message again, and at last puts it into the dead-letter queue."""
 
 
 class ClaimedByAnother(OrderProcessingError):

@@ -45,7 +45,14 @@ def is_id(value: object) -> bool:
 class Frozen(BaseModel):
     """camelCase outside, snake_case inside, never changed, no coercion: `"2"` is not a number."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,  # errors are logged, and an order has an e-mail address in it
+    )
 
 
 class Line(Frozen):

@@ -4,7 +4,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orders.errors import MessageRejected
+from orders.errors import MessageRejected, PostUnavailable
 from orders.letter import Letter
 from orders.model import Channel, Order
 
@@ -28,14 +28,18 @@ class Post:
         self._sender = sender
 
     def send(self, channel: Channel, order: Order, letter: Letter) -> str:
-        """Send and return the provider's message id. Raises MessageRejected where no retry can help."""
+        """Send and return the provider's message id.
+
+        Raises MessageRejected where no retry can help, PostUnavailable where the provider will not take it now.
+        Both say the code only, and hide what caused them: AWS's message may name the address, and errors are logged.
+        """
         try:
             return self._email(order, letter) if channel == "email" else self._sms(order, letter)
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code not in _PERMANENT:
-                raise
-            raise MessageRejected(code) from error  # the code only: the message may name the address
+            if code in _PERMANENT:
+                raise MessageRejected(code) from None
+            raise PostUnavailable(f"the {channel} was not taken: {code}") from None
 
     def _email(self, order: Order, letter: Letter) -> str:
         if order.email is None:

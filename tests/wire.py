@@ -83,9 +83,11 @@ class Wire:
         """The calls so far that changed or sent something."""
         return [call for call in self.calls if call.answer is not None and call.action not in READS]
 
-    def fail(self, action: str, code: str, *, status: int = 400, times: int = 1) -> None:
+    def fail(
+        self, action: str, code: str, *, status: int = 400, times: int = 1, message: str = "failed by the test"
+    ) -> None:
         """The next calls of the action end with an AWS error; nothing is carried out."""
-        self._faults.append(_Fault(action, {"Error": {"Code": code, "Message": f"{code}, by the test"}}, status, times))
+        self._faults.append(_Fault(action, {"Error": {"Code": code, "Message": message}}, status, times))
 
     def answer(self, action: str, answer: dict[str, Any], *, times: int = 1) -> None:
         """The next calls of the action get this answer; nothing is carried out."""
