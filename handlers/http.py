@@ -9,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 LARGEST_BODY = 64 * 1024  # bytes
+LONGEST_REPORT = 20  # errors of one answer; a body of that size can have thousands
+LONGEST_NAME = 100  # characters, of a field in that report
 TITLES = {  # RFC 9110's; Python's own differ from version to version
     400: "Bad Request",
     403: "Forbidden",
@@ -74,14 +76,18 @@ def json_body(request: Mapping[str, Any], model: type[M]) -> M:
 
 
 def _invalid(error: ValidationError) -> Problem:
-    """422, with the place and the reason of each thing that is wrong.
+    """422, with the place and the reason of the first things that are wrong.
 
     The detail, which is logged, names the fields that we know and no other: what is in a body is the client's to know.
     """
-    found = error.errors(include_url=False, include_input=False)
-    errors = [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]
+    found = error.errors(include_url=False, include_input=False)[:LONGEST_REPORT]
+    errors = [{"loc": [_shortened(part) for part in each["loc"]], "msg": each["msg"]} for each in found]
     places = ", ".join(dict.fromkeys(map(_place, found)))
     return Problem(422, "validation-failed", f"not valid: {places}", errors)
+
+
+def _shortened(part: int | str) -> int | str:
+    return part if isinstance(part, int) else part[:LONGEST_NAME]
 
 
 def _place(error: ErrorDetails) -> str:

@@ -1,0 +1,80 @@
+"""What is too much is refused with a clear 4xx, and the answer to much is never much. Over HTTP: tests/e2e/test_limits.py."""
+
+import json
+from itertools import islice, product
+from string import ascii_letters
+
+import pytest
+
+from handlers.http import LARGEST_BODY, LONGEST_NAME, LONGEST_REPORT
+from tests.conftest import Lines
+from tests.shop import Shop, an_order
+
+MANY = ["".join(letters) for letters in islice(product(ascii_letters, repeat=3), LARGEST_BODY // 8 - 4)]
+"""As many names of three letters as a body can have."""
+LARGEST_ANSWER = 8 * 1024
+LARGEST_LINE = 4 * 1024
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        dict.fromkeys(MANY, 1),
+        {"items": [dict.fromkeys(MANY, 1)]},
+        {"items": [dict.fromkeys(MANY[:60], 1)] * 50},
+        {"items": [{}] * 50},
+        {"items": [{}] * 20_000},
+        {"items": [{"sku": "x", "quantity": 0}] * 50},
+        {"k" * 60_000: 1},
+        {"items": [{"sku": "k" * 60_000, "quantity": 1}]},
+        {"paymentMethod": "k" * 60_000},
+    ],
+    ids=lambda body: json.dumps(body)[:30],
+)
+def test_a_body_with_much_that_is_wrong_gets_a_short_answer_and_a_short_line_in_the_log(
+    shop: Shop, log_lines: Lines, body: object
+) -> None:
+    # when
+    answer = shop.call("POST", "/orders", json.dumps(body, separators=(",", ":")))
+
+    # then
+    assert answer.status == 422
+    assert len(json.dumps(answer.body)) < LARGEST_ANSWER
+    assert len(json.dumps(log_lines())) < LARGEST_LINE
+    assert 1 <= len(answer.body["errors"]) <= LONGEST_REPORT
+
+
+def test_a_report_tells_the_first_errors_and_shortens_long_names(shop: Shop) -> None:
+    body = an_order(**{"k" * LONGEST_NAME: 1, "l" * (LONGEST_NAME + 1): 1})
+    errors = shop.call("POST", "/orders", body).body["errors"]
+    assert [error["loc"] for error in errors] == [["k" * LONGEST_NAME], ["l" * LONGEST_NAME]]
+
+
+@pytest.mark.parametrize("quantity", ["1e400", "-1e400", "1" + "0" * 40, "-0", "0", "-1", "1001", "1.0", "1e0", "1E2"])
+def test_a_number_that_is_no_quantity_is_422(shop: Shop, quantity: str) -> None:
+    body = json.dumps(an_order()).replace('"quantity": 2', f'"quantity": {quantity}')
+    answer = shop.call("POST", "/orders", body)
+    assert (answer.status, answer.body["errors"][0]["loc"]) == (422, ["items", 0, "quantity"])
+
+
+@pytest.mark.parametrize("quantity", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_in_json_is_422_though_pydantic_reads_it(shop: Shop, quantity: str) -> None:
+    body = json.dumps(an_order()).replace('"quantity": 2', f'"quantity": {quantity}')
+    assert shop.call("POST", "/orders", body).status == 422
+
+
+@pytest.mark.parametrize("quantity", ["01", "+1", "0x1", "1_0", "9" * 60_000, "١"])
+def test_a_number_that_is_not_json_is_400(shop: Shop, quantity: str) -> None:
+    body = json.dumps(an_order()).replace('"quantity": 2', f'"quantity": {quantity}')
+    assert shop.call("POST", "/orders", body).status == 400
+
+
+@pytest.mark.parametrize("body", ["[" * 60_000, "[" * 30_000 + "]" * 30_000, '{"items":' * 5_000])
+def test_a_body_nested_too_deeply_is_400(shop: Shop, body: str) -> None:
+    assert shop.call("POST", "/orders", body).status == 400
+
+
+def test_of_a_key_that_stands_there_twice_the_last_one_counts_as_everywhere_in_json(shop: Shop) -> None:
+    body = json.dumps(an_order()).replace('"paymentMethod"', '"paymentMethod": "tok_declined", "paymentMethod"')
+    answer = shop.call("POST", "/orders", body)
+    assert (answer.status, answer.body["paymentMethod"]) == (201, "tok_visa")
