@@ -5,6 +5,7 @@
     archive         AWS::Events::Archive in CloudFormation
     credentials     only a signature with a secret that was given out lets anybody in
     conditions      the keys by which IAM judges PutEvents and SendEmail
+    tokens          what AWS's JWT authorizer asks of a token and MiniStack's does not
     functions       a function finds its package and nothing of the emulator's own environment; unpacked once
 
 docs/emulator.md lists these and the differences that stay; tests/local pins each. A name of MiniStack's that is gone

@@ -42,6 +42,7 @@ class EmbeddedAws:
 
     def __init__(self, description: dict[str, Any], state: State) -> None:
         self.url = description["endpointUrl"]
+        self.state = state
         self.log_file = state.emulator_log
         self._admin = (description["accessKeyId"], description["secretAccessKey"])
         self.client = cache(self._client)

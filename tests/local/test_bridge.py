@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from local.bridge import asynchronous
 from local.bridge.functions import AT_ONCE
+from tests.forgery import SigningKey, encoded
 from tests.local.embedded_aws import EmbeddedAws, allow, eventually
 
 NOTE = """
@@ -398,6 +401,75 @@ def test_a_burst_waits_for_a_few_processes_of_its_function(aws: EmbeddedAws) -> 
     assert 1 < len(set(processes)) <= AT_ONCE
 
 
+# --- tokens ----------------------------------------------------------------------------------------------------------
+
+Door = Callable[[str], int]
+"""The status with which an API answers to a token."""
+
+
+@pytest.fixture(scope="module")
+def door(aws: EmbeddedAws) -> tuple[Door, SigningKey, dict[str, Any]]:
+    """A door, the key that its pool signs with, and claims that open it."""
+    pool, gateway = aws.client("cognito-idp").create_user_pool(PoolName="door")["UserPool"]["Id"], "apigatewayv2"
+    with urllib.request.urlopen(f"{aws.url}/{pool}/.well-known/jwks.json"):  # makes the keys
+        key = SigningKey.of_pool(aws.state, pool)
+    api = aws.client(gateway).create_api(Name="door", ProtocolType="HTTP")["ApiId"]
+    issuer = f"https://cognito-idp.us-east-1.amazonaws.com/{pool}"
+    authorizer = aws.client(gateway).create_authorizer(
+        ApiId=api,
+        AuthorizerType="JWT",
+        Name="customer",
+        IdentitySource=["$request.header.Authorization"],
+        JwtConfiguration={"Issuer": issuer, "Audience": ["client"]},
+    )["AuthorizerId"]
+    integration = aws.client(gateway).create_integration(
+        ApiId=api,
+        IntegrationType="AWS_PROXY",
+        IntegrationUri=aws.function("def handler(event, context): return {'statusCode': 200}"),
+        PayloadFormatVersion="2.0",
+    )["IntegrationId"]
+    aws.client(gateway).create_route(
+        ApiId=api,
+        RouteKey="GET /mine",
+        Target=f"integrations/{integration}",
+        AuthorizationType="JWT",
+        AuthorizerId=authorizer,
+    )
+    aws.client(gateway).create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+
+    def status(token: str) -> int:
+        url = f"{aws.url}/_aws/execute-api/{api}/$default/mine"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers={"authorization": token})) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    now = int(time.time())
+    return status, key, {"iss": issuer, "aud": "client", "sub": "anna", "iat": now, "exp": now + 3600}
+
+
+def test_a_token_is_three_parts_of_base64url_says_rs256_and_expires(
+    door: tuple[Door, SigningKey, dict[str, Any]],
+) -> None:
+    status, key, claims = door
+    good = key.signed(claims)
+    head, payload, signature = good.split(".")
+    endless = {name: value for name, value in claims.items() if name != "exp"}
+
+    assert status(good) == status(f"Bearer {good}") == 200
+    for header in ({"alg": "none"}, {"alg": "HS256"}, {"alg": "RS512"}, {"alg": "rs256"}, {"alg": None}):
+        assert status(key.signed(claims, **header)) == 401, header
+    for no_object in (None, [], 1, "RS256"):
+        assert status(f"{encoded(no_object)}.{payload}.{signature}") == 401, no_object
+    assert status(key.signed(endless)) == 401
+    assert status(key.signed({**claims, "exp": str(claims["exp"])})) == 401
+    assert status(key.signed({**claims, "nbf": "yesterday"})) == 401
+    assert status(key.signed([claims])) == 401
+    for spelling in (f"{good}!", f"{good}==", f"{good[:-9]} {good[-9:]}", f"{head}.{payload}=.{signature}", f"{good}."):
+        assert status(spelling) == 401, spelling
+
+
 # --- another MiniStack -----------------------------------------------------------------------------------------------
 
 TAKEN_HOLD_OF = [
@@ -410,6 +482,7 @@ TAKEN_HOLD_OF = [
     "ministack.core.iam_evaluator.enforce",
     "ministack.core.iam_evaluator._is_root_key",
     "ministack.core.lambda_runtime._detect_runtime_binary",
+    "ministack.services.apigateway._validate_jwt_authorizer",
 ]
 
 

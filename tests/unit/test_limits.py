@@ -1,4 +1,4 @@
-"""What is too much is refused with a clear 4xx, and the answer to much is never much. Over HTTP: tests/e2e/test_limits.py."""
+"""What is too much is refused with a clear 4xx and a short answer. Over HTTP: tests/e2e/test_limits.py."""
 
 import json
 from itertools import islice, product
