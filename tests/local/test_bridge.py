@@ -460,7 +460,8 @@ def test_a_token_is_three_parts_of_base64url_says_rs256_and_expires(
     assert status(good) == status(f"Bearer {good}") == 200
     for header in ({"alg": "none"}, {"alg": "HS256"}, {"alg": "RS512"}, {"alg": "rs256"}, {"alg": None}):
         assert status(key.signed(claims, **header)) == 401, header
-    for no_object in (None, [], 1, "RS256"):
+    no_objects: tuple[object, ...] = (None, [], 1, "RS256")
+    for no_object in no_objects:
         assert status(f"{encoded(no_object)}.{payload}.{signature}") == 401, no_object
     assert status(key.signed(endless)) == 401
     assert status(key.signed({**claims, "exp": str(claims["exp"])})) == 401
