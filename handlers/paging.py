@@ -6,7 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from handlers.http import Problem
+from handlers.http import LONGEST_NAME, Problem
 from orders import clock
 from orders.events import is_id
 from orders.store import Position
@@ -51,4 +51,6 @@ def _position(token: str, customer_id: str) -> Position:
 
 def _invalid(name: str, reason: str, *, called: str | None = None) -> Problem:
     """`called`: in the detail, which is logged, in the place of a name that the client chose."""
-    return Problem(422, "validation-failed", f"not valid: {called or name}", [{"loc": [name], "msg": reason}])
+    return Problem(
+        422, "validation-failed", f"not valid: {called or name}", [{"loc": [name[:LONGEST_NAME]], "msg": reason}]
+    )

@@ -50,6 +50,11 @@ def test_a_report_tells_the_first_errors_and_shortens_long_names(shop: Shop) -> 
     assert [error["loc"] for error in errors] == [["k" * LONGEST_NAME], ["l" * LONGEST_NAME]]
 
 
+def test_a_long_name_in_the_query_is_shortened(shop: Shop) -> None:
+    answer = shop.call("GET", f"/orders?{'k' * (LONGEST_NAME + 1)}=1")
+    assert (answer.status, answer.body["errors"][0]["loc"]) == (422, ["k" * LONGEST_NAME])
+
+
 @pytest.mark.parametrize("quantity", ["1e400", "-1e400", "1" + "0" * 40, "-0", "0", "-1", "1001", "1.0", "1e0", "1E2"])
 def test_a_number_that_is_no_quantity_is_422(shop: Shop, quantity: str) -> None:
     body = json.dumps(an_order()).replace('"quantity": 2', f'"quantity": {quantity}')
