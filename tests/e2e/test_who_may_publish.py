@@ -1,0 +1,406 @@
+"""Which function may say what: every role tries every event, with its own credentials, on the real bus.
+
+A function gets its credentials from Lambda, which alone may take on its role. For these tests each role lets the
+administrator in for a moment as well; its rights stay what they are.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e.cloud import STACK, Cloud
+from tests.e2e.shopper import Shopper
+from tests.e2e.waiting import wait_for
+
+ORDERS, PAYMENT, FULFILLMENT = (f"order-processing.{name}" for name in ("orders", "payment", "fulfillment"))
+EVENTS = ("OrderPlacedEvent", "PaymentCompletedEvent", "PaymentFailedEvent", "FulfillmentCompletedEvent")
+
+Said = tuple[str, str]
+"""An event's source and detail type."""
+
+MAY_SAY: Mapping[str, set[Said]] = {
+    "orderService": {(ORDERS, "OrderPlacedEvent")},
+    "reconciler": {(ORDERS, "OrderPlacedEvent")},
+    "paymentProcessing": {(PAYMENT, "PaymentCompletedEvent"), (PAYMENT, "PaymentFailedEvent")},
+    "fulfillment": {(FULFILLMENT, "FulfillmentCompletedEvent")},
+    "orderStatusUpdater": set(),
+    "notification": set(),
+    "auditLogger": set(),
+}
+FUNCTIONS = tuple(MAY_SAY)
+EVERYTHING: list[Said] = [
+    (source, event)
+    for source in (ORDERS, PAYMENT, FULFILLMENT, "order-processing", "somebody.else")
+    for event in (*EVENTS, "RefundGrantedEvent", "")
+]
+
+
+# --- credentials ------------------------------------------------------------------------------------------------------
+
+
+class Roles:
+    """`client(function, service)` is a client with the function's own credentials."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._credentials = cache(self._take_on)
+        self.client = cache(self._client)
+
+    def arn(self, function: str) -> str:
+        functions = self._cloud.client("lambda")
+        return str(functions.get_function_configuration(FunctionName=f"{STACK}-{function}")["Role"])
+
+    def _take_on(self, function: str) -> Mapping[str, str]:
+        sts, arn = self._cloud.client("sts"), self.arn(function)
+        with self._open_to(sts.get_caller_identity()["Account"], arn):
+            return dict(sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"])
+
+    @contextmanager
+    def _open_to(self, account: str, arn: str) -> Iterator[None]:
+        iam, name = self._cloud.client("iam"), arn.rpartition("/")[2]
+        before = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+        us = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}
+        trust = {**before, "Statement": [*before["Statement"], us]}
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+        try:
+            yield
+        finally:
+            iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(before))
+
+    def _client(self, function: str, service: str) -> Any:
+        credentials, stack = self._credentials(function), self._cloud.stack
+        return boto3.client(
+            service,
+            endpoint_url=stack["endpointUrl"],
+            region_name=stack["region"],
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+
+
+@pytest.fixture(scope="module")
+def roles(cloud: Cloud) -> Roles:
+    return Roles(cloud)
+
+
+def code_of(call: Callable[[], Any]) -> str:
+    """AWS's error code for a call; empty where it is carried out."""
+    try:
+        call()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
+
+
+DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
+"""IAM's no, as it is called by different services."""
+
+
+@pytest.fixture(scope="module")
+def somebody(cloud: Cloud) -> Iterator[Any]:
+    """STS, for a user of the account who may take on every role that lets them."""
+    iam, name, stack = cloud.client("iam"), "somebody-of-a-test", cloud.stack
+    iam.create_user(UserName=name)
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName=name, PolicyName="roles", PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    yield boto3.client(
+        "sts",
+        endpoint_url=stack["endpointUrl"],
+        region_name=stack["region"],
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName=name, PolicyName="roles")
+    iam.delete_user(UserName=name)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_nobody_but_lambda_may_take_on_a_functions_role(somebody: Any, roles: Roles, function: str) -> None:
+    assert code_of(lambda: somebody.assume_role(RoleArn=roles.arn(function), RoleSessionName="escape")) in DENIED
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_credentials_are_the_functions_own(roles: Roles, function: str) -> None:
+    """Else all that is denied below would be denied to somebody else."""
+    me = roles.client(function, "sts").get_caller_identity()["Arn"]
+    assert me.split("/")[1] == roles.arn(function).rpartition("/")[2]
+
+
+# --- the bus ----------------------------------------------------------------------------------------------------------
+
+
+class Tap:
+    """Every event on the bus, read from a queue of its own."""
+
+    def __init__(self, cloud: Cloud, url: str) -> None:
+        self._cloud = cloud
+        self._url = url
+        self.caught: list[Any] = []
+
+    def until(self, event_id: str) -> list[Any]:
+        """Everything that was put before this event, and the event; the bus here delivers in order."""
+        wait_for("the last event in the tap", self._take, lambda caught: event_id in {each["id"] for each in caught})
+        return self.caught
+
+    def _take(self) -> list[Any]:
+        sqs = self._cloud.client("sqs")
+        while messages := sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                self.caught.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+        return self.caught
+
+
+@pytest.fixture(scope="module")
+def tap(cloud: Cloud) -> Iterator[Tap]:
+    events, sqs, bus, name = cloud.client("events"), cloud.client("sqs"), cloud.stack["EventBusName"], "tap-of-a-test"
+    rule = events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": [{"prefix": ""}]}))
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule["RuleArn"]}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "tap", "Arn": queue}])
+    yield Tap(cloud, url)
+    events.remove_targets(Rule=name, EventBusName=bus, Ids=["tap"])
+    events.delete_rule(Name=name, EventBusName=bus)
+    sqs.delete_queue(QueueUrl=url)
+
+
+class Speech(NamedTuple):
+    """What became of it when each role said everything."""
+
+    codes: Mapping[tuple[str, str, str], str]
+    """Function, source and detail type → the error code, empty where it was taken."""
+    heard: set[tuple[str, str, str]]
+    """Those that were on the bus."""
+
+
+@pytest.fixture(scope="module")
+def facts(anna: Shopper) -> Mapping[str, str]:
+    """The detail of each event, of orders that have ended: said once more it starts nothing."""
+    found = {}
+    for method in ("tok_visa", "tok_declined"):
+        order_id = anna.ended_order(paymentMethod=method)["orderId"]
+        for entry in anna.trail(order_id):
+            metadata = {name: entry[name] for name in ("correlationId", "causationId", "attempt")}
+            metadata |= {"eventId": entry["domainEventId"], "version": "1", "occurredAt": entry["timestamp"]}
+            found[entry["eventType"]] = json.dumps({"metadata": metadata, "data": entry["data"]})
+    assert found.keys() == set(EVENTS)
+    return found
+
+
+@pytest.fixture(scope="module")
+def speech(cloud: Cloud, roles: Roles, tap: Tap, facts: Mapping[str, str]) -> Speech:
+    codes = {}
+    for function in FUNCTIONS:
+        events = roles.client(function, "events")
+        for source, event in EVERYTHING:
+            entry = said(cloud, function, source, event, facts)
+            codes[function, source, event] = code_of(partial(events.put_events, Entries=[entry]))
+    caught = tap.until(cloud.put("End", "tests", {}))
+    ours = [event for event in caught if event["resources"]]  # and not of an order on its way
+    return Speech(codes, {(event["resources"][0], event["source"], event["detail-type"]) for event in ours})
+
+
+def said(cloud: Cloud, function: str, source: str, event: str, facts: Mapping[str, str]) -> dict[str, Any]:
+    """An entry that names who says it."""
+    return {
+        "EventBusName": cloud.stack["EventBusName"],
+        "Source": source,
+        "DetailType": event,
+        "Detail": facts.get(event, "{}"),
+        "Resources": [function],
+    }
+
+
+@pytest.mark.parametrize("source_and_event", EVERYTHING, ids=lambda said: " ".join(said))
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_say_this_or_may_not(speech: Speech, function: str, source_and_event: Said) -> None:
+    told = (function, *source_and_event)
+    if source_and_event in MAY_SAY[function]:
+        assert speech.codes[told] == ""
+        assert told in speech.heard
+    else:
+        assert speech.codes[told] in DENIED
+        assert told not in speech.heard
+
+
+def test_only_payment_can_say_what_became_of_a_payment(speech: Speech) -> None:
+    """The sentence for which the rest of this file exists."""
+    assert {function for function, _, event in speech.heard if event.startswith("Payment")} == {"paymentProcessing"}
+
+
+def test_a_forbidden_entry_can_not_hide_among_allowed_ones(
+    cloud: Cloud, roles: Roles, tap: Tap, facts: Mapping[str, str]
+) -> None:
+    # given
+    marker = f"hidden-{uuid4()}"
+    allowed = said(cloud, marker, FULFILLMENT, "FulfillmentCompletedEvent", facts)
+    forbidden = said(cloud, marker, PAYMENT, "PaymentCompletedEvent", facts)
+
+    # when
+    events = roles.client("fulfillment", "events")
+    for entries in ([allowed, forbidden], [forbidden, allowed], [*[allowed] * 9, forbidden]):
+        assert code_of(partial(events.put_events, Entries=entries)) in DENIED
+
+    # then
+    caught = tap.until(cloud.put("End", "tests", {}))
+    assert [event for event in caught if event["resources"] == [marker]] == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_function_may_say_anything_on_another_bus(
+    cloud: Cloud, roles: Roles, facts: Mapping[str, str], function: str
+) -> None:
+    for source, event in MAY_SAY[function] or {(PAYMENT, "PaymentCompletedEvent")}:
+        entry = {**said(cloud, function, source, event, facts), "EventBusName": "default"}
+        assert code_of(partial(roles.client(function, "events").put_events, Entries=[entry])) in DENIED
+
+
+# --- the audit log ----------------------------------------------------------------------------------------------------
+
+Attempt = Callable[[Any, str, Mapping[str, Any]], Any]
+"""With a DynamoDB client, the audit log's name and an entry's key."""
+
+FALSE = {"source": {"S": "a lie"}}
+CHANGES: dict[str, Attempt] = {
+    "update an entry": lambda db, table, key: db.update_item(
+        TableName=table,
+        Key=key,
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "source"},
+        ExpressionAttributeValues={":s": FALSE["source"]},
+    ),
+    "delete an entry": lambda db, table, key: db.delete_item(TableName=table, Key=key),
+    "delete an entry in a batch": lambda db, table, key: db.batch_write_item(
+        RequestItems={table: [{"DeleteRequest": {"Key": key}}]}
+    ),
+    "overwrite an entry in a batch": lambda db, table, key: db.batch_write_item(
+        RequestItems={table: [{"PutRequest": {"Item": {**key, **FALSE}}}]}
+    ),
+    "delete an entry in a transaction": lambda db, table, key: db.transact_write_items(
+        TransactItems=[{"Delete": {"TableName": table, "Key": key}}]
+    ),
+    "update an entry in a transaction": lambda db, table, key: db.transact_write_items(
+        TransactItems=[
+            {
+                "Update": {
+                    "TableName": table,
+                    "Key": key,
+                    "UpdateExpression": "SET #s = :s",
+                    "ExpressionAttributeNames": {"#s": "source"},
+                    "ExpressionAttributeValues": {":s": FALSE["source"]},
+                }
+            }
+        ]
+    ),
+    "delete an entry by PartiQL": lambda db, table, key: db.execute_statement(
+        Statement=f'DELETE FROM "{table}" WHERE "eventId" = ? AND "timestamp" = ?',
+        Parameters=[key["eventId"], key["timestamp"]],
+    ),
+    "update an entry by PartiQL": lambda db, table, key: db.execute_statement(
+        Statement=f'UPDATE "{table}" SET "source" = ? WHERE "eventId" = ? AND "timestamp" = ?',
+        Parameters=[FALSE["source"], key["eventId"], key["timestamp"]],
+    ),
+    "delete the table": lambda db, table, _: db.delete_table(TableName=table),
+    "let its entries expire": lambda db, table, _: db.update_time_to_live(
+        TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "source"}
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def entry(cloud: Cloud, anna: Shopper) -> Mapping[str, Any]:
+    """An entry of the audit log, as it is stored."""
+    order_id = anna.ended_order()["orderId"]
+    [logged] = cloud.logged(anna.trail(order_id)[0]["eventId"])
+    return logged
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_function_may_change_what_the_audit_log_has(
+    cloud: Cloud, roles: Roles, entry: Mapping[str, Any], function: str, change: str
+) -> None:
+    key = {name: entry[name] for name in ("eventId", "timestamp")}
+    database = roles.client(function, "dynamodb")
+    assert code_of(lambda: CHANGES[change](database, cloud.stack["AuditLogTableName"], key)) in DENIED
+    assert cloud.logged(entry["eventId"]["S"]) == [entry]
+
+
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "auditLogger"])
+def test_nobody_but_the_audit_logger_may_add_to_the_audit_log(cloud: Cloud, roles: Roles, function: str) -> None:
+    made_up = {"eventId": {"S": str(uuid4())}, "timestamp": {"S": "2026-01-01T00:00:00.000Z"}, **FALSE}
+    database = roles.client(function, "dynamodb")
+    assert code_of(lambda: database.put_item(TableName=cloud.stack["AuditLogTableName"], Item=made_up)) in DENIED
+    assert cloud.logged(made_up["eventId"]["S"]) == []
+
+
+# --- what no function may do at all -----------------------------------------------------------------------------------
+
+FORBIDDEN: dict[str, tuple[str, Callable[[Any, Cloud], Any]]] = {
+    "call a function": ("lambda", lambda c, cloud: c.invoke(FunctionName=f"{STACK}-paymentProcessing", Payload=b"{}")),
+    "change a function": (
+        "lambda",
+        lambda c, cloud: c.update_function_configuration(FunctionName=f"{STACK}-notification", Timeout=30),
+    ),
+    "read all orders": ("dynamodb", lambda c, cloud: c.scan(TableName=cloud.stack["OrdersTableName"])),
+    "delete an order": (
+        "dynamodb",
+        lambda c, cloud: c.delete_item(TableName=cloud.stack["OrdersTableName"], Key={"orderId": {"S": "x"}}),
+    ),
+    "lead events elsewhere": (
+        "events",
+        lambda c, cloud: c.put_rule(Name="mine", EventBusName=cloud.stack["EventBusName"], EventPattern='{"a": ["b"]}'),
+    ),
+    "read dead letters": ("sqs", lambda c, cloud: c.receive_message(QueueUrl=cloud.stack["DeadLetterQueueUrl"])),
+    "empty the dead letters": ("sqs", lambda c, cloud: c.purge_queue(QueueUrl=cloud.stack["DeadLetterQueueUrl"])),
+    "publish to the topic": (
+        "sns",
+        lambda c, cloud: c.publish(TopicArn=cloud.stack["OrderNotificationTopicArn"], Message="{}"),
+    ),
+    "look at customers": ("cognito-idp", lambda c, cloud: c.list_users(UserPoolId=cloud.stack["UserPoolId"])),
+    "take on a role": (
+        "sts",
+        lambda c, cloud: c.assume_role(RoleArn=Roles(cloud).arn("paymentProcessing"), RoleSessionName="escape"),
+    ),
+    "give itself rights": (
+        "iam",
+        lambda c, cloud: c.put_role_policy(
+            RoleName=Roles(cloud).arn("fulfillment").rpartition("/")[2], PolicyName="all", PolicyDocument="{}"
+        ),
+    ),
+    "send mail in another name": (
+        "sesv2",
+        lambda c, cloud: c.send_email(
+            FromEmailAddress="ceo@example.com",
+            Destination={"ToAddresses": ["anna@example.com"]},
+            Content={"Simple": {"Subject": {"Data": "Hello"}, "Body": {"Text": {"Data": "Hello"}}}},
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("deed", FORBIDDEN)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_function_may(cloud: Cloud, roles: Roles, function: str, deed: str) -> None:
+    service, attempt = FORBIDDEN[deed]
+    assert code_of(lambda: attempt(roles.client(function, service), cloud)) in DENIED
