@@ -80,13 +80,7 @@ class Cloud:
 
     def dead_letters(self, event_id: str) -> list[DeadLetter]:
         """What the dead-letter queue has of an event; a look that takes nothing out."""
-        queues = self._inside("sqs/messages", QueueUrl=self.stack["DeadLetterQueueUrl"])["messages"]
-        bodies = [
-            json.loads(message["Body"])
-            for regions in queues.values()
-            for urls in regions.values()
-            for message in urls.get(self.stack["DeadLetterQueueUrl"], [])
-        ]
+        bodies = [json.loads(message["Body"]) for message in self.waiting_in(self.stack["DeadLetterQueueUrl"])]
         return [
             DeadLetter(
                 body["requestContext"]["functionArn"].removesuffix(":$LATEST").rpartition(f"{STACK}-")[2],
@@ -97,6 +91,12 @@ class Cloud:
             for body in bodies
             if body["requestPayload"]["id"] == event_id
         ]
+
+    def waiting_in(self, queue_url: str) -> list[Mapping[str, Any]]:
+        """The messages in a queue; a look that takes nothing out."""
+        queues = self._inside("sqs/messages", QueueUrl=queue_url)["messages"]
+        regions = [urls for account in queues.values() for urls in account.values()]
+        return [message for urls in regions for message in urls.get(queue_url, [])]
 
     # --- what was sent --------------------------------------------------------------------------------------------
 
@@ -143,6 +143,17 @@ class Cloud:
             yield
         finally:
             functions.update_function_configuration(FunctionName=name, Environment={"Variables": before})
+
+    def everything_logged(self) -> list[str]:
+        """Every line of every log group that there is."""
+        pages = self.client("logs").get_paginator("describe_log_groups").paginate()
+        groups = [group["logGroupName"] for page in pages for group in page["logGroups"]]
+        return [
+            event["message"]
+            for group in groups
+            for page in self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+            for event in page["events"]
+        ]
 
     @contextmanager
     def without(self, action: str, role: str) -> Iterator[None]:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.cloud import STACK, Cloud
 from tests.e2e.shopper import Shopper
-from tests.e2e.waiting import wait_for
+from tests.e2e.tap import Tap, tap_of_the_bus
 
 ORDERS, PAYMENT, FULFILLMENT = (f"order-processing.{name}" for name in ("orders", "payment", "fulfillment"))
 EVENTS = ("OrderPlacedEvent", "PaymentCompletedEvent", "PaymentFailedEvent", "FulfillmentCompletedEvent")
@@ -140,48 +140,10 @@ def test_the_credentials_are_the_functions_own(roles: Roles, function: str) -> N
 # --- the bus ----------------------------------------------------------------------------------------------------------
 
 
-class Tap:
-    """Every event on the bus, read from a queue of its own."""
-
-    def __init__(self, cloud: Cloud, url: str) -> None:
-        self._cloud = cloud
-        self._url = url
-        self.caught: list[Any] = []
-
-    def until(self, event_id: str) -> list[Any]:
-        """Everything that was put before this event, and the event; the bus here delivers in order."""
-        wait_for("the last event in the tap", self._take, lambda caught: event_id in {each["id"] for each in caught})
-        return self.caught
-
-    def _take(self) -> list[Any]:
-        sqs = self._cloud.client("sqs")
-        while messages := sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages", []):
-            for message in messages:
-                self.caught.append(json.loads(message["Body"]))
-                sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-        return self.caught
-
-
 @pytest.fixture(scope="module")
 def tap(cloud: Cloud) -> Iterator[Tap]:
-    events, sqs, bus, name = cloud.client("events"), cloud.client("sqs"), cloud.stack["EventBusName"], "tap-of-a-test"
-    rule = events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": [{"prefix": ""}]}))
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": queue,
-        "Condition": {"ArnEquals": {"aws:SourceArn": rule["RuleArn"]}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "tap", "Arn": queue}])
-    yield Tap(cloud, url)
-    events.remove_targets(Rule=name, EventBusName=bus, Ids=["tap"])
-    events.delete_rule(Name=name, EventBusName=bus)
-    sqs.delete_queue(QueueUrl=url)
+    with tap_of_the_bus(cloud) as tap:
+        yield tap
 
 
 class Speech(NamedTuple):
