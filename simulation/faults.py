@@ -55,6 +55,21 @@ INVOCATION = (Fault.DIES_AT_START, Fault.DIES_AT_END, Fault.NOT_STARTED)
 DELIVERY = (Fault.TWICE, Fault.LATE, Fault.TO_DEAD_LETTERS, Fault.DROPPED)
 
 
+_RATES = (0.004, 0.12)
+"""Of each place that is asked about, how many it strikes: the least and the most."""
+_SELDOM_ASKED = {
+    Fault.GATEWAY_DOWN,
+    Fault.FORGED,
+    Fault.REDRIVEN,
+    Fault.REPLAYED,
+    Fault.ASKED_TWICE,
+    Fault.REJECTED,
+    Fault.ENTRY_FAILED,
+}
+"""There are few places for these, so they strike more of them."""
+_WHERE_SELDOM_ASKED = (0.05, 0.4)
+
+
 def short(place: str) -> str:
     """A place's name as a command can carry it."""
     return blake2b(place.encode(), digest_size=4).hexdigest()
@@ -79,7 +94,7 @@ class Storm:
         self._only = only
         self.blows = not chance.hits("fine weather", 0.05)
         self.rates: dict[Fault, float] = {
-            kind: chance.between(f"rate of {kind.name}", 0.004, 0.12)
+            kind: chance.between(f"rate of {kind.name}", *(_WHERE_SELDOM_ASKED if kind in _SELDOM_ASKED else _RATES))
             for kind in Fault
             if chance.hits(f"is there {kind.name}", 0.5)
         }

@@ -20,6 +20,7 @@ CALM = (1200.0, 6 * 3600.0)
 """Seconds after which nothing goes wrong any more: drawn for each schedule."""
 HORIZON = 4 * 86400.0
 """Seconds after which every order must have ended, whatever happened before."""
+_DAY = 86400.0
 _LATE_REPLAY = 26 * 3600.0
 """A replay after the payment provider has forgotten its idempotency keys."""
 
@@ -71,8 +72,10 @@ def run(
         Liar(cloud, chosen, chance, story).comes([str(number) for number in numbers])
         world.later(calm, end_storm)
         world.later(60, cloud.tick, for_ever=True)
-        for hour in (0.1, 3.1, 7.1):  # what is late may fail after the first redrive
-            world.later(calm + hour * 3600, partial(operator.redrives, f"last redrive after {hour} h"))
+        first_redrive = _DAY if chance.hits("no operator for a day", 0.5) else 360.0
+        for after in (0.0, 3 * 3600.0, 7 * 3600.0):  # what is late may fail after the first redrive
+            world.later(calm + first_redrive + after, partial(operator.redrives, f"redrive in the calm, {after:.0f}"))
+        world.later(calm + _DAY - 1, lambda: _all_must_be_closed(cloud))
         if chance.hits("late replay", 0.2):
             world.later(_LATE_REPLAY, lambda: operator.replays("late replay"))
         world.run(over)
@@ -97,6 +100,13 @@ def evidence(cloud: Cloud) -> Evidence:
         rejected=frozenset(witness.rejected),
         may_repeat=witness.may_repeat(),
     )
+
+
+def _all_must_be_closed(cloud: Cloud) -> None:
+    """A day after the last fault the reconciler has healed every order, with or without an operator."""
+    for item in cloud.tables["Orders"].items.values():
+        if "dueAt" in item:
+            cloud.witness.broken(f"order {item['orderId']['S']} is open a day after the last fault")
 
 
 def _taken_up(cloud: Cloud) -> list[str]:
