@@ -1,6 +1,9 @@
 """What a function finds around it: its package, the standard library, and nothing of the emulator's own environment.
 And how many of it run at once: on AWS up to a thousand, on one machine a few, while the others wait their turn.
 
+Each call that a function makes of AWS tells in its User-Agent who makes it, as `app/paymentProcessing-4711`: the
+function and the id of its process, for whoever stands in between.
+
 MiniStack runs functions on its own interpreter, where what a package misses would be found, and would be missed on AWS
 only. It also unpacks the package anew for every process; here each is unpacked once, which leaves its bytecode to all.
 """
@@ -22,6 +25,7 @@ from local.bridge.patching import replace
 _BEFORE_ALL_ELSE = """\
 import os, sys
 os.environ["LAMBDA_TASK_ROOT"] = os.environ["_PACKAGE"]
+os.environ["AWS_SDK_UA_APP_ID"] = os.environ["AWS_LAMBDA_FUNCTION_NAME"].rpartition("-")[2] + f"-{os.getpid()}"
 os.chdir(os.environ["LAMBDA_TASK_ROOT"])
 sys.path[:] = [folder for folder in sys.path if not folder.rstrip("/").endswith(("site-packages", "dist-packages"))]
 sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])

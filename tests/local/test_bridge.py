@@ -373,6 +373,13 @@ def test_a_function_sees_nothing_of_the_users_environment(aws: EmbeddedAws) -> N
     assert "OF_THE_USER" not in looked_around(aws)["environment"]
 
 
+def test_a_functions_calls_tell_its_name_and_its_process(aws: EmbeddedAws) -> None:
+    seen = looked_around(aws)
+
+    function = seen["environment"]["AWS_LAMBDA_FUNCTION_NAME"].rpartition("-")[2]
+    assert seen["environment"]["AWS_SDK_UA_APP_ID"] == f"{function}-{seen['process']}"
+
+
 def test_functions_of_one_package_share_it_unpacked(aws: EmbeddedAws) -> None:
     one, other = looked_around(aws), looked_around(aws)
 
