@@ -28,31 +28,32 @@ class Terminal:
     """Where it is shown; by default on standard output."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, soft_wrap=True)
-        self._moves = self._console.file.isatty() and not self._console.is_dumb_terminal
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.moves = self.console.file.isatty() and not self.console.is_dumb_terminal
+        """Whether a line may be written over."""
 
     def say(self, text: str = "") -> None:
         """Print a line; rich's markup applies."""
-        self._console.print(text)
+        self.console.print(text)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Around something that takes a while: its name when it begins, and in the same line how long it took."""
         started = time.monotonic()
-        self._console.print(f"{title} … ", end="")
+        self.console.print(f"{title} … ", end="")
         try:
             yield
         except BaseException:
-            self._console.print("[red]✗[/]")
+            self.console.print("[red]✗[/]")
             raise
-        self._console.print(f"[dim]{time.monotonic() - started:.1f} s[/]")
+        self.console.print(f"[dim]{time.monotonic() - started:.1f} s[/]")
 
     @contextmanager
     def timeline(self, sample: Sample, order: Mapping[str, Any]) -> Iterator[Callable[[Evidence], None]]:
         """Show an order's timeline, which grows with each evidence that is handed to the function."""
-        self._console.print(heading(sample, order))
-        if self._moves:
-            with Live(console=self._console, refresh_per_second=10) as live:
+        self.console.print(heading(sample, order))
+        if self.moves:
+            with Live(console=self.console, refresh_per_second=10) as live:
                 yield lambda evidence: live.update(picture(evidence))
         else:
             printed: set[Line] = set()
@@ -60,7 +61,7 @@ class Terminal:
             def show(evidence: Evidence) -> None:
                 for line in lines(evidence):
                     if line not in printed:
-                        self._console.print(row(line))
+                        self.console.print(row(line))
                         printed.add(line)
 
             yield show
@@ -69,10 +70,10 @@ class Terminal:
         """To whom, subject and first lines of e-mails."""
         for message in messages:
             to = f"✉ to {', '.join(message['To'])}: "
-            self._console.print(Text.assemble((to, "magenta"), (message["Subject"], "bold")))
+            self.console.print(Text.assemble((to, "magenta"), (message["Subject"], "bold")))
             written = [line for line in message["BodyText"].splitlines() if line.strip()]
             for line in written[:_FIRST_LINES]:
-                self._console.print(Text.assemble(("  │ ", "dim"), line))
+                self.console.print(Text.assemble(("  │ ", "dim"), line))
 
 
 def heading(sample: Sample, order: Mapping[str, Any]) -> Text:

@@ -1,0 +1,64 @@
+"""`npm run chaos -- --orders N [--seed S]`: everything fails, and yet no promise is broken.
+
+The seed decides who orders what, which calls may fail and how often, and the draws and kills that follow from it. Which
+call each of them meets depends on what runs when, so two runs with one seed are alike and not the same.
+
+Exit codes: 0 when every promise was kept, 1 when not or when something else went wrong, 128 and the signal's number
+when it was stopped.
+"""
+
+import argparse
+import os
+import secrets
+import sys
+
+from local.running import free_port
+from local.state import LocalError, State
+from local.stopping import Stopped, no_longer, raise_when_asked
+from local.terminal import Terminal
+from simulation.deployment import ROOT
+
+
+def main() -> int:
+    raise_when_asked()
+    try:
+        arguments = _parser().parse_args()
+        seed = arguments.seed if arguments.seed is not None else secrets.randbelow(1_000_000)
+        for name in ("no_proxy", "NO_PROXY"):  # what we start is on this machine, whatever way out the user has
+            os.environ[name] = f"127.0.0.1,{os.environ.get(name, '')}"
+        from chaos.run import Chaos  # takes a while: only now, when Ctrl-C is no traceback any more
+
+        terminal = Terminal()
+        terminal.say(f"Chaos: {arguments.orders} orders with seed {seed}")
+        chaos = Chaos(
+            terminal, State(ROOT / ".local" / "chaos"), (free_port(), free_port()), orders=arguments.orders, seed=seed
+        )
+        with chaos() as verdict:
+            return verdict()
+    except LocalError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Stopped as stopped:
+        print("Stopped; nothing is left running.", file=sys.stderr)
+        return 128 + stopped.number
+    finally:
+        no_longer()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="npm run chaos --", description="Place orders on the local stack while everything around them fails."
+    )
+    parser.add_argument("--orders", type=_positive, default=300, metavar="N", help="how many; default: 300")
+    parser.add_argument("--seed", type=int, metavar="S", help="decides load, faults and kills; default: a new one")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} is no number of orders")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
