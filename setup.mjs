@@ -1,10 +1,10 @@
-// Sets this checkout up for a group of commands, as far as it is not yet, and runs one of them:
+// Sets this checkout up for groups of commands, as far as it is not yet, and runs one command:
 //
-//     node setup.mjs GROUP -- COMMAND [ARGUMENT …]      for example: node setup.mjs test -- python -m pytest
+//     node setup.mjs GROUP … -- COMMAND [ARGUMENT …]    for example: node setup.mjs test -- python -m pytest
 //     node setup.mjs clean                              removes everything that the commands made
 //
 // It needs Node and Python and nothing else. Each group has its Python packages in packaging/locks/GROUP.txt; `deploy`
-// needs none. A mark, written last, says that a step is done and for which lock file, so what was interrupted is done
+// needs none. All share .venv, but for those in APART. A mark, written last, says that a step is done and for which lock file, so what was interrupted is done
 // again, and what is done needs no network. What npm and pip said is in .local/setup.log.
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = path.dirname(fileURLToPath(import.meta.url));
 const VENV = path.join(ROOT, '.venv');
 const VENV_PYTHON = path.join(VENV, 'bin', 'python');
+const APART = ['scan']; // their packages contradict the others': each has an environment of its own, .venv/GROUP
 const LOCKS = path.join(ROOT, 'packaging', 'locks');
 const LOCAL = path.join(ROOT, '.local');
 const LOG = path.join(LOCAL, 'setup.log');
@@ -43,14 +44,22 @@ const CAUSES = [
 /** What the user can mend; its message is the one line that says how. */
 class SetupError extends Error {}
 
-async function main([group, separator, ...command]) {
-  if (group === 'clean') return clean();
-  if (separator !== '--' || command.length === 0) throw new SetupError('usage: node setup.mjs GROUP -- COMMAND');
+async function main(words) {
+  if (words[0] === 'clean') return clean();
+  const separator = words.indexOf('--');
+  const [groups, command] = [words.slice(0, separator), words.slice(separator + 1)];
+  if (separator < 1 || command.length === 0) throw new SetupError('usage: node setup.mjs GROUP … -- COMMAND');
   if (process.platform === 'win32') throw new SetupError('On Windows this runs in WSL 2: wsl --install');
   checkNode();
-  if (needsPackages(group) && !fs.existsSync(lockFile(group))) throw new SetupError(`there is no group ${group}`);
-  if (!isReady(group)) await inTurn(() => setUp(group));
-  return run(command);
+  for (const group of groups) {
+    if (needsPackages(group) && !fs.existsSync(lockFile(group))) throw new SetupError(`there is no group ${group}`);
+  }
+  if (!groups.every(isReady)) {
+    await inTurn(async () => {
+      for (const group of groups) await setUp(group);
+    });
+  }
+  return run(command, groups);
 }
 
 // --- what is needed -------------------------------------------------------------------------------------------------
@@ -98,8 +107,12 @@ const npmMark = {
   value: () => hash(path.join(ROOT, 'package-lock.json')),
 };
 const venvMark = { file: path.join(VENV, '.set-up'), value: () => `${ROOT} ${pythonVersion(VENV_PYTHON)}` };
-const packagesMark = (group) => ({ file: path.join(VENV, `.set-up-${group}`), value: () => hash(lockFile(group)) });
+const packagesMark = (group) => ({
+  file: path.join(venvOf(group), `.set-up-${group}`),
+  value: () => hash(lockFile(group)),
+});
 
+const venvOf = (group) => (APART.includes(group) ? path.join(VENV, group) : VENV);
 const lockFile = (group) => path.join(LOCKS, `${group}.txt`);
 const hash = (file) => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
 const isDone = ({ file, value }) => fs.existsSync(file) && fs.readFileSync(file, 'utf8') === value();
@@ -109,10 +122,10 @@ function isReady(group) {
   return isDone(npmMark) && isDone(venvMark) && (!needsPackages(group) || isDone(packagesMark(group)));
 }
 
-/** The groups whose lock file is not the one that was installed. */
-function groupsToInstall() {
+/** The groups of an environment whose lock file is not the one that was installed. */
+function groupsToInstall(venv) {
   const groups = fs.readdirSync(LOCKS).filter((name) => name.endsWith('.txt')).map((name) => path.parse(name).name);
-  return groups.filter((group) => !isDone(packagesMark(group)));
+  return groups.filter((group) => venvOf(group) === venv && !isDone(packagesMark(group)));
 }
 
 // --- the steps ------------------------------------------------------------------------------------------------------
@@ -139,11 +152,16 @@ async function installFramework() {
 
 async function installPackages(group) {
   const { file, value } = packagesMark(group);
-  const lock = value();
-  // The groups share one environment. A mark of other locks, of another branch perhaps, does not hold after this.
-  for (const stale of groupsToInstall()) fs.rmSync(packagesMark(stale).file, { force: true });
-  const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--require-hashes'];
-  await step(`Installing the Python packages for ${group}`, VENV_PYTHON, [...pip, '-r', relative(lockFile(group))]);
+  const [lock, venv] = [value(), venvOf(group)];
+  // Groups share an environment. A mark of other locks, of another branch perhaps, does not hold after this.
+  for (const stale of groupsToInstall(venv)) fs.rmSync(packagesMark(stale).file, { force: true });
+  if (venv !== VENV) {
+    fs.rmSync(venv, { recursive: true, force: true });
+    await step(`Making a virtual environment in ${relative(venv)}`, VENV_PYTHON, ['-m', 'venv', venv]);
+  }
+  const [python, pip] = [path.join(venv, 'bin', 'python'), ['-m', 'pip', 'install', '--disable-pip-version-check']];
+  const packages = ['--require-hashes', '-r', relative(lockFile(group))];
+  await step(`Installing the Python packages for ${group}`, python, [...pip, ...packages]);
   fs.writeFileSync(file, lock);
 }
 
@@ -209,9 +227,10 @@ function whoseTurn() {
 
 // --- the command ----------------------------------------------------------------------------------------------------
 
-/** Runs the command in the set-up checkout and returns its exit code. */
-async function run([program, ...args]) {
-  const bins = [path.join(VENV, 'bin'), path.join(ROOT, 'node_modules', '.bin')];
+/** Runs the command in the set-up checkout and returns its exit code. `python` is always that of .venv. */
+async function run([program, ...args], groups) {
+  const venvs = new Set([VENV, ...groups.map(venvOf)]);
+  const bins = [...[...venvs].map((venv) => path.join(venv, 'bin')), path.join(ROOT, 'node_modules', '.bin')];
   const env = { ...process.env, PATH: [...bins, process.env.PATH].join(path.delimiter) };
   const { code, output } = await runToEnd(program, args, { env, stdio: 'inherit' });
   if (code < 0) throw new SetupError(`${program} does not start: ${output}`);

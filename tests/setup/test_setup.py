@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -101,6 +102,71 @@ def test_what_the_locks_of_another_branch_changed_is_installed_again(checkout: C
 
     [call] = checkout.installs
     assert call.endswith("other.txt")
+
+
+def test_a_group_that_is_set_apart_has_an_environment_of_its_own(checkout: Checkout) -> None:
+    checkout.python()
+    checkout.lock("scan", "# nothing\n")
+    checkout.run(*NOTHING)
+    checkout.forget()
+
+    ran = checkout.run("scan", "--", "sh", "-c", "true")
+
+    assert [line.split(" …")[0] for line in ran.out.splitlines()] == [
+        "Making a virtual environment in .venv/scan",
+        "Installing the Python packages for scan",
+    ]
+    log = (checkout.folder / ".local" / "setup.log").read_text()
+    assert f"$ {checkout.folder}/.venv/bin/python -m venv {checkout.folder}/.venv/scan\n" in log
+    assert re.search(rf"^\$ {checkout.folder}/.venv/scan/bin/python -m pip install .*scan\.txt$", log, re.MULTILINE)
+    assert checkout.run("scan", "tiny", "--", "sh", "-c", "true").out == ""
+
+
+def test_what_is_set_apart_is_made_anew_when_its_lock_changes_and_no_other_group_is(checkout: Checkout) -> None:
+    checkout.python()
+    checkout.lock("scan", "# nothing\n")
+    checkout.run("scan", "tiny", "--", "sh", "-c", "true")
+    (checkout.folder / ".venv" / "scan" / "of-the-old-lock").touch()
+    checkout.lock("scan", "# another\n")
+    checkout.lock("tiny", "# another\n")  # not installed here, and to be put back
+    checkout.forget()
+
+    checkout.run("scan", "--", "sh", "-c", "true")
+    checkout.lock("tiny", "# nothing\n")
+    checkout.run(*NOTHING)
+
+    assert ["venv/scan" in call or "scan.txt" in call for call in checkout.installs] == [True, True]
+    assert not (checkout.folder / ".venv" / "scan" / "of-the-old-lock").exists()
+
+
+def test_a_new_virtual_environment_takes_what_is_set_apart_with_it(checkout: Checkout) -> None:
+    checkout.python()
+    checkout.lock("scan", "# nothing\n")
+    checkout.run("scan", "--", "sh", "-c", "true")
+    (checkout.folder / ".venv" / "bin" / "python").unlink()
+    checkout.forget()
+
+    checkout.run("scan", "--", "sh", "-c", "true")
+
+    assert [call.split("checkout/")[-1] for call in checkout.installs if "-m venv" in call] == [".venv", ".venv/scan"]
+
+
+def test_a_command_gets_all_the_groups_that_it_names_and_the_shared_python(checkout: Checkout) -> None:
+    checkout.python()
+    checkout.lock("scan", "# nothing\n")
+
+    ran = checkout.run("tiny", "scan", "--", "sh", "-c", "echo $PATH")
+
+    assert [call.rpartition("/")[2] for call in checkout.installs if "pip" in call] == ["tiny.txt", "scan.txt"]
+    venv = f"{checkout.folder}/.venv"
+    assert ran.out.splitlines()[-1].startswith(f"{venv}/bin:{venv}/scan/bin:{checkout.folder}/node_modules/.bin:")
+
+
+@pytest.mark.parametrize("arguments", [(), ("tiny",), ("tiny", "--"), ("--", "true"), ("tiny", "other")])
+def test_without_a_group_or_a_command_one_line_says_how(checkout: Checkout, arguments: tuple[str, ...]) -> None:
+    ran = checkout.run(*arguments)
+
+    assert (ran.code, ran.err) == (1, "usage: node setup.mjs GROUP … -- COMMAND\n")
 
 
 @pytest.mark.parametrize("step", ["npm", "pip", "venv"])
