@@ -1,5 +1,9 @@
 """Checks everything that can be checked without running it: format, lint, types and the CloudFormation template.
 
+Of the template cfn-lint says whether CloudFormation takes it, with AWS's rules for serverless applications, and checkov
+whether it is safe. Neither needs the network. What we do otherwise stands with its reason in serverless.yml, beside the
+resource, and in packaging/checkov.yml.
+
 Run by `npm run check`. Says one line per check, and what a check found only where it found something.
 """
 
@@ -18,7 +22,11 @@ CHECKS = {
     "lint": ["ruff", "check", "--quiet", "."],
     "types": ["mypy"],
     "package": ["sls", "package", "--stage", "dev", "--param", "senderEmail=orders@example.com"],
-    "template": ["cfn-lint", "--include-checks", "I", "--regions", *REGIONS, "--", TEMPLATE],
+    "template": [
+        *["cfn-lint", "--include-checks", "I", "--append-rules", "cfn_lint_serverless.rules"],
+        *["--regions", *REGIONS, "--", TEMPLATE],
+    ],
+    "scan": ["checkov", "--config-file", "packaging/checkov.yml", "--file", TEMPLATE],
 }
 
 

@@ -7,6 +7,9 @@ import pytest
 
 LOCKS = sorted((Path(__file__).resolve().parents[2] / "packaging" / "locks").glob("*.txt"))
 
+APART = re.findall(r"^const APART = \['(\w+)'\];", (LOCKS[0].parents[2] / "setup.mjs").read_text(), re.MULTILINE)
+"""The group with an environment of its own."""
+
 
 def requirements(lock: Path) -> list[str]:
     """The logical lines: `boto3==1.43.106 --hash=sha256:… --hash=sha256:…`."""
@@ -31,10 +34,17 @@ def test_the_functions_lock_has_no_markers() -> None:
     assert [line for line in requirements(runtime) if ";" in line] == []
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+@pytest.mark.parametrize("lock", [lock for lock in LOCKS if lock.stem not in APART], ids=lambda lock: lock.stem)
 def test_the_locks_agree_for_they_share_one_environment(lock: Path) -> None:
     [check] = [versions(lock) for lock in LOCKS if lock.stem == "check"]
     shared = versions(lock).keys() & check.keys()
 
     assert shared
     assert {name: versions(lock)[name] for name in shared} == {name: check[name] for name in shared}
+
+
+def test_only_a_group_whose_packages_contradict_the_others_has_an_environment_of_its_own() -> None:
+    [check] = [versions(lock) for lock in LOCKS if lock.stem == "check"]
+    for lock in LOCKS:
+        contradicts = any(versions(lock)[name] != check[name] for name in versions(lock).keys() & check.keys())
+        assert contradicts == (lock.stem in APART), lock.stem
