@@ -41,15 +41,21 @@ from orders.config import config
 from orders.observability import logger
 from orders.payments import Charge, SimulatedGateway
 from simulation import deployment
+from tests.recorded_rights import RecordedRights
 from tests.shop import AUDIT_LOG, ORDERS, Shop
 from tests.wire import Wire
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(RecordedRights(config), RecordedRights.__name__)
+
+
 @pytest.fixture(scope="session")
-def _wire() -> Iterator[Wire]:
+def _wire(pytestconfig: pytest.Config) -> Iterator[Wire]:
     """One wire and one AWS for all tests, since the code keeps its clients."""
     wire = Wire()
     wire.attach()
+    wire.watchers.append(RecordedRights.of(pytestconfig).record)
     with mock_aws(config={"core": {"reset_boto3_session": False}}):  # the session that the wire is attached to
         yield wire
 

@@ -1,6 +1,6 @@
 """The code's calls to AWS, seen and disturbed at the SDK's own hooks: the clients, their retries and moto stay real."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -49,6 +49,8 @@ class Wire:
     requests: list[str] = field(default_factory=list)
     """The operation of each HTTP request: the SDK may need several for one call."""
     function: str | None = None
+    watchers: list[Callable[[Call], None]] = field(default_factory=list)
+    """Each is told of every call, whichever test it is of."""
     _faults: list[_Fault] = field(default_factory=list)
     _lost: list[_Loss] = field(default_factory=list)
 
@@ -103,6 +105,8 @@ class Wire:
     def _begin(self, params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         context["call"] = Call(self.function, _action(model), params)
         self.calls.append(context["call"])
+        for tell in self.watchers:
+            tell(context["call"])
 
     def _disturb(self, model: Any, **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
         for fault in self._faults:

@@ -1,34 +1,16 @@
-"""Each role grants exactly what its function calls: the stories are run, and what they call is compared."""
+"""Each role grants exactly what its function calls: the stories are run, and what they call is compared.
 
-from collections.abc import Iterator
+tests/recorded_rights.py compares at the end of a run what all tests called; on the embedded AWS, which enforces IAM, a
+right that is missing shows in tests/e2e.
+"""
+
 from typing import Any
 
 import pytest
 
 from simulation import deployment
+from tests.rights import FUNCTIONS, Right, granted_to, listed, needed_by, statements
 from tests.shop import Shop
-from tests.wire import Call
-
-Right = tuple[str, str]
-"""An action, and what it is done to: `("dynamodb:Query", "OrdersTable/index/byCustomer")`."""
-
-FUNCTIONS = list(deployment.service()["functions"])
-TABLES = {"Orders": "OrdersTable", "AuditLog": "AuditLogTable"}
-
-
-def _right(call: Call) -> Iterator[Right]:
-    params = call.params
-    if call.action == "events:PutEvents":
-        for entry in params["Entries"]:
-            yield call.action, f"EventBus: {entry['Source']}, {entry['DetailType']}"
-    elif call.action == "ses:SendEmail":
-        yield call.action, "the sender"
-    elif call.action == "sns:Publish":
-        yield call.action, "phones" if "PhoneNumber" in params else params["TopicArn"]
-    else:
-        for table in params.get("RequestItems", None) or [params["TableName"]]:
-            index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
-            yield call.action, f"{TABLES[table]}{index}"
 
 
 @pytest.fixture
@@ -58,55 +40,11 @@ def called(shop: Shop, let_pass: Any) -> dict[str, set[Right]]:
             shop.deliver(function, failed)
 
     calls = [call for call in shop.wire.calls if call.function]
-    return {name: {right for call in calls if call.function == name for right in _right(call)} for name in FUNCTIONS}
-
-
-def _granted(function: str) -> Iterator[Right]:
-    """The rights of the function's role, but for those that Lambda itself uses."""
-    for statement in _statements(function):
-        for action in _list(statement["Action"]):
-            if not action.startswith(("logs:", "sqs:")):
-                for resource in _resources(statement):
-                    yield action, resource
-
-
-def _resources(statement: dict[str, Any]) -> Iterator[str]:
-    action, condition = statement["Action"], statement.get("Condition")
-    if action == "events:PutEvents":
-        assert statement["Resource"] == {"Fn::GetAtt": "EventBus.Arn"}
-        names = condition["StringEquals"]  # type: ignore[index] # without one anybody may publish anything
-        for source in _list(names["events:source"]):
-            for detail_type in _list(names["events:detail-type"]):
-                yield f"EventBus: {source}, {detail_type}"
-    elif action == "ses:SendEmail":
-        [(_, allowed)] = condition.items()  # type: ignore[union-attr]
-        assert allowed == {"ses:FromAddress": "${param:senderEmail}"}
-        yield "the sender"
-    elif action == "sns:Publish":
-        assert "Resource" not in statement
-        assert "arn:${AWS::Partition}:sns:" in str(statement["NotResource"]), "every topic is taken away"
-        yield "phones"
-    else:
-        assert condition is None
-        for resource in _list(statement["Resource"]):
-            [(kind, value)] = resource.items()
-            yield value.removesuffix(".Arn") if kind == "Fn::GetAtt" else value.replace("${", "").replace(".Arn}", "")
-
-
-def _statements(function: str) -> list[dict[str, Any]]:
-    role = deployment.of_type("AWS::IAM::Role")[deployment.service()["functions"][function]["role"]]
-    assert "ManagedPolicyArns" not in role
-    found = [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
-    assert all(statement["Effect"] == "Allow" for statement in found)
-    return found
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return {name: {right for call in calls if call.function == name for right in needed_by(call)} for name in FUNCTIONS}
 
 
 def test_each_role_grants_what_its_function_calls_and_nothing_else(called: dict[str, set[Right]]) -> None:
-    granted = {function: set(_granted(function)) for function in FUNCTIONS}
+    granted = {function: set(granted_to(function)) for function in FUNCTIONS}
     assert granted == called
 
 
@@ -122,8 +60,8 @@ def test_each_role_grants_what_lambda_does_in_the_function_s_name(function: str)
             expected[f"sqs:{action}"] = event["sqs"]["arn"]
     assert {
         action: statement["Resource"]
-        for statement in _statements(function)
-        for action in _list(statement["Action"])
+        for statement in statements(function)
+        for action in listed(statement["Action"])
         if action.startswith(("logs:", "sqs:"))
     } == expected
 
@@ -135,7 +73,7 @@ def test_no_two_functions_share_a_role() -> None:
 
 
 def test_no_role_may_change_or_delete_what_the_audit_log_has() -> None:
-    rights = {right for function in FUNCTIONS for right in _granted(function)}
+    rights = {right for function in FUNCTIONS for right in granted_to(function)}
     assert {action for action, resource in rights if resource.startswith("AuditLogTable")} == {
         "dynamodb:PutItem",
         "dynamodb:Query",
@@ -144,7 +82,7 @@ def test_no_role_may_change_or_delete_what_the_audit_log_has() -> None:
 
 
 def test_each_event_may_be_published_under_one_source_by_who_tells_of_it() -> None:
-    may = {(function, right[1]) for function in FUNCTIONS for right in _granted(function) if "PutEvents" in right[0]}
+    may = {(function, right[1]) for function in FUNCTIONS for right in granted_to(function) if "PutEvents" in right[0]}
     assert may == {
         ("orderService", "EventBus: order-processing.orders, OrderPlacedEvent"),
         ("reconciler", "EventBus: order-processing.orders, OrderPlacedEvent"),

@@ -1,0 +1,75 @@
+"""Rights, as roles grant them and as functions make use of them: what was called against resources/roles.yml."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from simulation import deployment
+from tests.wire import Call
+
+Right = tuple[str, str]
+"""An action, and what it is done to: `("dynamodb:Query", "OrdersTable/index/byCustomer")`."""
+
+FUNCTIONS = list(deployment.service()["functions"])
+TABLES = {"Orders": "OrdersTable", "AuditLog": "AuditLogTable"}
+
+
+def needed_by(call: Call) -> Iterator[Right]:
+    """The rights without which IAM would refuse the call."""
+    params = call.params
+    if call.action == "events:PutEvents":
+        for entry in params["Entries"]:
+            yield call.action, f"EventBus: {entry['Source']}, {entry['DetailType']}"
+    elif call.action == "ses:SendEmail":
+        yield call.action, "the sender"
+    elif call.action == "sns:Publish":
+        yield call.action, "phones" if "PhoneNumber" in params else params["TopicArn"]
+    else:
+        for table in params.get("RequestItems", None) or [params["TableName"]]:
+            index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
+            yield call.action, f"{TABLES.get(table, table)}{index}"
+
+
+def granted_to(function: str) -> Iterator[Right]:
+    """The rights of the function's role, but for those that Lambda itself uses."""
+    for statement in statements(function):
+        for action in listed(statement["Action"]):
+            if not action.startswith(("logs:", "sqs:")):
+                for resource in _resources(statement):
+                    yield action, resource
+
+
+def statements(function: str) -> list[dict[str, Any]]:
+    """All that stands in the function's role."""
+    role = deployment.of_type("AWS::IAM::Role")[deployment.service()["functions"][function]["role"]]
+    assert "ManagedPolicyArns" not in role
+    found = [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+    assert all(statement["Effect"] == "Allow" for statement in found)
+    return found
+
+
+def listed(value: Any) -> list[Any]:
+    """IAM takes one of a thing, or a list of them."""
+    return value if isinstance(value, list) else [value]
+
+
+def _resources(statement: dict[str, Any]) -> Iterator[str]:
+    action, condition = statement["Action"], statement.get("Condition")
+    if action == "events:PutEvents":
+        assert statement["Resource"] == {"Fn::GetAtt": "EventBus.Arn"}
+        names = condition["StringEquals"]  # type: ignore[index] # without one anybody may publish anything
+        for source in listed(names["events:source"]):
+            for detail_type in listed(names["events:detail-type"]):
+                yield f"EventBus: {source}, {detail_type}"
+    elif action == "ses:SendEmail":
+        [(_, allowed)] = condition.items()  # type: ignore[union-attr]
+        assert allowed == {"ses:FromAddress": "${param:senderEmail}"}
+        yield "the sender"
+    elif action == "sns:Publish":
+        assert "Resource" not in statement
+        assert "arn:${AWS::Partition}:sns:" in str(statement["NotResource"]), "every topic is taken away"
+        yield "phones"
+    else:
+        assert condition is None
+        for resource in listed(statement["Resource"]):
+            [(kind, value)] = resource.items()
+            yield value.removesuffix(".Arn") if kind == "Fn::GetAtt" else value.replace("${", "").replace(".Arn}", "")
