@@ -3,7 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-_FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+# Not the last year that Python knows: what comes after it, if only by a millisecond, must have a name as well.
+_FORM = re.compile(r"(?!9999)[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 TICK = timedelta(milliseconds=1)
 
 

@@ -29,8 +29,8 @@ Id = Annotated[str, Field(pattern=f"^{_ID_FORM}$")]
 """A UUID in the 36-character form."""
 Timestamp = Annotated[str, AfterValidator(_must_be_a_moment)]
 Text = Annotated[str, Field(min_length=1)]
-MinorUnits = Annotated[int, Field(ge=0)]
-"""Money: whole cents, never a float."""
+MinorUnits = Annotated[int, Field(ge=0, lt=2**53)]
+"""Money: whole cents, never a float, and no more than every reader of JSON takes exactly."""
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 
