@@ -23,8 +23,10 @@ class AuditLog:
         The detail is stored as a map; as JSON text where DynamoDB can't hold it as one (38 digits, 32 levels, …).
         """
         try:
-            return self._put({**entry, "detail": json.loads(json.dumps(detail), parse_float=Decimal)})
-        except (TypeError, ArithmeticError):  # what the serializer refuses: infinities, numbers of over 38 digits
+            as_utf8 = json.dumps(detail, ensure_ascii=False).encode()
+            return self._put({**entry, "detail": json.loads(as_utf8, parse_float=Decimal)})
+        # What the serializer refuses: infinities, numbers of over 38 digits, half characters, hundreds of levels.
+        except (TypeError, ArithmeticError, UnicodeEncodeError, RecursionError):
             return self._put({**entry, "detail": json.dumps(detail)})
         except ClientError as error:
             if error.response["Error"]["Code"] not in {"ValidationException", "SerializationException"}:
