@@ -42,18 +42,23 @@ def expect(envelope: Mapping[str, Any], *accepted: type[Event]) -> Any:
 @contextmanager
 def logged(envelope: Mapping[str, Any], context: Any) -> Iterator[None]:
     """Put the event's ids on every log line inside, and log the reason of an exception on its way out."""
-    detail = envelope.get("detail")
-    metadata, data = (detail.get(part) if isinstance(detail, dict) else None for part in ("metadata", "data"))
+    detail = _member(envelope, "detail")
     ids = {
         "requestId": context.aws_request_id,
-        "eventType": envelope.get("detail-type"),
-        "eventId": envelope.get("id"),
-        "orderId": data.get("orderId") if isinstance(data, dict) else None,
-        "correlationId": metadata.get("correlationId") if isinstance(metadata, dict) else None,
+        "eventType": _member(envelope, "detail-type"),
+        "eventId": _member(envelope, "id"),
+        "orderId": _member(_member(detail, "data"), "orderId"),
+        "correlationId": _member(_member(detail, "metadata"), "correlationId"),
     }
     with logger.append_context_keys(**ids):
         try:
+            if not isinstance(envelope, dict):
+                raise MalformedEvent("what came is no object, and so no event of EventBridge's")
             yield
         except Exception as error:
             logger.exception("%s: %s", type(error).__name__, error)
             raise
+
+
+def _member(value: object, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None

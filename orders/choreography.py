@@ -20,7 +20,7 @@ from uuid import UUID, uuid4, uuid5
 
 from orders import clock
 from orders.audit import AuditLog
-from orders.errors import ClaimedByAnother, IdempotencyKeyReused, MalformedOrder, MessageRejected
+from orders.errors import ClaimedByAnother, IdempotencyKeyReused, MalformedEvent, MalformedOrder, MessageRejected
 from orders.events import (
     FulfillmentCompletedEvent,
     OrderPlacedEvent,
@@ -198,8 +198,11 @@ def _close_if_ended(order: Order, store: OrderStore) -> None:
 def keep_record(envelope: Mapping[str, Any], log: AuditLog) -> bool:
     """Log an EventBridge event once, whether a model accepts it or not; False where it was logged before.
 
-    What is absent, or can't be a key, is left out.
+    Of the detail, what is absent, or can't be a key, is left out. Raises MalformedEvent for what is no event at all.
     """
+    for name in ("id", "time", "detail-type", "source"):
+        if _text(envelope.get(name)) is None:
+            raise MalformedEvent(f"{name} is missing or no text, so this is no event of EventBridge's")
     detail = envelope.get("detail")
     metadata, data = _map(detail, "metadata"), _map(detail, "data")
     occurred_at = metadata.get("occurredAt")

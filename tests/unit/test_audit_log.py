@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from handlers.wiring import audit_log
 from orders.choreography import keep_record
+from orders.errors import MalformedEvent
 from tests.conftest import Lines
 from tests.shop import ANNA, Envelope, Shop, changed, envelope
 
@@ -175,6 +176,14 @@ def test_a_detail_that_the_database_refuses_is_kept_as_a_text(shop: Shop, code: 
     # then
     assert json.loads(entry["detail"]) == detail
     assert entry["detail"].isascii()
+
+
+@pytest.mark.parametrize("name", ["id", "time", "detail-type", "source"])
+@pytest.mark.parametrize("value", [..., None, "", 1, "x" * 2049], ids=lambda value: str(value)[:8])
+def test_what_eventbridge_never_sends_is_refused_with_the_reason(shop: Shop, name: str, value: Any) -> None:
+    with pytest.raises(MalformedEvent, match=f"{name} is missing or no text"):
+        shop.deliver("auditLogger", changed(envelope("Whatever", "order-processing.elsewhere", {}), name, value))
+    assert shop.log_entries() == []
 
 
 def test_an_event_that_could_not_be_kept_raises(shop: Shop, log_lines: Lines) -> None:

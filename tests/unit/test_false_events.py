@@ -220,6 +220,13 @@ def test_an_unknown_detail_type_is_refused_with_those_that_are_known(
         refuses(function, broken, MalformedEvent, "must be one of OrderPlacedEvent, PaymentCompletedEvent, ")
 
 
+@pytest.mark.parametrize("nothing", [None, [], "text", 1, True], ids=repr)
+def test_what_is_no_object_is_refused_as_no_event(refuses: Refuses, nothing: Any) -> None:
+    for function in deployment.service()["functions"]:
+        if function not in ("orderService", "reconciler"):  # which take no events
+            refuses(function, nothing, MalformedEvent, "what came is no object")
+
+
 def test_an_event_that_goes_astray_is_refused(refuses: Refuses, events: dict[str, Envelope]) -> None:
     for function in ("paymentProcessing", "fulfillment", "orderStatusUpdater", "notification"):
         for event in events.values():
