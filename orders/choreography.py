@@ -198,7 +198,8 @@ def _close_if_ended(order: Order, store: OrderStore) -> None:
 def keep_record(envelope: Mapping[str, Any], log: AuditLog) -> bool:
     """Log an EventBridge event once, whether a model accepts it or not; False where it was logged before.
 
-    Of the detail, what is absent, or can't be a key, is left out. Raises MalformedEvent for what is no event at all.
+    Of the detail, what is absent, or can't be a key or a number of DynamoDB's, is left out. Raises MalformedEvent for
+    what is no event at all.
     """
     for name in ("id", "time", "detail-type", "source"):
         if _text(envelope.get(name)) is None:
@@ -215,7 +216,7 @@ def keep_record(envelope: Mapping[str, Any], log: AuditLog) -> bool:
         "domainEventId": _text(metadata.get("eventId")),
         "correlationId": _text(metadata.get("correlationId")),
         "causationId": _text(metadata.get("causationId")),
-        "attempt": attempt if type(attempt := metadata.get("attempt")) is int else None,
+        "attempt": attempt if type(attempt := metadata.get("attempt")) is int and abs(attempt) < 10**38 else None,
     }
     return log.add({name: value for name, value in entry.items() if value is not None}, detail)
 

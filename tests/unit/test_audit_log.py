@@ -145,6 +145,13 @@ def test_a_number_of_over_38_digits_makes_the_detail_a_text(shop: Shop, number: 
     assert json.loads(_kept(shop, envelope("Whatever", "order-processing.elsewhere", detail))["detail"]) == detail
 
 
+def test_an_attempt_of_over_38_digits_stays_in_the_detail_alone(shop: Shop) -> None:
+    detail = {"metadata": {"attempt": 10**38}}
+    entry = _kept(shop, envelope("Whatever", "order-processing.elsewhere", detail))
+    assert "attempt" not in entry
+    assert json.loads(entry["detail"]) == detail
+
+
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), 1e200, 1e-200])
 def test_a_number_that_dynamodb_does_not_know_makes_the_detail_a_text(shop: Shop, value: float) -> None:
     detail = {"value": value}
