@@ -67,7 +67,7 @@ _SELDOM_ASKED = {
     Fault.ENTRY_FAILED,
 }
 """There are few places for these, so they strike more of them."""
-_WHERE_SELDOM_ASKED = (0.05, 0.4)
+_WHERE_SELDOM_ASKED = (0.02, 0.25)
 
 
 def short(place: str) -> str:

@@ -11,7 +11,7 @@ from simulation.story import Story
 from simulation.world import FOR_EVER, Killed, World
 
 LATENCY = (0.002, 0.03)  # seconds one way
-SLOW = (0.2, 1.9)  # below the clients' read time-out of 2 s
+SLOW = (0.1, 0.9)  # both ways together below the clients' read time-out of 2 s
 READ_TIME_OUT = 2.0
 _CRASHES = {Fault.CRASH_BEFORE, Fault.HANGS}
 _CRASHES_AFTER = {Fault.CRASH_AFTER, Fault.HANGS_AFTER}
@@ -53,7 +53,8 @@ class Network:
             if fault:
                 process.faults.append(fault)
             self._story.tell(process, f"{action} {detail}".rstrip(), fault, here)
-            self._world.wait(self._way(here, fault))
+            way = self._chance.between(f"way {here}", *(SLOW if fault is Fault.SLOW else LATENCY))
+            self._world.wait(way)
             if fault in _CRASHES:
                 self._end(fault)
             if fault in _ERRORS:
@@ -76,16 +77,13 @@ class Network:
                 self._world.wait(READ_TIME_OUT)
                 error = ReadTimeoutError(endpoint_url="https://simulated.invalid", error=fault.value)
                 continue
-            self._world.wait(self._way(f"{here} back", None))
+            self._world.wait(way)
             if refusal:
                 raise refusal
             return answer
         assert error
         process.excused, process.failed_call = True, action
         raise error
-
-    def _way(self, name: str, fault: Fault | None) -> float:
-        return self._chance.between(f"way {name}", *(SLOW if fault is Fault.SLOW else LATENCY))
 
     def _end(self, fault: Fault) -> None:
         self._world.process.excused = True

@@ -17,7 +17,7 @@ from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-"""With `-n 2` each worker of pytest-xdist has a stack of its own."""
+"""Each worker of pytest-xdist has a stack of its own."""
 
 
 @pytest.fixture(scope="package")
