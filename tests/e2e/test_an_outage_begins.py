@@ -1,4 +1,4 @@
-"""The payment gateway is down. How it ends, a minute later: `test_the_outage_has_healed.py`, which comes last."""
+"""The payment gateway is down. How it ends, a minute later: `test_the_outage_has_healed.py`."""
 
 from tests.e2e.cloud import Cloud
 from tests.e2e.conftest import Outage

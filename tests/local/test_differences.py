@@ -91,6 +91,13 @@ def test_what_ministack_shows_of_its_inside_needs_no_signature(aws: EmbeddedAws)
     assert aws.inside("ses/messages").keys() == {"messages"}
 
 
+def test_the_administrator_may_take_on_a_role_that_trusts_lambda_only(aws: EmbeddedAws) -> None:
+    trust = policy({**allow("sts:AssumeRole"), "Principal": {"Service": "lambda.amazonaws.com"}})
+    role = aws.client("iam").create_role(RoleName="for-lambda-only", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+
+    assert aws.client("sts").assume_role(RoleArn=role, RoleSessionName="administrator")["Credentials"]
+
+
 # --- Lambda ----------------------------------------------------------------------------------------------------------
 
 
