@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
     schedules: int
 
 
-def hunt(bug: Bug, *, most: int = MOST_SCHEDULES) -> Verdict:
+def hunt(bug: Bug, *, most: int | None = None) -> Verdict:
     """Plant a bug in a copy, and play schedules there until a promise breaks."""
     with TemporaryDirectory(prefix="order-processing-bug-") as folder:
         for name in _COPIED:
@@ -41,7 +41,7 @@ def hunt(bug: Bug, *, most: int = MOST_SCHEDULES) -> Verdict:
                 shutil.copy(source, copy)
         planted = Path(folder) / bug.file
         planted.write_text(bug.planted(planted.read_text()))
-        command = [sys.executable, "-m", "simulation.sensitivity", str(most)]
+        command = [sys.executable, "-m", "simulation.sensitivity", str(most or MOST_SCHEDULES)]
         answer = subprocess.run(
             command, cwd=folder, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": folder}, check=False
         )

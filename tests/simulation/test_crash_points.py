@@ -1,7 +1,13 @@
 """One order, killed before and after every call of every handler. All pairs: `npm run simulate -- --crashes`."""
 
+import sys
+from datetime import timedelta
+
 import pytest
 
+from orders.store import OrderStore
+from simulation import __main__ as command
+from simulation import playing
 from simulation.crashes import one_order, pairs, play, singles
 from simulation.faults import Fault
 
@@ -39,3 +45,32 @@ def test_a_second_crash_strikes_in_what_heals_the_first() -> None:
     for crashes in every[:: max(1, len(every) // 12)]:
         outcome = play(seed, crashes)
         assert outcome.ok, f"{crashes}: {outcome.violations}"
+
+
+@pytest.fixture
+def a_few_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every third of them, each alone, so that the command has done soon."""
+    monkeypatch.setattr(playing, "singles", lambda seed: singles(seed)[::3])
+    monkeypatch.setattr(playing, "pairs", lambda seed, first: ())
+    monkeypatch.setattr(sys, "argv", ["simulate", "--crashes", "--jobs", "1"])
+
+
+@pytest.mark.usefixtures("a_few_crashes")
+def test_the_command_counts_the_crashes_that_an_order_survived(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main() == 0
+    told = capsys.readouterr().out
+    for method in ("tok_visa", "tok_declined"):
+        assert f"✓ {method}: {len(singles(one_order(method))[::3])} crashes" in told
+
+
+@pytest.mark.usefixtures("a_few_crashes")
+def test_the_command_fails_and_names_the_crash_that_an_order_did_not_survive(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claim = OrderStore.claim
+    never = timedelta(days=1000)
+    monkeypatch.setattr(OrderStore, "claim", lambda *known, owner, **_: claim(*known, owner=owner, stale_after=never))
+    assert command.main() == 1
+    told = capsys.readouterr().out
+    assert "✗ tok_visa" in told
+    assert "open a day after the last fault" in told

@@ -1,13 +1,17 @@
 """The simulator would find a bug. All of them: `npm run simulate -- --bugs`, which writes docs/sensitivity.md."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from simulation import __main__ as command
+from simulation import sensitivity
 from simulation.bugs import BUGS, Bug
 from simulation.deployment import ROOT
 from simulation.sensitivity import Verdict, hunt, report
 
+HARMLESS = Bug("a comment", "none", "orders/model.py", (("FINAL: frozenset", "# harmless\nFINAL: frozenset"),))
 SAMPLE = [BUGS[number] for number in (0, 11, 24, 38)]
 
 
@@ -23,8 +27,7 @@ def test_a_bug_that_is_planted_is_caught(bug: Bug) -> None:
 
 
 def test_a_change_that_is_no_bug_survives() -> None:
-    harmless = Bug("a comment", "none", "orders/model.py", (("FINAL: frozenset", "# harmless\nFINAL: frozenset"),))
-    assert hunt(harmless, most=3) == Verdict(harmless, None, 3)
+    assert hunt(HARMLESS, most=3) == Verdict(HARMLESS, None, 3)
 
 
 def test_the_kept_result_names_each_bug_and_none_survived() -> None:
@@ -36,3 +39,21 @@ def test_the_kept_result_names_each_bug_and_none_survived() -> None:
 
 def test_the_report_says_which_bug_survived() -> None:
     assert "**survived**" in report([Verdict(BUGS[0], None, 600)])
+
+
+@pytest.mark.parametrize(("second", "status"), [(BUGS[1], 0), (HARMLESS, 1)], ids=["all are caught", "one survives"])
+def test_the_command_writes_the_table_and_fails_where_a_bug_survived(
+    second: Bug, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "sensitivity.md"
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    monkeypatch.setattr(command, "REPORT", kept)
+    monkeypatch.setattr(command, "BUGS", (BUGS[0], second))
+    monkeypatch.setattr(sensitivity, "MOST_SCHEDULES", 3)
+    monkeypatch.setattr(sys, "argv", ["simulate", "--bugs", "--jobs", "2"])
+
+    assert command.main() == status
+
+    assert kept.read_text().count(f"| {BUGS[0].name} |") == 1
+    assert ("**survived**" in kept.read_text()) is bool(status)
+    assert f"{2 - status} of 2 bugs were caught" in capsys.readouterr().out

@@ -7,9 +7,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from orders.store import Due, OrderStore
+from simulation.chance import Chance
+from simulation.clients import client
+from simulation.cloud import Cloud
 from simulation.expressions import Item, Value
+from simulation.faults import Script
 from simulation.schedule import run
+from simulation.story import Story
 from simulation.tables import Table, Write
+from simulation.world import Process, World
 
 WITH_EVERY_EXPRESSION = (0, 1, 2, 10, 5036)
 """Seeds whose schedules need every expression of the code between them."""
@@ -23,7 +30,19 @@ def writes() -> list[Write]:
     found: dict[tuple[str, str, str], Write] = {}
     for seed in WITH_EVERY_EXPRESSION:
         found = {**run(seed).cloud.writes, **found}
+    found |= putting_off()
     return [found[key] for key in sorted(found)]
+
+
+def putting_off() -> dict[tuple[str, str, str], Write]:
+    """The one write that no schedule needs: nobody there damages an order in the table."""
+    world = World()
+    cloud = Cloud(world, Script({}), Chance(0), Story(world))
+    due = Due("2026-01-31T09:30:00.000Z", "00000000-0000-4000-8000-000000000000")
+    store = OrderStore(client(cloud, "dynamodb", None), "Orders")
+    world.start(Process("test", ""), lambda: store.put_off(due, "2026-01-31T15:30:00.000Z"), lambda _, error: None)
+    world.run(lambda: False)
+    return cloud.writes
 
 
 def items() -> dict[str, list[Item]]:
