@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 
-from local.running import free_port
+from local.ports import free_port
 from local.state import LocalError, State
 from local.stopping import Stopped, no_longer, raise_when_asked
 from local.terminal import Terminal

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from contract.__main__ import DOCS
-from local.running import free_port, stack
+from local.ports import free_port
+from local.running import stack
 from local.state import LocalError, State
 from local.stopping import Stopped, no_longer, raise_when_asked
 from local.terminal import Terminal

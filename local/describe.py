@@ -23,6 +23,8 @@ def describe(state: State) -> dict[str, Any]:
     until(lambda: _has_products(api_url), seconds=30, what=f"an answer of the API at {api_url}")
     connection = {name: emulator[name] for name in ("endpointUrl", "region", "accessKeyId", "secretAccessKey")}
     description = {**outputs, **connection, "apiUrl": api_url}
+    if "webUrl" in emulator:
+        description["webUrl"] = emulator["webUrl"]
     write(state.stack, description)
     return description
 

@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -18,10 +17,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from local.ports import HOST, in_use, is_taken
 from local.state import LocalError, State, write
 from local.waiting import until
 
-HOST = "127.0.0.1"
 REGION = "us-east-1"
 _CHECKOUT = Path(__file__).parent.parent
 _START_SECONDS = 60
@@ -30,13 +29,16 @@ _around_proxies = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @contextmanager
-def emulator(state: State, port: int) -> Iterator[dict[str, Any]]:
+def emulator(state: State, port: int, *, web_port: int | None = None) -> Iterator[dict[str, Any]]:
     """Run the emulator for as long as the block lasts; yields what `emulator.json` says.
 
-    Raises LocalError where one runs already with this state, where the port is taken, or where it does not start.
+    `web_port` is the one that the storefront will need. Raises LocalError where one runs already with this state, where
+    a port is taken, or where it does not start.
     """
     with _alone(state):
-        _refuse_a_taken(port)
+        for wanted in filter(None, (port, web_port)):
+            if is_taken(wanted):
+                raise LocalError(in_use(wanted))
         shutil.rmtree(state.temporary, ignore_errors=True)  # of one that was killed
         state.temporary.mkdir(mode=0o700)  # the key that signs the tokens is in it
         description: dict[str, Any] = {
@@ -45,6 +47,8 @@ def emulator(state: State, port: int) -> Iterator[dict[str, Any]]:
             "accessKeyId": "AKIALOCALADMINISTRATOR",
             "secretAccessKey": secrets.token_urlsafe(30),
         }
+        if web_port:
+            description["webUrl"] = f"http://{HOST}:{web_port}/"
         with state.emulator_log.open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "local.bridge"],
@@ -63,7 +67,8 @@ def emulator(state: State, port: int) -> Iterator[dict[str, Any]]:
                 what=f"the emulator's first answer (its log: {state.emulator_log})",
             )
             if process.poll() is not None:
-                _refuse_a_taken(port)  # by somebody who came in between
+                if is_taken(port):  # by somebody who came in between
+                    raise LocalError(in_use(port))
                 raise LocalError(f"the emulator did not start: {_last_line(state.emulator_log)}")
             write(state.emulator, description)
             yield description
@@ -137,17 +142,6 @@ def _running(state: State) -> str:
         return "a local stack is just starting, or stopping, in another terminal"
     url = state.read_emulator()["endpointUrl"]
     return f"a local stack is already running at {url}; use it, or press Ctrl-C in its terminal"
-
-
-def _refuse_a_taken(port: int) -> None:
-    if _is_taken(port):
-        free = next(other for other in range(4576, 65535, 10) if not _is_taken(other))
-        raise LocalError(f"port {port} is in use; take another: npm start -- --port {free}")
-
-
-def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0
 
 
 def _last_line(log: Path) -> str:

@@ -8,8 +8,13 @@ from typing import Any
 _COGNITO = "no-reply@verificationemail.com"
 
 
-def inbox(endpoint_url: str, email: str) -> list[Mapping[str, Any]]:
-    """The e-mails that SES sent to an address, oldest first: `Subject`, `BodyText`, `BodyHtml`. None of Cognito's."""
+def messages(endpoint_url: str, email: str) -> list[Mapping[str, Any]]:
+    """All e-mails to an address, oldest first: `MessageId`, `Subject`, `BodyText`, `BodyHtml`, `Timestamp`."""
     with urllib.request.urlopen(f"{endpoint_url}/_ministack/ses/messages", timeout=10) as response:
-        messages = [message for account in json.load(response)["messages"].values() for message in account]
-    return [message for message in messages if email in message["To"] and message["Source"] != _COGNITO]
+        sent = [message for account in json.load(response)["messages"].values() for message in account]
+    return [message for message in sent if email in message["To"]]
+
+
+def inbox(endpoint_url: str, email: str) -> list[Mapping[str, Any]]:
+    """Those that SES sent, and not Cognito."""
+    return [message for message in messages(endpoint_url, email) if message["Source"] != _COGNITO]

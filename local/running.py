@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
@@ -12,6 +11,7 @@ from typing import Any
 
 from local.emulator import emulator
 from local.state import STATE_DIR_VARIABLE, LocalError, State
+from local.storefront.serving import served
 from local.waiting import until
 
 _CHECKOUT = Path(__file__).parent.parent
@@ -25,27 +25,27 @@ Step = Callable[[str], AbstractContextManager[None]]
 
 @contextmanager
 def stack(
-    state: State, port: int, *, parameters: Mapping[str, str] | None = None, step: Step = lambda _: nullcontext()
+    state: State,
+    port: int,
+    *,
+    web_port: int | None = None,
+    parameters: Mapping[str, str] | None = None,
+    step: Step = lambda _: nullcontext(),
 ) -> Iterator[dict[str, Any]]:
     """Run the emulator and deploy stage `local` to it; yields what `stack.json` says. Raises LocalError.
 
-    Parameters are those at the top of serverless.yml.
+    With a `web_port` it serves the storefront as well. Parameters are those at the top of serverless.yml.
     """
     with ExitStack() as running:
         with step("Starting the embedded AWS"):
-            running.enter_context(emulator(state, port))
+            running.enter_context(emulator(state, port, web_port=web_port))
         with step("Deploying serverless.yml to it"):
             _deploy(state, parameters or {})
+        if web_port:
+            running.enter_context(served(state, web_port))
         yield _read(state)
         with step("Stopping the embedded AWS"):
             running.close()
-
-
-def free_port() -> int:
-    """A port for a stack that nobody else needs to find: nothing listens on it now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _deploy(state: State, parameters: Mapping[str, str]) -> None:

@@ -29,7 +29,8 @@ _TOKEN_SECONDS = 45 * 60  # an ID token is good for an hour
 def start(port: int, *, once: bool) -> int:
     """The whole of it; returns the exit code. Raises LocalError, and Stopped before it is ready."""
     terminal, state = Terminal(), State()
-    with stack(state, port, step=terminal.step) as description:
+    with stack(state, port, web_port=port + 1, step=terminal.step) as description:
+        terminal.say(f"\n[bold]The storefront[/] is at {description['webUrl']}\n")
         with terminal.step("Signing up a customer"), asking("the sign-up of a sample customer"):
             customer = Customer(find("local").client("cognito-idp"), description, description["apiUrl"], _CUSTOMER)
         well = show_samples(terminal, customer, description["endpointUrl"])
@@ -75,6 +76,8 @@ def _show_the_way(terminal: Terminal, description: Mapping[str, Any], token: Pat
     around_proxy = "--noproxy '*' " if getproxies().keys() & {"http", "all"} else ""
     url = shlex.quote(f"{description['apiUrl']}/orders")
     terminal.say(f"""
+[bold]The storefront[/]: order something at {description["webUrl"]}
+
 [bold]The API[/] is at {description["apiUrl"]}
 Ask it for the sample orders, signed in as {_CUSTOMER}:
 

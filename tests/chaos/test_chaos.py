@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from chaos.run import Chaos
-from local.running import free_port
+from local.ports import free_port
 from local.state import State
 from local.terminal import Terminal
 from operations.stack import Stack, described

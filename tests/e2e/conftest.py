@@ -8,7 +8,8 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from local.running import free_port, stack
+from local.ports import free_port
+from local.running import stack
 from local.state import State
 from simulation.deployment import ROOT
 from tests.conftest import ENVIRONMENT

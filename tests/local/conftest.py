@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.emulator import emulator
-from local.running import free_port
+from local.ports import free_port
 from local.state import State
 from tests.local.embedded_aws import EmbeddedAws
 

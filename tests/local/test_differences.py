@@ -20,7 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.emulator import emulator
-from local.running import free_port
+from local.ports import free_port
 from local.state import State
 from tests.local.embedded_aws import EmbeddedAws, allow, eventually, policy
 

@@ -15,7 +15,7 @@ import pytest
 from local import describe
 from local import emulator as emulator_module
 from local.emulator import emulator
-from local.running import free_port
+from local.ports import free_port, is_taken
 from local.state import LocalError, State
 from tests.local.embedded_aws import EmbeddedAws, eventually
 
@@ -148,9 +148,8 @@ def test_a_port_that_another_emulator_takes_while_this_one_starts_is_refused(
     """The other one answers in its place, and must not be taken for it."""
     ours, port = State(tmp_path / "ours"), free_port()
     looks = [False]  # nobody has the port at the first look
-    is_taken = emulator_module._is_taken
     with emulator(State(tmp_path / "theirs"), port) as theirs:
-        monkeypatch.setattr(emulator_module, "_is_taken", lambda port: looks.pop() if looks else is_taken(port))
+        monkeypatch.setattr(emulator_module, "is_taken", lambda port: looks.pop() if looks else is_taken(port))
         with pytest.raises(LocalError, match=f"^port {port} is in use; take another: "), emulator(ours, port):
             pass
 

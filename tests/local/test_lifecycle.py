@@ -14,7 +14,8 @@ import pytest
 
 from local import describe, running
 from local.emulator import emulator
-from local.running import free_port, stack
+from local.ports import free_port
+from local.running import stack
 from local.state import STATE_DIR_VARIABLE, LocalError, State
 from tests.conftest import ENVIRONMENT
 from tests.local.embedded_aws import EmbeddedAws, eventually

@@ -1,0 +1,89 @@
+"""The storefront's server: its files, its configuration, and what it passes on."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from local.state import State
+from local.storefront import break_it, problem
+from local.storefront.guard import Guard
+from local.storefront.headers import SecurityHeaders
+from local.storefront.passing import PassOn
+from operations.stack import Stack, described
+
+FILES = Path(__file__).parent.parent.parent / "web"
+
+Operation = Callable[[Stack, Request, dict[str, Any]], dict[str, Any]]
+
+
+def storefront(state: State, port: int, files: Path = FILES) -> Starlette:
+    """The stack is looked up at each request: a deploy while this runs may have changed it."""
+    pass_on = PassOn()
+
+    def stack() -> Stack:
+        try:
+            return described(json.loads(state.stack.read_text()))
+        except FileNotFoundError:
+            raise HTTPException(503, "no local stack is deployed; see the terminal of npm start") from None
+
+    async def configuration(_: Request) -> Response:
+        now = stack()
+        return JSONResponse(
+            {
+                "stage": now.stage,
+                "region": now.outputs["region"],
+                "apiUrl": "/api",
+                "cognitoUrl": "/cognito",
+                "userPoolClientId": now.outputs["UserPoolClientId"],
+                "breakIt": True,
+            }
+        )
+
+    async def api(request: Request) -> Response:
+        return await pass_on.to_api(request, stack())
+
+    async def cognito(request: Request) -> Response:
+        return await pass_on.to_cognito(request, stack())
+
+    def panel(path: str, method: str, operation: Operation) -> Route:
+        async def answer(request: Request) -> Response:
+            body = await _object(request) if method == "POST" else {}
+            return JSONResponse(await run_in_threadpool(operation, stack(), request, body))
+
+        return Route(f"/break-it/{path}", answer, methods=[method], name=path)
+
+    return Starlette(
+        routes=[
+            Route("/config.json", configuration),
+            Route("/api/{path:path}", api, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+            Route("/cognito", cognito, methods=["POST"]),
+            panel("state", "GET", break_it.state),
+            panel("gateway", "POST", break_it.switch),
+            panel("send-twice", "POST", break_it.send_twice),
+            panel("redrive", "POST", break_it.redrive_all),
+            panel("inbox", "GET", break_it.inbox),
+            Mount("/", StaticFiles(directory=files, html=True)),
+        ],
+        middleware=[Middleware(SecurityHeaders), Middleware(Guard, port=port)],
+        exception_handlers={HTTPException: problem.answer},
+    )
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError:
+        raise HTTPException(400, "send a JSON object") from None
+    if not isinstance(body, dict):
+        raise HTTPException(400, "send a JSON object")
+    return body

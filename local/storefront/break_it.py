@@ -1,0 +1,67 @@
+"""The panel that breaks things, on stage `local` only: what `npm run break-it` and `npm run dlq` do, for the page."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from local.inbox import messages
+from operations.dead_letters import dead_letters, redrive
+from operations.outage import Gateway, gateway, switch_gateway
+from operations.repetition import UnknownOrder, publish_again
+from operations.stack import Stack
+
+Answer = dict[str, Any]
+
+
+def state(stack: Stack, _: Request, __: Answer) -> Answer:
+    letters = dead_letters(stack)
+    return {
+        "gateway": gateway(stack),
+        "deadLetters": [
+            {
+                "eventType": letter.event_type,
+                "orderId": letter.order_id,
+                "consumer": letter.consumer,
+                "reason": letter.reason,
+            }
+            for letter in letters
+        ],
+    }
+
+
+def switch(stack: Stack, _: Request, body: Answer) -> Answer:
+    wanted: dict[object, Gateway] = {"up": "up", "down": "down"}
+    if body.get("state") not in ("up", "down"):
+        raise HTTPException(422, "state is up or down")
+    switch_gateway(stack, wanted[body["state"]])
+    return {"gateway": gateway(stack)}
+
+
+def send_twice(stack: Stack, _: Request, body: Answer) -> Answer:
+    order_id = body.get("orderId")
+    if not isinstance(order_id, str):
+        raise HTTPException(422, "orderId is the order's id")
+    try:
+        return {"eventType": "OrderPlacedEvent", "eventId": publish_again(stack, order_id)}
+    except UnknownOrder as error:
+        raise HTTPException(404, str(error)) from error
+
+
+def redrive_all(stack: Stack, _: Request, __: Answer) -> Answer:
+    return {"redriven": sum(1 for _ in redrive(stack))}
+
+
+def inbox(stack: Stack, request: Request, _: Answer) -> Answer:
+    """The e-mails to an address, newest first; Cognito's codes are among them."""
+    email = request.query_params.get("email")
+    if not email or not stack.endpoint_url:
+        raise HTTPException(422, "say whose: ?email=ada@example.com")
+    sent = messages(stack.endpoint_url, email)
+    return {"messages": [_message(each) for each in reversed(sent)]}
+
+
+def _message(sent: Any) -> Answer:
+    at = datetime.fromtimestamp(sent["Timestamp"], UTC).isoformat(timespec="milliseconds")
+    return {"id": sent["MessageId"], "subject": sent["Subject"], "text": sent["BodyText"], "at": at}

@@ -1,0 +1,40 @@
+"""The response headers of every answer: those that CloudFront's response headers policy sets on AWS."""
+
+import json
+from pathlib import Path
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_FILE = Path(__file__).parent.parent.parent / "resources" / "storefront-headers.json"
+_POLICIES: dict[str, str] = json.loads(_FILE.read_text())
+_COGNITO_ON_AWS = " https://cognito-idp.${AWS::Region}.amazonaws.com"
+
+HEADERS = {
+    "content-security-policy": _POLICIES["contentSecurityPolicy"].replace(_COGNITO_ON_AWS, ""),  # here it is /cognito
+    "permissions-policy": _POLICIES["permissionsPolicy"],
+    "cross-origin-opener-policy": _POLICIES["crossOriginOpenerPolicy"],
+    "cross-origin-resource-policy": _POLICIES["crossOriginResourcePolicy"],
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+}
+"""Strict-Transport-Security is CloudFront's alone: there is no TLS here."""
+
+
+class SecurityHeaders:
+    """Puts them on whatever is answered, also to HEAD and with an error."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("cache-control", "no-cache")
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

@@ -1,0 +1,42 @@
+"""The storefront's server as a thread of the launcher's: it ends with the block, and with the process."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from local.ports import HOST, in_use
+from local.state import LocalError, State
+from local.storefront.app import storefront
+
+_GRACE_SECONDS = 1  # for requests under way
+_END_SECONDS = 10
+
+
+@contextmanager
+def served(state: State, port: int) -> Iterator[str]:
+    """Serve for as long as the block lasts; yields the URL. Raises LocalError where the port is taken."""
+    try:
+        listening = socket.create_server((HOST, port))
+    except OSError:
+        raise LocalError(in_use(port)) from None
+    config = Config()
+    config.bind = [f"fd://{listening.detach()}"]  # hypercorn closes it
+    config.errorlog = str(state.folder / "storefront.log")
+    config.include_server_header = False
+    config.graceful_timeout = _GRACE_SECONDS
+    ended, loop = asyncio.Event(), asyncio.new_event_loop()
+    app = cast(Any, storefront(state, port))  # both say ASGI, each in types of its own
+    serving = serve(app, config, shutdown_trigger=ended.wait)
+    thread = threading.Thread(target=loop.run_until_complete, args=(serving,), name="storefront", daemon=True)
+    thread.start()
+    try:
+        yield f"http://{HOST}:{port}/"
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(_END_SECONDS)
