@@ -1,0 +1,120 @@
+// Starts the page: reads the configuration, then shows the view that the URL's hash names.
+
+import { Api } from './api.js';
+import { BreakIt } from './break-it.js';
+import { Cognito } from './cognito.js';
+import { h } from './dom.js';
+import { cart, email, signOut } from './session.js';
+import { accountView } from './views/account.js';
+import { cartView } from './views/cart.js';
+import { orderView } from './views/order.js';
+import { ordersView } from './views/orders.js';
+import { shopView } from './views/shop.js';
+
+const ROUTES = [
+  [/^#\/orders\/([^/]+)$/, orderView],
+  [/^#\/orders$/, ordersView],
+  [/^#\/cart$/, cartView],
+  [/^#\/account$/, accountView],
+  [/^/, shopView],
+];
+
+const main = document.getElementById('main');
+const notice = document.getElementById('notice');
+const spoken = document.body.appendChild(h('p.visually-hidden', { 'aria-live': 'polite' }));
+let shown = new AbortController();
+let wanted = null; // where to go after a sign-in
+
+async function start() {
+  const config = await (await fetch('config.json', { cache: 'no-store' })).json();
+  const panel = config.breakIt ? new BreakIt(document.getElementById('break-it'), announce) : null;
+  const page = {
+    api: new Api(config),
+    cognito: new Cognito(config),
+    inboxOf: panel && ((address) => panel.inbox(address)),
+    inbox: panel && (() => panel.inbox(email())),
+    announce,
+    cartChanged: showHeader,
+    orderChanged: ({ orderId }) => panel?.about(orderId),
+    go: (hash) => {
+      location.hash = hash;
+    },
+    again: (focus) => show(page, focus),
+    signedIn: () => {
+      showHeader();
+      say('');
+      page.go(wanted ?? '#/');
+      wanted = null;
+    },
+  };
+  window.addEventListener('hashchange', () => show(page));
+  window.addEventListener('unhandledrejection', (event) => {
+    event.preventDefault();
+    complain(event.reason);
+  });
+  await show(page);
+}
+
+/** Show the view of the URL; `focus` is the id of what has the focus then, else it is the title. */
+async function show(page, focus) {
+  shown.abort();
+  shown = new AbortController();
+  const { signal } = shown;
+  const [pattern, view] = ROUTES.find(([route]) => route.test(location.hash));
+  const [, argument] = pattern.exec(location.hash);
+  showHeader();
+  if (view !== accountView) say('');
+  if (view !== orderView) page.orderChanged({ orderId: null });
+  try {
+    const element = await view({ ...page, signal }, argument);
+    if (signal.aborted) return; // the customer went on meanwhile
+    main.replaceChildren(element);
+    document.title = `${element.querySelector('h1').textContent} · Brewed by events`;
+    (document.getElementById(focus) ?? element.querySelector('h1')).focus({ preventScroll: Boolean(focus) });
+  } catch (error) {
+    if (!signal.aborted) complain(error);
+  }
+}
+
+function complain(error) {
+  if (error.name === 'SignInNeeded') {
+    signOut();
+    if (location.hash !== '#/account') wanted = location.hash;
+    location.hash = '#/account';
+    return say(error.message);
+  }
+  const retry = h('button', { type: 'button', onclick: () => location.reload() }, 'Try again');
+  const title = error.status === 404 ? 'There is no such order' : 'That did not work';
+  main.replaceChildren(h('section.error', { role: 'alert' }, h('h1', {}, title), h('p', {}, error.message), retry));
+}
+
+function showHeader() {
+  const count = Object.values(cart()).reduce((sum, quantity) => sum + quantity, 0);
+  document.getElementById('cart-count').textContent = String(count);
+  for (const link of document.querySelectorAll('nav a')) {
+    link.toggleAttribute('aria-current', link.getAttribute('href') === (location.hash || '#/'));
+  }
+  const leave = () => {
+    signOut();
+    showHeader();
+    location.hash = '#/';
+  };
+  const account = email()
+    ? [h('span.who', {}, email()), h('button.plain', { type: 'button', onclick: leave }, 'Sign out')]
+    : [h('a', { href: '#/account' }, 'Sign in')];
+  document.getElementById('account').replaceChildren(...account);
+}
+
+/** A line above the page, and for screen readers. */
+function say(text) {
+  notice.textContent = text;
+}
+
+function announce(text) {
+  spoken.textContent = text;
+}
+
+start().catch(() => {
+  main.replaceChildren(h('section.error', { role: 'alert' }, h('h1', {}, 'The shop is closed'),
+    h('p', {}, 'Its configuration can not be read. On your machine: is npm start running?')));
+});

@@ -1,0 +1,75 @@
+// Sign up and in with Amazon Cognito, straight from the browser: its user pool API needs no SDK.
+
+const MESSAGES = {
+  NotAuthorizedException: 'That e-mail address and password do not belong together.',
+  UserNotFoundException: 'That e-mail address and password do not belong together.',
+  UsernameExistsException: 'There is an account with this address already. Sign in instead.',
+  CodeMismatchException: 'That is not the code that we sent.',
+  ExpiredCodeException: 'That code is too old. Ask for a new one.',
+  LimitExceededException: 'Too many attempts. Wait a while, then try again.',
+  TooManyRequestsException: 'Too many attempts. Wait a while, then try again.',
+};
+
+export class CognitoError extends Error {
+  constructor(code, message) {
+    super(MESSAGES[code] ?? message);
+    this.code = code;
+  }
+}
+
+export class Cognito {
+  constructor(config) {
+    this.url = config.cognitoUrl;
+    this.clientId = config.userPoolClientId;
+  }
+
+  signUp(email, password) {
+    const attributes = [{ Name: 'email', Value: email }];
+    return this.#ask('SignUp', { Username: email, Password: password, UserAttributes: attributes });
+  }
+
+  confirm(email, code) {
+    return this.#ask('ConfirmSignUp', { Username: email, ConfirmationCode: code });
+  }
+
+  sendCodeAgain(email) {
+    return this.#ask('ResendConfirmationCode', { Username: email });
+  }
+
+  forgot(email) {
+    return this.#ask('ForgotPassword', { Username: email });
+  }
+
+  setPassword(email, code, password) {
+    return this.#ask('ConfirmForgotPassword', { Username: email, ConfirmationCode: code, Password: password });
+  }
+
+  /** The ID token. */
+  async signIn(email, password) {
+    const answer = await this.#ask('InitiateAuth', {
+      AuthFlow: 'USER_PASSWORD_AUTH',
+      AuthParameters: { USERNAME: email, PASSWORD: password },
+    });
+    return answer.AuthenticationResult.IdToken;
+  }
+
+  async #ask(operation, parameters) {
+    let response;
+    try {
+      response = await fetch(this.url, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/x-amz-json-1.1',
+          'x-amz-target': `AWSCognitoIdentityProviderService.${operation}`,
+        },
+        body: JSON.stringify({ ClientId: this.clientId, ...parameters }),
+      });
+    } catch {
+      throw new CognitoError('Unreachable', 'The sign-in can not be reached. Is the network there, and npm start running?');
+    }
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) return answer;
+    const code = (answer.__type ?? '').split('#').pop();
+    throw new CognitoError(code, answer.message ?? answer.detail ?? 'The sign-in does not answer. Try again in a moment.');
+  }
+}

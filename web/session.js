@@ -1,0 +1,69 @@
+// Who is signed in, and the cart. Both live in this tab alone, and end with it.
+
+const store = {
+  read: (name) => JSON.parse(sessionStorage.getItem(name)),
+  write: (name, value) => sessionStorage.setItem(name, JSON.stringify(value)),
+};
+
+/** The session has ended, or there was none: sign in, and go on where you were. */
+export class SignInNeeded extends Error {
+  name = 'SignInNeeded';
+}
+
+export function keepToken(idToken) {
+  store.write('idToken', idToken);
+}
+
+export function signOut() {
+  sessionStorage.removeItem('idToken');
+}
+
+/** The ID token. Throws SignInNeeded when there is none, or when its time (`exp`) is over. */
+export function token() {
+  const idToken = store.read('idToken');
+  if (!idToken) throw new SignInNeeded('Sign in first.');
+  if (claims(idToken).exp * 1000 <= Date.now()) {
+    throw new SignInNeeded('Your session has ended after an hour. Sign in again: your cart is as you left it.');
+  }
+  return idToken;
+}
+
+/** The e-mail address of who is signed in, or null. */
+export function email() {
+  const idToken = store.read('idToken');
+  return idToken && claims(idToken).email;
+}
+
+/** SKU → quantity. */
+export function cart() {
+  return store.read('cart') ?? {};
+}
+
+export function putIntoCart(sku, quantity) {
+  const { [sku]: _, ...others } = cart();
+  store.write('cart', quantity > 0 ? { ...others, [sku]: quantity } : others);
+}
+
+/**
+ * The idempotency key of an order that is being placed: the same until it is done, so that a second click or another
+ * try after an error is the same order. Another order has another key.
+ */
+export function keyFor(body) {
+  const wanted = JSON.stringify(body);
+  const attempt = store.read('attempt');
+  if (attempt?.body === wanted) return attempt.key;
+  const key = crypto.randomUUID();
+  store.write('attempt', { body: wanted, key });
+  return key;
+}
+
+export function orderIsPlaced() {
+  sessionStorage.removeItem('attempt');
+  sessionStorage.removeItem('cart');
+}
+
+/** What the token says. The gateway checks the signature; here it is only read. */
+function claims(idToken) {
+  const payload = idToken.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
+  return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(payload), (character) => character.codePointAt(0))));
+}

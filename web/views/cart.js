@@ -1,0 +1,65 @@
+// The cart, how to pay, and the order itself.
+
+import { field, h } from '../dom.js';
+import { cart, email, keyFor, orderIsPlaced, putIntoCart } from '../session.js';
+import { money, PAYMENT_METHODS } from '../words.js';
+
+const MOST = 1000; // of one product, as the API has it
+
+export async function cartView({ api, go, cartChanged, again }) {
+  const products = new Map((await api.products()).map((product) => [product.sku, product]));
+  const lines = Object.entries(cart()).filter(([sku]) => products.has(sku));
+  const title = h('h1', { tabindex: -1 }, 'Your cart');
+  if (!lines.length) return h('section', {}, title, h('p', {}, 'It is empty. ', h('a', { href: '#/' }, 'Have a look around'), '.'));
+
+  const change = (sku, quantity) => {
+    putIntoCart(sku, quantity);
+    cartChanged();
+    again(`quantity-${sku}`);
+  };
+  const total = lines.reduce((sum, [sku, quantity]) => sum + quantity * products.get(sku).unitPrice, 0);
+  const { currency } = products.get(lines[0][0]);
+  return h('section', {}, title,
+    h('table.cart', {},
+      h('thead', {}, h('tr', {}, ['Product', 'Quantity', 'Price'].map((name) => h('th', { scope: 'col' }, name)))),
+      h('tbody', {}, lines.map(([sku, quantity]) => line(products.get(sku), quantity, change))),
+      h('tfoot', {}, h('tr', {}, h('th', { scope: 'row', colspan: 2 }, 'Total'), h('td.price', {}, money(total, currency))))),
+    email() ? checkout(api, go, lines) : h('p', {}, h('a.button', { href: '#/account' }, 'Sign in to order'), ' The cart stays as it is.'));
+}
+
+function line({ sku, name, unitPrice, currency }, quantity, change) {
+  const input = h('input', { id: `quantity-${sku}`, type: 'number', min: 0, max: MOST, value: quantity, 'aria-label': `Quantity of ${name}` });
+  input.addEventListener('change', () => change(sku, Math.min(MOST, Math.max(0, Math.trunc(input.valueAsNumber || 0)))));
+  return h('tr', {}, h('td', {}, name), h('td', {}, input), h('td.price', {}, money(quantity * unitPrice, currency)));
+}
+
+function checkout(api, go, lines) {
+  const problem = h('p.error', { role: 'alert', hidden: true });
+  const button = h('button.big', { type: 'submit' }, 'Order');
+  const methods = Object.entries(PAYMENT_METHODS).map(([method, [name, outcome]], index) => h('label.choice', {},
+    h('input', { type: 'radio', name: 'paymentMethod', value: method, checked: index === 0 }),
+    h('span', {}, h('strong', {}, name), ' ', outcome)));
+  const form = h('form.checkout', {},
+    h('fieldset', {}, h('legend', {}, 'Pay with a test card; no money moves'), methods),
+    field('Telephone, for a text message (optional)', { id: 'phone', type: 'tel', pattern: '\\+[1-9][0-9]{6,14}', placeholder: '+4915112345678' },
+      'With the country code, like +4915112345678.'),
+    problem, button);
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const { paymentMethod, phone } = Object.fromEntries(new FormData(form));
+    const body = { items: lines.map(([sku, quantity]) => ({ sku, quantity })), paymentMethod, ...(phone && { phone }) };
+    button.disabled = true;
+    problem.hidden = true;
+    try {
+      const order = await api.place(body, keyFor(body));
+      orderIsPlaced();
+      go(`#/orders/${order.orderId}`);
+    } catch (error) {
+      if (error.name === 'SignInNeeded') throw error;
+      problem.textContent = error.message;
+      problem.hidden = false;
+      button.disabled = false;
+    }
+  });
+  return form;
+}

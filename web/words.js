@@ -1,0 +1,34 @@
+// How values read to a person.
+
+export const PAYMENT_METHODS = {
+  tok_visa: ['Visa', 'is approved'],
+  tok_mastercard: ['Mastercard', 'is approved'],
+  tok_declined: ['A card that the bank declines', 'ends in an e-mail that says so'],
+  tok_insufficient_funds: ['A card without enough money', 'ends in an e-mail that says so'],
+};
+
+export const STATUSES = {
+  PLACED: ['…', 'Placed'],
+  PAID: ['✓', 'Paid'],
+  FULFILLED: ['✓', 'On its way'],
+  PAYMENT_FAILED: ['✗', 'Payment failed'],
+};
+
+/** `18.90 EUR` for 1890 minor units. */
+export function money(minorUnits, currency) {
+  return `${(minorUnits / 100).toFixed(2)} ${currency}`;
+}
+
+/** The number that the e-mail names, too. */
+export function orderNumber(orderId) {
+  return orderId.slice(0, 8).toUpperCase();
+}
+
+export function time(timestamp) {
+  return new Date(timestamp).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+}
+
+/** `+43 ms`, `+4.3 s`: how long after the order. */
+export function after(milliseconds) {
+  return milliseconds < 1000 ? `+${milliseconds} ms` : `+${(milliseconds / 1000).toFixed(1)} s`;
+}
