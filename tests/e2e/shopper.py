@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 
+from local.timeline import is_over
 from tests.e2e.cloud import Cloud
 from tests.e2e.waiting import wait_for
 
@@ -61,13 +62,18 @@ class Shopper:
         return list(answer.json()["events"])
 
     def ended(self, order_id: str, *, seconds: float = 60) -> Any:
-        """The order, once its status is final and its customer was told."""
+        """The order, once its status is final and its customer was told. The audit log may lag behind."""
         return wait_for(
             f"end of order {order_id}",
             lambda: self.order(order_id),
             lambda order: order["status"] in FINAL and "notification" in order,
             seconds=seconds,
         )
+
+    def whole_trail(self, order_id: str) -> list[dict[str, Any]]:
+        """The trail of an order that has ended, once the audit log has all that led there."""
+        order = self.order(order_id)
+        return wait_for("whole trail", lambda: self.trail(order_id), lambda trail: is_over(order, trail))
 
     def ended_order(self, **changes: Any) -> Any:
         """Place an order and see it to its end."""

@@ -91,7 +91,7 @@ def test_a_dead_letter_is_listed_with_its_reason_until_a_redrive_completes_the_o
     assert "1 delivered again" in ran.stdout
     assert anna.ended(order_id)["status"] == "FULFILLED"
     assert letters_of(stack, order_id) == []
-    placed = [entry for entry in anna.trail(order_id) if entry["eventType"] == "OrderPlacedEvent"]
+    placed = [entry for entry in anna.whole_trail(order_id) if entry["eventType"] == "OrderPlacedEvent"]
     assert len({entry["attempt"] for entry in placed}) == len(placed), "a redrive publishes nothing"
 
 
@@ -113,7 +113,7 @@ def test_what_eventbridge_could_not_deliver_goes_to_its_target(cloud: Cloud, ann
     order_id = str(anna.place().json()["orderId"])
     anna.ended(order_id)
     before = cloud.invocations("fulfillment")
-    paid = next(entry for entry in anna.trail(order_id) if entry["eventType"] == "PaymentCompletedEvent")
+    paid = next(entry for entry in anna.whole_trail(order_id) if entry["eventType"] == "PaymentCompletedEvent")
     function = cloud.client("lambda").get_function_configuration(FunctionName=stack.function("fulfillment"))
     attributes = {
         "TARGET_ARN": function["FunctionArn"],
@@ -136,7 +136,7 @@ def test_what_notification_gave_up_goes_to_its_queue(cloud: Cloud, anna: Shopper
     order_id = str(anna.place().json()["orderId"])
     anna.ended(order_id)
     before = cloud.invocations("notification")
-    last = anna.trail(order_id)[-1]
+    last = anna.whole_trail(order_id)[-1]
     cloud.client("sqs").send_message(
         QueueUrl=stack.outputs["NotificationDeadLetterQueueUrl"], MessageBody=json.dumps(envelope_of(last))
     )
@@ -164,7 +164,7 @@ def test_a_replay_of_one_order_reaches_its_consumers_and_changes_nothing(
     cloud: Cloud, anna: Shopper, stack: Stack
 ) -> None:
     order_id = str(anna.place().json()["orderId"])
-    order, trail = anna.ended(order_id), anna.trail(order_id)
+    order, trail = anna.ended(order_id), anna.whole_trail(order_id)
     before = {name: cloud.invocations(name) for name in ("paymentProcessing", "fulfillment")}
 
     deliveries = list(replay_order(stack, order_id))
@@ -178,7 +178,7 @@ def test_a_replay_of_one_order_reaches_its_consumers_and_changes_nothing(
 
 def test_a_replay_of_a_span_of_time_ends_and_changes_nothing(cloud: Cloud, anna: Shopper, stack: Stack) -> None:
     order_id = str(anna.place().json()["orderId"])
-    order, trail = anna.ended(order_id), anna.trail(order_id)
+    order, trail = anna.ended(order_id), anna.whole_trail(order_id)
     before = cloud.invocations("paymentProcessing")
 
     progress = list(replay_span(stack, datetime.now(UTC) - timedelta(minutes=1), datetime.now(UTC)))

@@ -161,7 +161,7 @@ def facts(anna: Shopper) -> Mapping[str, str]:
     found = {}
     for method in ("tok_visa", "tok_declined"):
         order_id = anna.ended_order(paymentMethod=method)["orderId"]
-        for entry in anna.trail(order_id):
+        for entry in anna.whole_trail(order_id):
             metadata = {name: entry[name] for name in ("correlationId", "causationId", "attempt")}
             metadata |= {"eventId": entry["domainEventId"], "version": "1", "occurredAt": entry["timestamp"]}
             found[entry["eventType"]] = json.dumps({"metadata": metadata, "data": entry["data"]})
@@ -293,7 +293,7 @@ CHANGES: dict[str, Attempt] = {
 def entry(cloud: Cloud, anna: Shopper) -> Mapping[str, Any]:
     """An entry of the audit log, as it is stored."""
     order_id = anna.ended_order()["orderId"]
-    [logged] = cloud.logged(anna.trail(order_id)[0]["eventId"])
+    [logged] = cloud.logged(anna.whole_trail(order_id)[0]["eventId"])
     return logged
 
 

@@ -41,7 +41,7 @@ def outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
     @contextmanager
     def stack(_state: State, _port: int, **_: Any) -> Iterator[Mapping[str, Any]]:
-        yield {"apiUrl": "http://127.0.0.1:1/api", "endpointUrl": "http://127.0.0.1:1"}
+        yield {f"{name}Url": "http://127.0.0.1:1" for name in ("api", "endpoint", "web")}
 
     def follow(order: Mapping[str, Any], _customer: Any) -> Iterator[Evidence]:
         [sample] = [each for each in SAMPLES if order["orderId"].endswith(each.title)]
