@@ -54,6 +54,7 @@ class Shop:
         # The reconciler runs when it is told to: a run of its own would stand among another story's calls.
         stack.client("events").disable_rule(Name=f"{stack.function('reconciler')}-rule-1")
         self._read = 0
+        self._answered = 0
         self._begun = self._logged()
 
     def post(self, *, key: str | None = None, **changes: Any) -> str:
@@ -62,7 +63,9 @@ class Shop:
         headers |= {"idempotency-key": key} if key else {}
         request = Request(f"{self.stack.api_url}/orders", json.dumps({**ORDER, **changes}).encode(), headers)
         with urlopen(request, timeout=_SECONDS) as answer:
-            return str(json.load(answer)["orderId"])
+            content = answer.read()
+        self._answered += len(content)
+        return str(json.loads(content)["orderId"])
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> None:
         """Run a function, as AWS would; returns when it has ended."""
@@ -88,11 +91,17 @@ class Shop:
             every=0.1,
         )
         calls, logged = self._news(), self._new_lines()
-        self._read += len(calls)
-        self._begun = self._logged()
+        before, answered = self._meter.stored, self._answered
+        self._meter.largest = {}
+        units = [self._meter.units(*call[1:]) for call in calls]
+        self._read, self._answered, self._begun = self._read + len(calls), 0, self._logged()
         return Told(
             {
-                **counted(calls, [self._meter.units(*call[1:]) for call in calls]),
+                **counted(calls, units),
+                "largest item": self._meter.largest,
+                "stored bytes": self._meter.stored.tables - before.tables,
+                "stored index bytes": self._meter.stored.indexes - before.indexes,
+                "answer bytes": answered,
                 "invocations": {name: _ends(lines) for name, lines in logged.items() if lines},
                 "log lines": sum(len(ours(lines)) for lines in logged.values()),
                 "log bytes": sum(billed(ours(lines)) for lines in logged.values()),

@@ -17,6 +17,8 @@ Key = tuple[str, ...]
 
 WRITE_UNIT = 1024
 READ_UNIT = 4096
+OVERHEAD = 100
+"""Bytes that DynamoDB bills to store each item, and each entry of an index, beside its size."""
 
 
 class Units(NamedTuple):
@@ -25,6 +27,13 @@ class Units(NamedTuple):
     reads: float = 0
     writes: int = 0
     index_writes: int = 0
+
+
+class Stored(NamedTuple):
+    """Bytes in the tables and in their indexes."""
+
+    tables: int = 0
+    indexes: int = 0
 
 
 def size(item: Item) -> int:
@@ -65,6 +74,7 @@ class _Index(NamedTuple):
 
 
 class _Table(NamedTuple):
+    name: str
     keys: tuple[str, ...]
     indexes: Sequence[_Index]
 
@@ -75,12 +85,23 @@ class Meter:
     def __init__(self, orders_table: str, audit_log_table: str) -> None:
         declared = deployment.of_type("AWS::DynamoDB::Table")
         self._tables = {
-            orders_table: _table(declared["OrdersTable"]),
-            audit_log_table: _table(declared["AuditLogTable"]),
+            orders_table: _table("Orders", declared["OrdersTable"]),
+            audit_log_table: _table("AuditLog", declared["AuditLogTable"]),
         }
         self._items: dict[tuple[str, Key], Item] = {}
         self.largest: dict[str, int] = {}
-        """By table, the largest size of an item that was written, in bytes."""
+        """By table, the size of the largest item that was written since somebody cleared this, in bytes."""
+
+    @property
+    def stored(self) -> Stored:
+        """The bytes of all items that were written, as DynamoDB bills their storage."""
+        entries = [
+            entry
+            for (table, _), item in self._items.items()
+            for index in self._tables[table].indexes
+            if (entry := index.entry(item))
+        ]
+        return Stored(*(sum(size(each) + OVERHEAD for each in kept) for kept in (self._items.values(), entries)))
 
     def units(self, action: str, request: Mapping[str, Any], status: int, answer: Mapping[str, Any]) -> Units:
         match action:
@@ -99,16 +120,15 @@ class Meter:
                 return Units()
 
     def _written(self, request: Mapping[str, Any], answer: Mapping[str, Any], *, done: bool) -> Units:
-        name = request["TableName"]
-        table = self._tables[name]
+        table = self._tables[request["TableName"]]
         keyed = request.get("Item") or request["Key"]
-        place = name, tuple(keyed[key]["S"] for key in table.keys)
+        place = request["TableName"], tuple(keyed[key]["S"] for key in table.keys)
         before: Item | None = self._items.get(place)
         if not done:  # a condition that does not hold costs what the item that is there would
             return Units(writes=_writes(answer.get("Item") or before))
         after: Item = request.get("Item") or answer["Attributes"]
         self._items[place] = after
-        self.largest[name] = max(self.largest.get(name, 0), size(after))
+        self.largest[table.name] = max(self.largest.get(table.name, 0), size(after))
         indexed = sum(_reindexed(index.entry(before), index.entry(after), index.keys) for index in table.indexes)
         return Units(writes=_writes(before, after), index_writes=indexed)
 
@@ -131,9 +151,9 @@ def _reads(items: Sequence[Item], request: Mapping[str, Any]) -> float:
     return blocks if request.get("ConsistentRead") else blocks / 2
 
 
-def _table(properties: Mapping[str, Any]) -> _Table:
+def _table(name: str, properties: Mapping[str, Any]) -> _Table:
     keys = tuple(_names(properties))
-    return _Table(keys, [_index(index, keys) for index in properties["GlobalSecondaryIndexes"]])
+    return _Table(name, keys, [_index(index, keys) for index in properties["GlobalSecondaryIndexes"]])
 
 
 def _index(index: Mapping[str, Any], table_keys: tuple[str, ...]) -> _Index:

@@ -285,7 +285,7 @@ tour.source(OrderStore._update)
 # in [docs/costs.md](../docs/costs.md); the prices carry their date.
 
 # %%
-prices = json.loads(Path("prices.json").read_text())
+prices = json.loads(Path("../bench/prices.json").read_text())
 billed = {
     "DynamoDB write units": 18,
     "DynamoDB read units": 1,
