@@ -206,6 +206,14 @@ def test_every_log_line_of_an_order_has_its_id_and_the_request_s(shop: Shop, log
     assert {line["level"] for line in lines} == {"INFO"}
 
 
+def test_no_log_line_has_the_id_of_a_trace(shop: Shop, log_lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda sets one though nothing is traced."""
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-67414d5f-0a1b2c3d4e5f60718293a4b5;Parent=0a1b2c3d4e5f6071;Sampled=0")
+    shop.place()
+    shop.run()
+    assert [line for line in log_lines() if "xray_trace_id" in line] == []
+
+
 def test_the_keys_of_one_invocation_do_not_stay_for_the_next(shop: Shop, log_lines: Lines) -> None:
     shop.place()
     shop.call("GET", "/orders/nothing")
