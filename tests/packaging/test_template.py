@@ -53,6 +53,7 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> Template:
         "reconcileMaxOrders": "50",
         "paymentGateway": "down",
         "logLevel": "DEBUG",
+        "lambdaLogLevel": "INFO",
     }
     return package(tmp_path_factory.mktemp("prod"), "prod", **given)
 
@@ -94,6 +95,16 @@ def test_only_prod_keeps_its_data_when_it_is_removed(stage: str, policy: str, re
         assert (resources[name]["DeletionPolicy"], resources[name]["UpdateReplacePolicy"]) == (policy, policy)
 
 
+def test_lambda_logs_only_what_failed_beside_our_lines(dev: Template) -> None:
+    """START, END and REPORT of each invocation would be nearly half of all that is logged."""
+    for function in of_type(dev, "AWS::Lambda::Function").values():
+        assert function["LoggingConfig"] == {
+            "LogFormat": "JSON",
+            "ApplicationLogLevel": "INFO",
+            "SystemLogLevel": "WARN",
+        }
+
+
 def test_every_parameter_can_be_given_on_the_command_line(prod: Template) -> None:
     assert of_type(prod, "AWS::SES::EmailIdentity") == {}
     assert {group["RetentionInDays"] for group in of_type(prod, "AWS::Logs::LogGroup").values()} == {30}
@@ -107,6 +118,8 @@ def test_every_parameter_can_be_given_on_the_command_line(prod: Template) -> Non
     assert environment["RECONCILE_MAX_ORDERS"] == "50"
     assert environment["PAYMENT_GATEWAY"] == "down"
     assert environment["POWERTOOLS_LOG_LEVEL"] == "DEBUG"
+    logging = prod["Resources"]["PaymentProcessingLambdaFunction"]["Properties"]["LoggingConfig"]
+    assert (logging["ApplicationLogLevel"], logging["SystemLogLevel"]) == ("DEBUG", "INFO")
 
 
 def test_the_tables_bill_by_request_and_are_encrypted_and_recoverable_and_have_no_fixed_name(dev: Template) -> None:
