@@ -40,6 +40,7 @@ def weigh(package: Path) -> dict[str, Any]:
         "unpacked": unpacked.total(),
         "files": files.total(),
         "packages": {
-            name: {"zipped": size, "unpacked": unpacked[name], "files": files[name]} for name, size in zipped.most_common()
+            name: {"zipped": size, "unpacked": unpacked[name], "files": files[name]}
+            for name, size in zipped.most_common()
         },
     }

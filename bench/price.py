@@ -27,8 +27,8 @@ OWN_MS = 3
 """What a warm invocation takes beside its calls."""
 COLD_SHARE, COLD_MS = 0.01, 500
 """One invocation of a hundred starts its function, and Lambda bills that too."""
-LAMBDA_LOGS = 3 * ENTRY + 280
-"""Bytes of an invocation's START, END and REPORT, in AWS's wording."""
+LAMBDA_LOGS = {"WARN": 0, "INFO": 2 * ENTRY + 480}
+"""Bytes that Lambda logs of an invocation that succeeds, by `lambdaLogLevel`: none, or its start and its report."""
 ACCESS_LOG = ENTRY + 390
 """Bytes of API Gateway's line about a request, in the format of serverless.yml."""
 HEADERS = 500
@@ -81,7 +81,7 @@ def milliseconds(counts: Counts) -> float:
 
 def log_bytes(counts: Counts) -> float:
     """What all of it logs: our lines, Lambda's and API Gateway's."""
-    lambdas = _invocations(counts) * LAMBDA_LOGS
+    lambdas = _invocations(counts) * LAMBDA_LOGS[deployment.setting("${param:lambdaLogLevel}")]
     return float(counts["log bytes"] + lambdas + _requests(counts) * ACCESS_LOG)
 
 
@@ -138,7 +138,11 @@ def choices(counts: Counts) -> dict[str, float]:
     consumed = invocations - _requests(counts)
     repeated = {
         **counts,
-        "calls": {**counts["calls"], "powertools dynamodb:PutItem": consumed, "powertools dynamodb:UpdateItem": consumed},
+        "calls": {
+            **counts["calls"],
+            "powertools dynamodb:PutItem": consumed,
+            "powertools dynamodb:UpdateItem": consumed,
+        },
         "write units": counts["write units"] + 2 * consumed,
     }
     handed = counts["event bytes"] / events * consumed if events else 0
@@ -164,7 +168,7 @@ def metrics() -> list[str]:
 
 
 def a_month(reconciler: Counts) -> Bill:
-    """What the deployed system costs in a month, however few orders there are; `reconciler` is a run that finds none."""
+    """What the system costs in a month, however few orders there are; `reconciler` is a run that finds none."""
     alarms = len(deployment.of_type("AWS::CloudWatch::Alarm"))
     dashboards = len(deployment.of_type("AWS::CloudWatch::Dashboard"))
     run = total(a_million(reconciler)) / MILLION

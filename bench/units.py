@@ -2,7 +2,7 @@
 
 Sizes: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 Units: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
-Indexes: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html (Provisioned throughput considerations)
+Indexes: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,0 +1,95 @@
+"""`npm run bench -- [--only PART …] [--quick]`: measure, keep the results, and write docs/performance.md from them.
+
+Each part keeps its results in bench/results/PART.json, so that one can be measured again without the others. What is
+only computed, prices and limits, is computed from these with every run.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from bench import artefact, counts, growth, performance, results
+from bench.machine import machine
+from bench.recording import recording
+from local.running import free_port, stack
+from local.state import LocalError, State
+from local.stopping import Stopped, no_longer, raise_when_asked
+from local.terminal import Terminal
+from operations.stack import described
+from simulation.deployment import ROOT
+
+STATE = State(ROOT / ".local" / "bench")
+
+
+class Bench:
+    """What the parts measure with. Each part returns its results."""
+
+    def __init__(self, terminal: Terminal, *, quick: bool) -> None:
+        self.terminal = terminal
+        self.quick = quick
+
+    @contextmanager
+    def shop(self) -> Iterator[counts.Shop]:
+        """A stack of its own, deployed by the real `sls deploy`, whose functions' calls are recorded."""
+        with stack(STATE, free_port(), step=self.terminal.step) as description:
+            deployed = described(description)
+            with recording(deployed) as record:
+                yield counts.Shop(deployed, record)
+
+    def artefact(self) -> Mapping[str, Any]:
+        STATE.folder.mkdir(parents=True, exist_ok=True)
+        with self.terminal.step("Building the package for Lambda"):
+            return artefact.measure(STATE.folder)
+
+    def counts(self) -> Mapping[str, Any]:
+        with self.shop() as shop, self.terminal.step("Counting"):
+            return counts.measure(shop)
+
+    def growth(self) -> Mapping[str, Any]:
+        sizes = growth.SIZES[:2] if self.quick else growth.SIZES
+        with self.shop() as shop:
+            return growth.measure(shop, sizes, say=self.terminal.say)
+
+
+PARTS: Mapping[str, Callable[[Bench], Mapping[str, Any]]] = {
+    "artefact": Bench.artefact,
+    "counts": Bench.counts,
+    "growth": Bench.growth,
+}
+
+
+def main() -> int:
+    raise_when_asked()
+    arguments = _parser().parse_args()
+    terminal = Terminal()
+    bench = Bench(terminal, quick=arguments.quick)
+    try:
+        for name in arguments.only or PARTS:
+            terminal.say(f"[bold]{name}[/]")
+            results.keep(name, machine(), PARTS[name](bench))
+        for file in performance.write(ROOT / "docs"):
+            terminal.say(f"Wrote {file.relative_to(ROOT)}")
+    except LocalError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Stopped as stopped:
+        print("Stopped; nothing is left running.", file=sys.stderr)
+        return 128 + stopped.number
+    finally:
+        no_longer()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="npm run bench --", description="Measure what an order costs.")
+    parser.add_argument(
+        "--only", nargs="*", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}; none: write the docs anew"
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions, smaller tables")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
