@@ -27,6 +27,7 @@ ENTRY = 26
 """Bytes that CloudWatch Logs bills for each log event, beside its text."""
 _REQUEST_ID = re.compile(r'"correlationId": {"S": "([0-9a-f-]{36})"')
 _SHORT = 16  # characters of API Gateway's request ids, such as JKJaXmPLvHcESHA=; the embedded AWS's have 36
+_LOGGED_ID = re.compile(f'("correlationId":"[^"]{{{_SHORT}}})[^"]*')
 _LAMBDAS_OWN = ("START RequestId", "END RequestId", "REPORT RequestId")
 _SECONDS = 60
 _TELLINGS = 5
@@ -78,7 +79,7 @@ class Shop:
             raise RuntimeError(f"{function} failed: {answer['Payload'].read().decode()}")
 
     def deliver(self, envelope: Mapping[str, Any]) -> int:
-        """Bring an event to everybody whom a rule leads it to, to Notification as its queue does; how many these are."""
+        """Bring an event to all whom a rule leads it to, to Notification as its queue does; how many these are."""
         reached = deployment.consumers(envelope)
         for function in reached:
             message = {"messageId": envelope["id"], "body": json.dumps(envelope)}
@@ -194,8 +195,7 @@ def ours(lines: Iterable[str]) -> list[str]:
 
 
 def billed(lines: Iterable[str]) -> int:
-    shortened = (re.sub(r'("correlationId":"[^"]{%d})[^"]*' % _SHORT, r"\1", line) for line in lines)
-    return sum(len(line.encode()) + ENTRY for line in shortened)
+    return sum(len(_LOGGED_ID.sub(r"\1", line).encode()) + ENTRY for line in lines)
 
 
 def _ends(lines: Iterable[str]) -> int:

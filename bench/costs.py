@@ -1,0 +1,85 @@
+"""docs/costs.md: the bill line by line, from the counts and the prices."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bench import price
+from bench.price import Bill
+
+_HEAD = """# What it costs
+
+Written by `npm run bench`: the counts of [performance.md](performance.md), times {region}'s list prices of {date}
+([`bench/prices.json`](../bench/prices.json), with their sources), without the free tier. Nothing here has been billed by AWS yet. The order has
+one line, an e-mail address and no phone number; above 1 KB a write counts twice.
+"""
+
+
+def page(values: Mapping[str, Any]) -> str:
+    prices = price.PRICES
+    return "\n".join([_HEAD.format(**prices), *_page(values), ""])
+
+
+def _page(values: Mapping[str, Any]) -> Iterator[str]:
+    approved, declined = values["approved"], values["declined"]
+    bill, mails = price.a_million(approved), price.e_mails(approved)
+    yield "## One million approved orders"
+    yield ""
+    yield from _table(bill, "without e-mail")
+    yield ""
+    yield (
+        f"With an e-mail each, which SES bills at {price.total(mails):.0f} USD, it is **{price.total([*bill, *mails]):.0f} USD**."
+        f" A million declined orders cost {price.total(price.a_million(declined)):.2f} USD, and e-mails. Text messages come on top, their"
+        " price depends on the country; so does Cognito, which counts active users"
+        f" ({price.PRICES['per_month']['Cognito active user']} USD each a month)."
+    )
+    yield ""
+    yield "## Kept, each month"
+    yield ""
+    yield "Nothing deletes an order or its audit trail. For each million of them:"
+    yield ""
+    yield from _table(price.kept(approved), "each month")
+    yield ""
+    yield "## A month without orders"
+    yield ""
+    yield from _table(price.a_month(values["reconciler, nothing due"]), "each month")
+    yield ""
+    yield "A business metric is billed for the hours in which something counts in it; here all of them do, all the time."
+    yield ""
+    yield "## What is assumed"
+    yield ""
+    waits = ", ".join(f"{service} {ms} ms" for service, ms in price.CALL_MS.items())
+    memory = price.deployment.service()["provider"]["memorySize"]
+    yield (
+        f"- *Duration*: a function waits for its calls ({waits}) and takes {price.OWN_MS} ms of its own; one invocation of"
+        f" {1 / price.COLD_SHARE:.0f} starts cold and takes {price.COLD_MS} ms more. That is {price.milliseconds(approved):.0f} ms per order,"
+        f" at {memory} MB. Twice as long would cost {price.total(p for p in bill if p.what.startswith('duration')):.2f} USD more."
+    )
+    yield (
+        "- *Logs*: our lines are counted, with 26 bytes of CloudWatch's for each; API Gateway's access log is taken to have"
+        f" {price.ACCESS_LOG} bytes a request. Lambda's own lines are off (`lambdaLogLevel`): with `INFO` they would cost"
+        f" {_lambdas_lines(approved):.2f} USD."
+    )
+    yield "- *SQS*: SNS's delivery into the queue counts as a request, like the receive and the delete; AWS may not bill it."
+    yield (
+        "- *Request ids* are as short as API Gateway's, 16 characters; the embedded AWS's have 36, and with them an order would"
+        " cost a write unit more."
+    )
+
+
+def _lambdas_lines(counts: Mapping[str, Any]) -> float:
+    size = sum(counts["invocations"].values()) * price.LAMBDA_LOGS["INFO"] / price.GB
+    return float(size * price.MILLION * price.PRICES["per_gb"]["CloudWatch Logs"])
+
+
+def _table(bill: Bill, of: str) -> Iterator[str]:
+    yield "| service | what | how much | USD |"
+    yield "| --- | --- | --- | --- |"
+    for each in bill:
+        yield f"| {each.service} | {each.what} | {f'{_amount(each.amount)} {each.unit}'.strip()} | {each.usd:.2f} |"
+    yield f"| **sum** | {of} | | **{price.total(bill):.2f}** |"
+
+
+def _amount(amount: float) -> str:
+    if amount >= price.MILLION:
+        return f"{amount / price.MILLION:g} million"
+    return f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"

@@ -1,0 +1,37 @@
+"""One counted run on a stack of its own, for all tests that hold the code to the counts."""
+
+import os
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from bench import results
+from bench.counts import Counts, Shop, measure
+from bench.recording import recording
+from local.running import free_port, stack
+from local.state import State
+from operations.stack import described
+from simulation.deployment import ROOT
+from tests.conftest import ENVIRONMENT
+
+Stories = Mapping[str, Counts]
+
+
+@pytest.fixture(scope="session")
+def measured() -> Iterator[Stories]:
+    """As the code is now."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
+            patch.delenv(name)
+        with stack(State(ROOT / ".local" / f"test-bench-{worker}"), free_port()) as description:
+            deployed = described(description)
+            with recording(deployed) as record:
+                stories = measure(Shop(deployed, record))
+    yield stories
+
+
+@pytest.fixture
+def decided() -> Stories:
+    """As bench/results/ has it, and so docs/performance.md."""
+    return results.kept()["counts"].values
