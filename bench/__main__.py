@@ -66,7 +66,7 @@ def main() -> int:
     terminal = Terminal()
     bench = Bench(terminal, quick=arguments.quick)
     try:
-        for name in arguments.only or PARTS:
+        for name in PARTS if arguments.only is None else arguments.only:
             terminal.say(f"[bold]{name}[/]")
             results.keep(name, machine(), PARTS[name](bench))
         for file in performance.write(ROOT / "docs"):

@@ -5,6 +5,7 @@ from typing import Any
 
 from bench import price
 from bench.price import Bill
+from simulation import deployment
 
 _HEAD = """# What it costs
 
@@ -48,7 +49,7 @@ def _page(values: Mapping[str, Any]) -> Iterator[str]:
     yield "## What is assumed"
     yield ""
     waits = ", ".join(f"{service} {ms} ms" for service, ms in price.CALL_MS.items())
-    memory = price.deployment.service()["provider"]["memorySize"]
+    memory = deployment.service()["provider"]["memorySize"]
     yield (
         f"- *Duration*: a function waits for its calls ({waits}) and takes {price.OWN_MS} ms of its own; one invocation of"
         f" {1 / price.COLD_SHARE:.0f} starts cold and takes {price.COLD_MS} ms more. That is {price.milliseconds(approved):.0f} ms per order,"

@@ -76,7 +76,7 @@ def by_service(bill: Bill) -> dict[str, float]:
 def milliseconds(counts: Counts) -> float:
     """How long the functions run for a story, all in all."""
     waiting = sum(times * CALL_MS[_service(call)] for call, times in counts["calls"].items())
-    return waiting + _invocations(counts) * (OWN_MS + COLD_SHARE * COLD_MS)
+    return float(waiting + _invocations(counts) * (OWN_MS + COLD_SHARE * COLD_MS))
 
 
 def log_bytes(counts: Counts) -> float:
@@ -209,4 +209,4 @@ def _requests(counts: Counts) -> int:
 
 
 def _out(counts: Counts) -> float:
-    return (counts["answer bytes"] + HEADERS * _requests(counts)) / GB
+    return float(counts["answer bytes"] + HEADERS * _requests(counts)) / GB

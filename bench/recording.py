@@ -3,10 +3,11 @@
 import http.client
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Condition, Thread
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,6 +15,8 @@ from chaos.disruption import FUNCTIONS, configure
 from operations.stack import Stack
 
 HOST = "127.0.0.1"
+PATIENCE = 1.5
+"""Seconds: the SDK gives up after two."""
 _CALLER = re.compile(r"app/(\w+)-\d+")  # local/bridge/functions.py has every function say its name
 _SERVICE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
@@ -35,11 +38,18 @@ class Recording:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        self._lock = Lock()
+        self.may_go: Callable[[str, str], bool] = lambda function, action: True
+        """Asked before a call is passed on: whether the function's turn has come. Nobody waits beyond `PATIENCE`."""
+        self._changed = Condition()
 
     def add(self, call: Call) -> None:
-        with self._lock:
+        with self._changed:
             self.calls.append(call)
+            self._changed.notify_all()
+
+    def wait_for_its_turn(self, function: str, action: str) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self.may_go(function, action), timeout=PATIENCE)
 
 
 @contextmanager
@@ -74,6 +84,10 @@ def _handler(record: Recording, upstream: str) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            caller = _CALLER.search(self.headers.get("User-Agent", ""))
+            action, request = _asked(self.headers, self.path, body)
+            if caller:
+                record.wait_for_its_turn(caller[1], action)
             connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
             try:
                 # With the Host that the caller signed: the emulator checks each signature.
@@ -86,9 +100,7 @@ def _handler(record: Recording, upstream: str) -> type[BaseHTTPRequestHandler]:
                 content = response.read()
             finally:
                 connection.close()
-            caller = _CALLER.search(self.headers.get("User-Agent", ""))
             if caller:
-                action, request = _asked(self.headers, self.path, body)
                 record.add(Call(caller[1], action, request, response.status, _json(content)))
             self.send_response(response.status)
             for name, value in response.getheaders():
@@ -106,7 +118,7 @@ def _handler(record: Recording, upstream: str) -> type[BaseHTTPRequestHandler]:
     return Pass
 
 
-def _asked(headers: Mapping[str, str], path: str, body: bytes) -> tuple[str, Mapping[str, Any]]:
+def _asked(headers: "Message[str, str]", path: str, body: bytes) -> tuple[str, Mapping[str, Any]]:
     """The action and the parameters of a request, in any of the protocols that the functions' services speak."""
     scope = _SERVICE.search(headers.get("Authorization", ""))
     service = scope[1] if scope else "?"

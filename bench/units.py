@@ -45,10 +45,10 @@ def _value(value: Mapping[str, Any]) -> int:
     [(kind, content)] = value.items()
     match kind:
         case "S":
-            return len(content.encode())
+            return len(str(content).encode())
         case "N":  # a byte for two digits, and one more; the sign is another
             digits = "".join(map(str, Decimal(content).normalize().as_tuple().digits))
-            return ceil(len(digits) / 2) + 1 + content.startswith("-")
+            return ceil(len(digits) / 2) + 1 + str(content).startswith("-")
         case "BOOL" | "NULL":
             return 1
         case "M":
