@@ -196,6 +196,15 @@ def handler(event, context):
 """
 
 
+def test_lambda_logs_start_end_and_report_though_only_failures_are_asked_for(aws: EmbeddedAws) -> None:
+    function = aws.function(NOTHING, LoggingConfig={"LogFormat": "JSON", "SystemLogLevel": "WARN"})
+    invoked(aws, function)
+
+    group = f"/aws/lambda/{function.rpartition(':')[2]}"
+    lines = [event["message"] for event in aws.client("logs").filter_log_events(logGroupName=group)["events"]]
+    assert [line.split()[0] for line in lines] == ["START", "END", "REPORT"]
+
+
 def test_there_are_no_metrics_of_queues_events_or_printed_ones_and_so_no_alarms(aws: EmbeddedAws) -> None:
     url, queue = aws.queue()
     aws.client("sqs").send_message(QueueUrl=url, MessageBody="waiting")
