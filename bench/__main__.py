@@ -13,7 +13,8 @@ from typing import Any
 from bench import artefact, counts, growth, performance, results
 from bench.machine import machine
 from bench.recording import recording
-from local.running import free_port, stack
+from local.ports import free_port
+from local.running import stack
 from local.state import LocalError, State
 from local.stopping import Stopped, no_longer, raise_when_asked
 from local.terminal import Terminal

@@ -62,9 +62,19 @@ def _page(values: Mapping[str, Any]) -> Iterator[str]:
     )
     yield "- *SQS*: SNS's delivery into the queue counts as a request, like the receive and the delete; AWS may not bill it."
     yield (
+        f"- *Prices* that were not read again on AWS's pages for this file: {', '.join(price.PRICES['unchecked'])}."
+        " The bill of a million orders without e-mail holds "
+        f"{_unchecked(bill):.2f} USD of them."
+    )
+    yield (
         "- *Request ids* are as short as API Gateway's, 16 characters; the embedded AWS's have 36, and with them an order would"
         " cost a write unit more."
     )
+
+
+def _unchecked(bill: Bill) -> float:
+    """Of the prices that stand in it, these do not come from a page that was read."""
+    return price.total(each for each in bill if each.what.startswith(("archive, for", "logs, for", "answers")))
 
 
 def _lambdas_lines(counts: Mapping[str, Any]) -> float:

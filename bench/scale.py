@@ -1,6 +1,7 @@
 """The table of docs/scale.md: how many orders a second each limit is enough for, from the counts and AWS's quotas.
 
-Quotas are the defaults of us-east-1, as AWS's pages had them in 2026-11; an account's own are in Service Quotas.
+Quotas are the defaults of us-east-1; an account's own are in Service Quotas. Those marked `from_memory` were not read
+again on AWS's pages when this was written, in 2026-11.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ class Limit(NamedTuple):
     """What happens beyond it."""
     change: str
     source: str = ""
+    from_memory: bool = False
 
     @property
     def orders(self) -> float:
@@ -50,17 +52,9 @@ def limits(values: Mapping[str, Counts]) -> Sequence[Limit]:
             f"{_DOCS}/ses/latest/dg/quotas.html",
         ),
         Limit(
-            "SES, just out of it: e-mails", 14, approved["e-mails"], "mails wait in the queue", "ask for a higher sending rate",
-            f"{_DOCS}/ses/latest/dg/manage-sending-quotas.html",
-        ),
-        Limit(
-            "SES, just out of it: 50,000 e-mails a day", 50_000 / 86_400, approved["e-mails"], "mails wait in the queue",
-            "ask for a higher quota", f"{_DOCS}/ses/latest/dg/manage-sending-quotas.html",
-        ),
-        Limit(
             "Notification: messages at once", int(deployment.setting("${param:notificationConcurrency}")), message_ms / 1000,
             "mails wait in the queue, for 14 days at most", "`notificationConcurrency`, up to 1,000",
-            f"{_DOCS}/lambda/latest/dg/services-sqs-scaling.html",
+            f"{_DOCS}/lambda/latest/dg/services-sqs-scaling.html", True,
         ),
         Limit(
             "our own throttling: requests", int(deployment.setting("${param:throttleRate}")), 1,
@@ -68,11 +62,11 @@ def limits(values: Mapping[str, Counts]) -> Sequence[Limit]:
         ),
         Limit(
             "Lambda in a new account: at once", 10, concurrency, "503 to customers, events wait for up to 6 hours",
-            "ask for 1,000", f"{_DOCS}/lambda/latest/dg/gettingstarted-limits.html",
+            "ask for 1,000", f"{_DOCS}/lambda/latest/dg/gettingstarted-limits.html", True,
         ),
         Limit(
             "Lambda: at once", 1_000, concurrency, "503 to customers, events wait for up to 6 hours",
-            "ask for more; tens of thousands are given", f"{_DOCS}/lambda/latest/dg/gettingstarted-limits.html",
+            "ask for more; tens of thousands are given", f"{_DOCS}/lambda/latest/dg/gettingstarted-limits.html", True,
         ),
         Limit(
             "Orders, a new table: write units", 4_000, order_writes, "writes are throttled and repeated",
@@ -85,11 +79,11 @@ def limits(values: Mapping[str, Counts]) -> Sequence[Limit]:
         ),
         Limit(
             "Orders: write units", 40_000, order_writes, "writes are throttled and repeated", "ask for more",
-            f"{_DOCS}/amazondynamodb/latest/developerguide/ServiceQuotas.html",
+            f"{_DOCS}/amazondynamodb/latest/developerguide/ServiceQuotas.html", True,
         ),
         Limit(
             "AuditLog: write units", 40_000, audit_writes, "entries are written later", "ask for more",
-            f"{_DOCS}/amazondynamodb/latest/developerguide/ServiceQuotas.html",
+            f"{_DOCS}/amazondynamodb/latest/developerguide/ServiceQuotas.html", True,
         ),
         Limit(
             f"`openOrders`: write units of {YOUNG_SHARDS} keys", 1_000 * YOUNG_SHARDS, 2,
@@ -110,7 +104,7 @@ def limits(values: Mapping[str, Counts]) -> Sequence[Limit]:
         ),
         Limit(
             "SNS: publications", 30_000, approved["sns publications"], "EventBridge tries again, for 24 hours",
-            "ask for more", f"{_DOCS}/general/latest/gr/sns.html",
+            "ask for more", f"{_DOCS}/general/latest/gr/sns.html", True,
         ),
         Limit(
             "the reconciler: orders that must be healed", healed, 1, "orders stay open longer",
@@ -125,6 +119,7 @@ def table(values: Mapping[str, Counts]) -> Iterator[str]:
     yield "| --- | --- | --- | --- |" + " --- |" * len(RATES)
     for each in limits(values):
         name = f"[{each.name}]({each.source})" if each.source else each.name
+        name += " °" if each.from_memory else ""
         used = [_percent(rate / each.orders) for rate in RATES]
         yield f"| {name} | {_amount(each.most)} | {each.per_order:.3g} | **{_round(each.orders)}** | {' | '.join(used)} |"
 

@@ -8,7 +8,8 @@ import pytest
 from bench import results
 from bench.counts import Counts, Shop, measure
 from bench.recording import recording
-from local.running import free_port, stack
+from local.ports import free_port
+from local.running import stack
 from local.state import State
 from operations.stack import described
 from simulation.deployment import ROOT
