@@ -8,9 +8,11 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from bench import artefact, counts, growth, performance, results
+from bench import artefact, cold_start, counts, growth, performance, results, warm_cpu
 from bench.machine import machine
 from bench.recording import recording
 from local.ports import free_port
@@ -44,6 +46,19 @@ class Bench:
         with self.terminal.step("Building the package for Lambda"):
             return artefact.measure(STATE.folder)
 
+    def cold_start(self) -> Mapping[str, Any]:
+        rounds = 3 if self.quick else 25
+        return cold_start.measure(*self.packages, rounds=rounds, say=self.terminal.say)
+
+    def warm_cpu(self) -> Mapping[str, Any]:
+        rounds, orders = (1, 100) if self.quick else (5, 300)
+        return warm_cpu.measure(*self.packages, rounds=rounds, orders=orders, say=self.terminal.say)
+
+    @cached_property
+    def packages(self) -> tuple[Path, Path]:
+        STATE.folder.mkdir(parents=True, exist_ok=True)
+        return cold_start.packages(STATE.folder, self.terminal.step)
+
     def counts(self) -> Mapping[str, Any]:
         with self.shop() as shop, self.terminal.step("Counting"):
             return counts.measure(shop)
@@ -55,6 +70,8 @@ class Bench:
 
 
 PARTS: Mapping[str, Callable[[Bench], Mapping[str, Any]]] = {
+    "cold_start": Bench.cold_start,
+    "warm_cpu": Bench.warm_cpu,
     "artefact": Bench.artefact,
     "counts": Bench.counts,
     "growth": Bench.growth,

@@ -150,14 +150,17 @@ class OrderProcessing {
     this.run(['packaging/build.py', ...target, '--output', artifact], this.userEnv); // pip may need the user's proxy
   }
 
-  /** Runs Python in the checkout. Its last line is the message when it fails. */
+  /** Runs Python in the checkout. Its last line is the message when it fails, its stderr a remark when it does not. */
   run(args, env) {
     const { status, stdout, stderr } = spawnSync(this.python, args, {
       cwd: this.serverless.serviceDir,
       env,
       encoding: 'utf8',
     });
-    if (status === 0) return;
+    if (status === 0) {
+      process.stderr.write(stderr);
+      return;
+    }
     const lines = `${stdout}\n${stderr}`.trim().split('\n');
     throw new this.serverless.classes.Error(lines[lines.length - 1] || `python ${args.join(' ')} failed`);
   }

@@ -1,5 +1,7 @@
 """The package that packaging/build.py makes: for whom it is, what is in it, and what its bytes depend on."""
 
+import json
+import marshal
 import os
 import re
 import subprocess
@@ -99,11 +101,51 @@ def test_the_package_is_small_and_holds_no_leftovers(stage: str, built: Path) ->
     package = ZipFile(built / f"{stage}.zip")
     parts = {part for name in package.namelist() for part in Path(name).parts}
 
-    assert (built / f"{stage}.zip").stat().st_size < 6 * MB
-    assert sum(entry.file_size for entry in package.infolist()) < 20 * MB
-    assert not parts & {"tests", "__pycache__", "bin", "examples"}
-    assert not [part for part in parts if part.endswith((".dist-info", ".pyc", ".pyi"))]
+    assert (built / f"{stage}.zip").stat().st_size < 8 * MB
+    assert sum(entry.file_size for entry in package.infolist()) < 25 * MB
+    assert not parts & {"tests", "bin", "examples"}
+    assert not [part for part in parts if part.endswith((".dist-info", ".pyi"))]
     assert {Path(name).parts[0] for name in package.namelist()} >= {"handlers", "orders", "boto3", "pydantic"}
+
+
+def test_each_source_has_its_bytecode_which_needs_no_check(built: Path) -> None:
+    package = ZipFile(built / "local.zip")
+    names = set(package.namelist())
+
+    for source in [name for name in names if name.endswith(".py")]:
+        path = Path(source)
+        compiled = f"{path.parent.as_posix()}/__pycache__/{path.stem}.{sys.implementation.cache_tag}.pyc"
+        assert compiled.removeprefix("./") in names
+        flags = int.from_bytes(package.read(compiled.removeprefix("./"))[4:8], "little")
+        assert flags == 0b01, "hash-based, unchecked"  # PEP 552
+
+
+def _path(checkout: Checkout) -> tuple[str, str]:
+    return str(checkout.folder / ".venv" / "bin"), os.environ["PATH"]
+
+
+def test_an_error_names_the_file_as_lambda_has_it(built: Path) -> None:
+    code = ZipFile(built / "local.zip").read(f"orders/__pycache__/letter.{sys.implementation.cache_tag}.pyc")[16:]
+    assert marshal.loads(code).co_filename == "/var/task/orders/letter.py"
+
+
+def test_without_a_fitting_python_the_package_has_no_bytecode_and_says_so(checkout: Checkout) -> None:
+    none = checkout.folder / "programs" / "python3.13"
+    none.parent.mkdir()
+    none.write_text("#!/bin/sh\nexit 127\n")
+    none.chmod(0o755)
+
+    built = checkout.build("dev", "dev.zip", PATH=os.pathsep.join((str(none.parent), *_path(checkout))))
+
+    assert "No python3.13 here: without bytecode, each cold start takes longer." in built.stderr
+    assert not [name for name in ZipFile(checkout.folder / "dev.zip").namelist() if name.endswith(".pyc")]
+
+
+def test_the_endpoints_are_those_of_the_services_that_the_code_calls(unpacked: Path) -> None:
+    endpoints = json.loads((unpacked / "botocore" / "data" / "endpoints.json").read_text())
+    for partition in endpoints["partitions"]:
+        assert set(partition["services"]) <= {"dynamodb", "events", "email", "sns"}
+    assert "eu-central-1" in endpoints["partitions"][0]["services"]["dynamodb"]["endpoints"]
 
 
 UNREACHABLE = {"PIP_CONFIG_FILE": os.devnull, "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": "", "PIP_NO_CACHE_DIR": "1"}
