@@ -50,6 +50,24 @@ def test_a_report_tells_the_first_errors_and_shortens_long_names(shop: Shop) -> 
     assert [error["loc"] for error in errors] == [["k" * LONGEST_NAME], ["l" * LONGEST_NAME]]
 
 
+def test_a_report_has_twenty_errors_and_a_name_a_hundred_characters_at_most(shop: Shop) -> None:
+    answer = shop.call("POST", "/orders", an_order(**{f"{number:0200}": 1 for number in range(30)}))
+    assert {len(error["loc"][0]) for error in answer.body["errors"]} == {100}
+    assert len(answer.body["errors"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (an_order(items=[{"sku": "MUG", "quantity": 0}]), "not valid: items.0.quantity"),
+        (an_order(colour="red"), "not valid: unknown field"),
+        ([], "not valid: the body"),
+    ],
+)
+def test_a_refusal_says_in_a_sentence_where_the_fault_is(shop: Shop, body: object, detail: str) -> None:
+    assert shop.call("POST", "/orders", json.dumps(body)).body["detail"] == detail
+
+
 def test_a_long_name_in_the_query_is_shortened(shop: Shop) -> None:
     answer = shop.call("GET", f"/orders?{'k' * (LONGEST_NAME + 1)}=1")
     assert (answer.status, answer.body["errors"][0]["loc"]) == (422, ["k" * LONGEST_NAME])
