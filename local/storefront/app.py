@@ -1,7 +1,8 @@
 """The storefront's server: its files, its configuration, and what it passes on."""
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,13 @@ def storefront(state: State, port: int, files: Path = FILES) -> Starlette:
 
         return Route(f"/break-it/{path}", answer, methods=[method], name=path)
 
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await pass_on.close()
+
     return Starlette(
+        lifespan=lifespan,
         routes=[
             Route("/config.json", configuration),
             Route("/api/{path:path}", api, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),

@@ -32,6 +32,9 @@ class PassOn:
     def __init__(self) -> None:
         self._client = httpx.AsyncClient(timeout=SECONDS, trust_env=False)  # no proxy between two ports of a machine
 
+    async def close(self) -> None:
+        await self._client.aclose()
+
     async def to_api(self, request: Request, stack: Stack) -> Response:
         path = request.scope["raw_path"].decode("latin-1").removeprefix("/api")
         if {".", ".."} & set(request.path_params["path"].split("/")):

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, cast
 
 from hypercorn.asyncio import serve
@@ -33,7 +33,12 @@ def served(state: State, port: int) -> Iterator[str]:
     ended, loop = asyncio.Event(), asyncio.new_event_loop()
     app = cast(Any, storefront(state, port))  # both say ASGI, each in types of its own
     serving = serve(app, config, shutdown_trigger=ended.wait)
-    thread = threading.Thread(target=loop.run_until_complete, args=(serving,), name="storefront", daemon=True)
+
+    def run() -> None:
+        with closing(loop):
+            loop.run_until_complete(serving)
+
+    thread = threading.Thread(target=run, name="storefront", daemon=True)
     thread.start()
     try:
         yield f"http://{HOST}:{port}/"
