@@ -1,0 +1,74 @@
+"""One stack with its storefront for all tests, and for each test a browser window that has seen nothing yet."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from local.ports import free_port
+from local.running import stack
+from local.state import State
+from simulation.deployment import ROOT
+from tests.browser import chromium
+from tests.browser.visitor import Visitor
+from tests.conftest import ENVIRONMENT
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium. Where there is none the tests are skipped, and say so; CI always has one."""
+    path = chromium.found()
+    if not path and os.environ.get("CI") == "true":
+        pytest.fail(chromium.MISSING)
+    if not path:
+        pytest.skip(chromium.MISSING)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=chromium.arguments())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def storefront(browser: Browser) -> Iterator[dict[str, Any]]:
+    """What `stack.json` says of a stack of its own, `webUrl` among it; its reconciler is due after 10 seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
+            patch.delenv(name)
+        state = State(ROOT / ".local" / "browser")
+        with stack(state, free_port(), web_port=free_port(), parameters={"reconcileAfterSeconds": "10"}) as running:
+            yield running
+
+
+@pytest.fixture
+def visit(browser: Browser, storefront: dict[str, Any]) -> Iterator[Visit]:
+    """`visit(color_scheme="dark")`: somebody opens the shop. In the end no page may have broken its content policy."""
+    visitors: list[tuple[Visitor, BrowserContext]] = []
+
+    def visit(url: str = storefront["webUrl"], **window: Any) -> Visitor:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **window})
+        context.set_default_timeout(20_000)  # milliseconds; a function starts slowly for the first time
+        visitors.append((Visitor(context.new_page(), url), context))
+        return visitors[-1][0].opens("")
+
+    yield visit
+    complaints = [complaint for visitor, _ in visitors for complaint in visitor.complaints]
+    for _, context in visitors:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def customer(visit: Visit) -> Visitor:
+    """Somebody who has just signed up, in a window of usual size."""
+    return visit().signs_up()
+
+
+@pytest.fixture
+def gateway_is_up_again(visit: Visit) -> Iterator[None]:
+    """Whatever the test did to it."""
+    yield
+    visit().posts("break-it/gateway", {"state": "up"})
