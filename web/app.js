@@ -4,7 +4,7 @@ import { Api } from './api.js';
 import { BreakIt } from './break-it.js';
 import { Cognito } from './cognito.js';
 import { h } from './dom.js';
-import { cart, email, signOut } from './session.js';
+import { cart, email, keepPlace, place, signOut } from './session.js';
 import { accountView } from './views/account.js';
 import { cartView } from './views/cart.js';
 import { orderView } from './views/order.js';
@@ -23,11 +23,10 @@ const main = document.getElementById('main');
 const notice = document.getElementById('notice');
 const spoken = document.body.appendChild(h('p.visually-hidden', { 'aria-live': 'polite' }));
 let shown = new AbortController();
-let wanted = null; // where to go after a sign-in
 
 async function start() {
   const config = await (await fetch('config.json', { cache: 'no-store' })).json();
-  const panel = config.breakIt ? new BreakIt(document.getElementById('break-it'), announce) : null;
+  const panel = config.breakIt ? new BreakIt(document.getElementById('break-it')) : null;
   const page = {
     api: new Api(config),
     cognito: new Cognito(config),
@@ -43,10 +42,13 @@ async function start() {
     signedIn: () => {
       showHeader();
       say('');
-      page.go(wanted ?? '#/');
-      wanted = null;
+      page.go(place());
     },
   };
+  document.querySelector('.skip').addEventListener('click', (event) => {
+    event.preventDefault(); // the hash is the route
+    main.focus();
+  });
   window.addEventListener('hashchange', () => show(page));
   window.addEventListener('unhandledrejection', (event) => {
     event.preventDefault();
@@ -63,7 +65,10 @@ async function show(page, focus) {
   const [pattern, view] = ROUTES.find(([route]) => route.test(location.hash));
   const [, argument] = pattern.exec(location.hash);
   showHeader();
-  if (view !== accountView) say('');
+  if (view !== accountView) {
+    say('');
+    keepPlace(location.hash);
+  }
   if (view !== orderView) page.orderChanged({ orderId: null });
   try {
     const element = await view({ ...page, signal }, argument);
@@ -79,20 +84,21 @@ async function show(page, focus) {
 function complain(error) {
   if (error.name === 'SignInNeeded') {
     signOut();
-    if (location.hash !== '#/account') wanted = location.hash;
     location.hash = '#/account';
     return say(error.message);
   }
   const retry = h('button', { type: 'button', onclick: () => location.reload() }, 'Try again');
   const title = error.status === 404 ? 'There is no such order' : 'That did not work';
-  main.replaceChildren(h('section.error', { role: 'alert' }, h('h1', {}, title), h('p', {}, error.message), retry));
+  main.replaceChildren(h('section.error', { role: 'alert' }, h('h1', { tabindex: -1 }, title), h('p', {}, error.message), retry));
+  main.querySelector('h1').focus();
 }
 
 function showHeader() {
   const count = Object.values(cart()).reduce((sum, quantity) => sum + quantity, 0);
   document.getElementById('cart-count').textContent = String(count);
   for (const link of document.querySelectorAll('nav a')) {
-    link.toggleAttribute('aria-current', link.getAttribute('href') === (location.hash || '#/'));
+    if (link.getAttribute('href') === (location.hash || '#/')) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
   }
   const leave = () => {
     signOut();

@@ -6,22 +6,24 @@ import { orderNumber } from './words.js';
 const LOOK = 3000; // milliseconds between two looks at the dead-letter queues
 
 export class BreakIt {
-  constructor(element, announce) {
-    this.element = element;
-    this.announce = announce;
+  constructor(element) {
     this.orderId = null;
-    this.gateway = h('button', { type: 'button', onclick: () => this.#do('gateway', { state: this.down ? 'up' : 'down' }) });
+    this.switched = 0;
+    this.said = h('p.said', { role: 'status' });
+    this.turn = Promise.resolve(); // a look at the dead letters hides them from others meanwhile: one request at a time
+    this.gateway = h('button', { disabled: true, type: 'button', onclick: () => this.#do('gateway', { state: this.down ? 'up' : 'down' }) }, 'Take the gateway down');
     this.twice = h('button', { type: 'button', onclick: () => this.#do('send-twice', { orderId: this.orderId }) }, 'Send OrderPlacedEvent twice');
-    this.redrive = h('button', { type: 'button', onclick: () => this.#do('redrive', {}) }, 'Redrive them');
-    this.state = h('p', { role: 'status' });
-    this.letters = h('ul.letters');
+    this.redrive = h('button', { disabled: true, type: 'button', onclick: () => this.#do('redrive', {}) }, 'Redrive them');
+    this.state = h('p', {}, 'Asking …');
+    this.letters = h('ul.dead-letters', {}, h('li', {}, 'Asking …'));
     this.problem = h('p.error', { role: 'alert', hidden: true });
-    element.replaceChildren(h('details', { open: matchMedia('(min-width: 60rem)').matches },
+    this.panel = h('details', { open: matchMedia('(min-width: 60rem)').matches },
       h('summary', {}, h('h2', { id: 'break-it-title' }, 'Break it')),
       h('p.hint', {}, 'Only on this machine. Take something away, and see that nothing is lost.'),
       h('h3', {}, 'The payment gateway'), this.state, this.gateway,
       h('h3', {}, 'The same event, twice'), this.twiceHint = h('p'), this.twice,
-      h('h3', {}, 'Dead letters'), this.letters, this.redrive, this.problem));
+      h('h3', {}, 'Dead letters'), this.letters, this.redrive, this.said, this.problem);
+    element.replaceChildren(this.panel);
     element.hidden = false;
     this.about(null);
     this.#watch();
@@ -30,7 +32,7 @@ export class BreakIt {
   /** Which order the customer looks at. */
   about(orderId) {
     this.orderId = orderId;
-    this.twice.disabled = !orderId;
+    this.#enable();
     this.twiceHint.textContent = orderId ? `Of order ${orderNumber(orderId)}: see what a duplicate starts.` : 'Open one of your orders first.';
   }
 
@@ -38,39 +40,72 @@ export class BreakIt {
     return (await this.#ask(`inbox?${new URLSearchParams({ email })}`)).messages;
   }
 
+  #enable() {
+    this.gateway.disabled = this.busy || this.down === undefined;
+    this.twice.disabled = this.busy || !this.orderId;
+    this.redrive.disabled = this.busy || !this.count;
+  }
+
   async #watch() {
     for (;;) {
-      await this.#look();
+      if (this.panel.open && !document.hidden) await this.#inTurn(() => this.#look());
       await new Promise((resume) => setTimeout(resume, LOOK));
     }
   }
 
   async #look() {
     try {
-      this.#show(await this.#ask('state'));
+      const before = this.switched;
+      const { gateway, deadLetters } = await this.#ask('state');
+      if (before === this.switched) this.#showGateway(gateway); // else it was switched meanwhile
+      this.#showLetters(deadLetters);
       this.#trouble('');
     } catch (error) {
       this.#trouble(error.message);
     }
   }
 
-  #show({ gateway, deadLetters }) {
+  #showGateway(gateway) {
+    this.switched += 1;
     this.down = gateway === 'down';
     this.state.textContent = this.down ? '✗ It is down: no card can be charged.' : '✓ It is up.';
     this.gateway.textContent = this.down ? 'Bring the gateway up' : 'Take the gateway down';
-    this.redrive.disabled = deadLetters.length === 0;
+    this.#enable();
+  }
+
+  #showLetters(deadLetters) {
+    this.count = deadLetters.length;
+    this.#enable();
     const nothing = h('li', {}, 'None: every event found its consumer.');
     this.letters.replaceChildren(...(deadLetters.length ? deadLetters.map(letter) : [nothing]));
   }
 
+  /** One after the other: a redrive beside a look would find nothing to redrive. */
+  #inTurn(ask) {
+    this.turn = this.turn.then(ask);
+    return this.turn;
+  }
+
   async #do(what, body) {
+    this.#trouble('');
+    this.busy = true;
+    this.#enable();
+    const button = document.activeElement;
+    await (what === 'redrive' ? this.#inTurn(() => this.#tell(what, body)) : this.#tell(what, body));
+    this.busy = false;
+    this.#enable();
+    if (document.activeElement === document.body) (button.disabled ? this.panel.firstChild : button).focus();
+  }
+
+  async #tell(what, body) {
     try {
       const answer = await this.#ask(what, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
-      this.announce(DONE[what](answer));
+      this.said.textContent = DONE[what](answer);
+      if (what === 'gateway') this.#showGateway(answer.gateway);
+      if (what === 'redrive') await this.#look();
     } catch (error) {
-      return this.#trouble(error.message);
+      this.#trouble(error.message);
     }
-    await this.#look();
   }
 
   async #ask(what, request) {

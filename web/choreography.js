@@ -30,9 +30,15 @@ const FINAL = ['FULFILLED', 'PAYMENT_FAILED'];
  */
 export function steps(order, events) {
   const placedAt = Date.parse(order.placedAt);
-  return [...placed(order), ...published(events), ...moved(order, events), ...told(order, events)]
+  return [...placed(order), ...published(order, events), ...moved(order, events), ...told(order, events)]
     .sort((one, other) => Date.parse(one.at) - Date.parse(other.at))
-    .map((step) => ({ ...step, after: Date.parse(step.at) - placedAt }));
+    .map((step) => ({ ...step, after: Date.parse(step.at) - placedAt, hop: hop(step, events) }));
+}
+
+/** How long after the event that led to it: its type, and milliseconds. */
+function hop({ at, cause }, events) {
+  const led = cause && events.find(({ domainEventId }) => domainEventId === cause);
+  return led ? { from: led.eventType, milliseconds: Date.parse(at) - Date.parse(led.timestamp) } : null;
 }
 
 function placed(order) {
@@ -47,7 +53,7 @@ function placed(order) {
   }];
 }
 
-function published(events) {
+function published(order, events) {
   const seen = new Set();
   return events.map((event) => {
     const attempt = event.attempt ?? 1;
@@ -55,12 +61,15 @@ function published(events) {
     const repeated = seen.has(event.domainEventId);
     seen.add(event.domainEventId);
     const publisher = takenUp ? 'reconciler' : PUBLISHERS[event.source];
+    const stored = { payment: order.payment, fulfillment: order.fulfillment }[publisher];
     return {
       key: event.eventId,
       at: event.timestamp,
-      actor: publisher,
-      path: [...(takenUp || !event.causationId ? [] : ['bus']), publisher, 'bus', 'auditLogger', 'auditLog'],
-      title: takenUp ? `Reconciler publishes ${event.eventType} again` : `${NAMES[publisher]} publishes ${event.eventType}`,
+      timeless: takenUp || repeated,
+      cause: event.causationId,
+      actor: repeated && !takenUp ? 'bus' : publisher,
+      path: [...way(event, publisher, takenUp, repeated, stored), 'bus', 'auditLogger', 'auditLog'],
+      title: title(event, publisher, takenUp, repeated),
       meaning: again(event, attempt, takenUp, repeated) ?? MEANINGS[event.eventType],
       again: takenUp || repeated,
       proof: event,
@@ -68,9 +77,21 @@ function published(events) {
   });
 }
 
+/** From where to the bus: what a step stores on the order first is on the order. */
+function way(event, publisher, takenUp, repeated, stored) {
+  if (takenUp) return [publisher];
+  if (repeated) return [];
+  return [...(event.causationId ? ['bus'] : []), publisher, ...(stored ? ['orders', publisher] : [])];
+}
+
+function title({ eventType }, publisher, takenUp, repeated) {
+  if (takenUp) return `Reconciler publishes ${eventType} again`;
+  return repeated ? `${eventType} comes once more` : `${NAMES[publisher]} publishes ${eventType}`;
+}
+
 function again(event, attempt, takenUp, repeated) {
-  if (takenUp) return `The order was open for too long, so the reconciler tells of it once more: attempt ${attempt}. Whoever has done their part passes the baton on.`;
-  if (repeated) return 'The same fact, told again: the event id in its metadata is the same. What was done is not done twice.';
+  if (takenUp) return `The order was open for too long, so the reconciler tells of it once more: attempt ${attempt}. Whoever has done their part passes the baton on. It keeps the time of the first.`;
+  if (repeated) return 'The same fact, told again: its domainEventId and its time are those of the first. What was done is not done twice.';
   return null;
 }
 
@@ -81,6 +102,7 @@ function moved(order, events) {
     at: change.at,
     actor: 'updater',
     path: ['bus', 'updater', 'orders'],
+    cause: change.eventId,
     title: `OrderStatusUpdater moves the status: ${change.status}`,
     meaning: `It heard ${names.get(change.eventId)}, and the order bears it out.`,
     proof: { statusHistory: [change] },
@@ -96,6 +118,7 @@ function told({ notification }, events) {
     at: notification.at,
     actor: 'notification',
     path: ['bus', 'topic', 'queue', 'notification', 'mail'],
+    cause: outcome.domainEventId,
     title: notification.messageId ? 'Notification sends the e-mail' : 'Notification records that the e-mail was refused',
     meaning: `It heard ${outcome.eventType} through a topic and a queue, where a burst of mails can wait.`,
     proof: { notification },
@@ -118,6 +141,11 @@ function reacted(name, event, order, events) {
 /** Whether the status is final and the customer was told. */
 export function isOver(order) {
   return FINAL.includes(order.status) && Boolean(order.notification);
+}
+
+/** The event that shows that the order was taken up again, if one does. */
+export function takenUp(events) {
+  return events.findLast(({ causationId, attempt }) => !causationId && attempt > 1);
 }
 
 /** Whether the audit log, which lags a little, has the events that led here. */

@@ -1,12 +1,15 @@
 // The architecture as a picture in which a step lights its way. Two layouts: one for a wide screen, one for a phone.
 
 import { NAMES } from './choreography.js';
-import { svg } from './dom.js';
+import { h, svg } from './dom.js';
 
+/** Node → kind, and what it is made of. */
 const KINDS = {
-  customer: 'person', api: 'service', orderService: 'function', orders: 'table', bus: 'bus', payment: 'function',
-  fulfillment: 'function', updater: 'function', topic: 'service', queue: 'service', notification: 'function', mail: 'service',
-  auditLogger: 'function', auditLog: 'table', reconciler: 'function', deadLetters: 'letters',
+  customer: ['person', 'this page'], api: ['service', 'checks the token'], orderService: ['function', 'Lambda'],
+  orders: ['table', 'DynamoDB'], bus: ['bus', 'event bus'], payment: ['function', 'Lambda'], fulfillment: ['function', 'Lambda'],
+  updater: ['function', 'Lambda'], topic: ['service', 'fans out'], queue: ['service', 'lets a burst wait'],
+  notification: ['function', 'Lambda'], mail: ['service', 'to you'], auditLogger: ['function', 'Lambda'],
+  auditLog: ['table', 'DynamoDB'], reconciler: ['function', 'Lambda, every minute'], deadLetters: ['letters', 'retries used up'],
 };
 
 const EDGES = [
@@ -18,64 +21,75 @@ const EDGES = [
 
 /** Node → centre, width and height, in the units of the view box. */
 const WIDE = {
-  size: [1000, 430],
-  customer: [90, 40, 140, 44], api: [90, 125, 140, 44], orderService: [90, 210, 140, 44],
-  reconciler: [320, 110, 150, 44], auditLogger: [540, 110, 150, 44], auditLog: [730, 110, 130, 44], deadLetters: [910, 110, 140, 44],
-  bus: [605, 210, 750, 44],
-  payment: [305, 300, 150, 44], fulfillment: [465, 300, 130, 44], updater: [625, 300, 160, 44],
-  topic: [785, 300, 120, 44], queue: [785, 390, 120, 44], notification: [925, 390, 120, 44], mail: [925, 300, 120, 44],
-  orders: [362, 390, 684, 44],
+  size: [840, 548], captions: true,
+  customer: [86, 34, 140, 48], api: [86, 126, 140, 48], orderService: [86, 218, 140, 48],
+  auditLog: [284, 34, 150, 48], auditLogger: [284, 126, 150, 48], reconciler: [490, 126, 164, 48], deadLetters: [752, 126, 144, 48],
+  bus: [516, 218, 616, 48],
+  payment: [290, 326, 160, 48], fulfillment: [440, 326, 112, 48], updater: [588, 326, 156, 48], orders: [341, 446, 650, 48],
+  topic: [756, 308, 136, 44], queue: [756, 378, 136, 44], notification: [756, 448, 136, 44], mail: [756, 518, 136, 44],
 };
 const TALL = {
-  size: [400, 560],
-  customer: [110, 28, 130, 38], api: [310, 28, 130, 38], orderService: [122, 100, 136, 38],
-  payment: [122, 170, 136, 38], fulfillment: [122, 240, 136, 38], updater: [122, 310, 136, 38], deadLetters: [122, 460, 136, 38],
-  orders: [24, 205, 34, 250], bus: [222, 290, 34, 420],
-  reconciler: [322, 100, 136, 38], auditLogger: [322, 160, 136, 38], auditLog: [322, 220, 136, 38],
-  topic: [322, 300, 136, 38], queue: [322, 360, 136, 38], notification: [322, 420, 136, 38], mail: [322, 480, 136, 38],
+  size: [360, 520], captions: false,
+  customer: [98, 24, 136, 34], api: [288, 24, 136, 34], orderService: [112, 92, 136, 34],
+  payment: [112, 158, 136, 34], fulfillment: [112, 224, 136, 34], updater: [112, 290, 136, 34], deadLetters: [112, 420, 136, 34],
+  orders: [18, 191, 28, 240], bus: [200, 270, 28, 400],
+  reconciler: [288, 92, 136, 34], auditLogger: [288, 154, 136, 34], auditLog: [288, 214, 136, 34],
+  topic: [288, 284, 136, 34], queue: [288, 340, 136, 34], notification: [288, 396, 136, 34], mail: [288, 452, 136, 34],
 };
 const NARROW = window.matchMedia('(max-width: 44rem)');
+const CALM = window.matchMedia('(prefers-reduced-motion: reduce)');
+const TRAVEL = 900; // milliseconds for an event's way
+const APART = 180; // and between two that came together
 
-/** `element` is the picture; `show(steps)` lights what has happened; the last one is the one that happens now. */
+/** `element` is the picture, `legend` says what its signs mean. */
 export class Picture {
-  constructor() {
+  constructor(signal) {
     this.element = svg('svg', { class: 'picture', role: 'img', 'aria-label': 'The system' });
-    this.shown = [];
-    this.waiting = [];
+    this.legend = h('p.legend', {}, h('span.sign.now', {}, 'happens now'), h('span.sign.done', {}, 'has done its part'),
+      h('span.sign.waiting', {}, 'is awaited'), h('span', {}, 'Numbers are the steps below.'));
+    this.last = [[], {}];
     this.#draw();
     NARROW.addEventListener('change', () => {
       this.#draw();
-      this.show(this.shown, this.waiting);
-    });
+      this.show(...this.last);
+    }, { signal });
   }
 
-  show(steps, waiting = []) {
-    this.shown = steps;
-    this.waiting = waiting;
-    const now = steps.at(-1);
+  /** Lights what has happened. The last step is the one that happens now, unless all is `settled`; `travelling` moves. */
+  show(steps, { waiting = [], settled = false, travelling = [] } = {}) {
+    this.last = [steps, { waiting, settled }];
+    const now = settled ? undefined : steps.at(-1);
     const lit = new Set(steps.flatMap(({ path }) => path));
-    const pairs = new Set(steps.flatMap(({ path }) => along(path)));
     for (const [name, node] of this.nodes) {
-      node.dataset.state = now?.path.includes(name) ? 'now' : lit.has(name) ? 'done' : waiting.includes(name) ? 'waiting' : 'idle';
+      node.dataset.state = now?.path.includes(name) ? 'now' : waiting.includes(name) ? 'waiting' : lit.has(name) ? 'done' : 'idle';
       const numbers = steps.map(({ actor }, index) => (actor === name ? index + 1 : 0)).filter(Boolean);
       node.querySelector('.number').textContent = numbers.length > 3 ? `${numbers.slice(0, 2).join(' ')} … ${numbers.at(-1)}` : numbers.join(' ');
-      node.querySelector('.mark').textContent = waiting.includes(name) ? '… awaited' : '';
+      node.querySelector('.mark').textContent = waiting.includes(name) ? '⏳ awaited' : '';
     }
     const current = new Set(now ? along(now.path) : []);
-    for (const [pair, edge] of this.edges) {
-      edge.dataset.state = current.has(pair) ? 'now' : pairs.has(pair) ? 'done' : 'idle';
-    }
-    const told = now ? `Step ${steps.length}: ${now.title}.` : 'Nothing has happened yet.';
+    const done = new Set(steps.flatMap(({ path }) => along(path)));
+    for (const [pair, edge] of this.edges) edge.dataset.state = current.has(pair) ? 'now' : done.has(pair) ? 'done' : 'idle';
+    const told = now ? `Step ${steps.length}: ${now.title}.` : settled ? 'The order has come to its end.' : 'Nothing has happened yet.';
     const wait = waiting.length ? ` Awaited: ${waiting.map((name) => NAMES[name]).join(', ')}.` : '';
     this.element.setAttribute('aria-label', `The system. ${told}${wait}`);
+    if (!CALM.matches) travelling.forEach((step, index) => this.#travel(step, index * APART));
+  }
+
+  /** A dot that goes the step's way once. */
+  #travel({ path }, delay) {
+    const dot = svg('circle', { class: 'dot', r: 7 });
+    this.element.append(dot);
+    const places = path.map((name) => ({ transform: `translate(${this.layout[name][0]}px, ${this.layout[name][1]}px)` }));
+    const way = dot.animate(places, { duration: TRAVEL, delay, fill: 'backwards', easing: 'ease-in-out' });
+    way.finished.then(() => dot.remove(), () => dot.remove());
   }
 
   #draw() {
-    const layout = NARROW.matches ? TALL : WIDE;
-    const [width, height] = layout.size;
+    this.layout = NARROW.matches ? TALL : WIDE;
+    const { size: [width, height], captions } = this.layout;
     this.element.setAttribute('viewBox', `0 0 ${width} ${height}`);
-    this.edges = new Map(EDGES.map(([from, to]) => [pairOf(from, to), line(layout[from], layout[to])]));
-    this.nodes = new Map(Object.keys(KINDS).map((name) => [name, box(name, layout[name])]));
+    this.edges = new Map(EDGES.map(([from, to]) => [pairOf(from, to), line(this.layout[from], this.layout[to])]));
+    this.nodes = new Map(Object.keys(KINDS).map((name) => [name, box(name, this.layout[name], captions)]));
     this.element.replaceChildren(...this.edges.values(), ...this.nodes.values());
   }
 }
@@ -89,14 +103,20 @@ function pairOf(one, other) {
   return [one, other].sort().join('-');
 }
 
-function box(name, [x, y, width, height]) {
+function box(name, [x, y, width, height], captions) {
+  const [kind, made] = KINDS[name];
   const upright = height > width;
-  const text = svg('text', { x, y: y + 5, ...(upright && { transform: `rotate(-90 ${x} ${y})` }) });
-  text.textContent = NAMES[name];
-  const number = svg('text', { class: 'number', x: upright ? x : x - width / 2 + 4, y: y - height / 2 - 5 });
-  const mark = svg('text', { class: 'mark', x: x + width / 2, y: y + height / 2 + 15 });
-  const rect = svg('rect', { x: x - width / 2, y: y - height / 2, width, height, rx: 9 });
-  return svg('g', { class: `node ${KINDS[name]}`, 'data-node': name }, rect, text, number, mark);
+  const write = (text, at, of) => {
+    const element = svg('text', { ...at, class: of });
+    element.textContent = text;
+    return element;
+  };
+  const shape = svg('rect', { x: x - width / 2, y: y - height / 2, width, height, rx: 9 });
+  const label = write(NAMES[name], { x, y: captions ? y - 2 : y + 4.5, ...(upright && { transform: `rotate(-90 ${x} ${y})` }) }, 'name');
+  const caption = captions ? [write(made, { x, y: y + 14 }, 'caption')] : [];
+  const number = write('', { x: upright ? x : x - width / 2 + 3, y: y - height / 2 - 5 }, 'number');
+  const mark = write('', { x: x + width / 2, y: y + height / 2 + 14 }, 'mark');
+  return svg('g', { class: `node ${kind}`, 'data-node': name }, shape, label, ...caption, number, mark);
 }
 
 /** From border to border, straight across or straight down, wherever the two boxes face each other. */

@@ -34,6 +34,24 @@ export function email() {
   return idToken && claims(idToken).email;
 }
 
+/** Where the customer was last, for the way back from the sign-in. */
+export function place() {
+  return store.read('place') ?? '#/';
+}
+
+export function keepPlace(hash) {
+  store.write('place', hash);
+}
+
+/** What is filled in below the cart: `paymentMethod` and `phone`. */
+export function choices() {
+  return store.read('choices') ?? {};
+}
+
+export function keepChoices(chosen) {
+  store.write('choices', chosen);
+}
+
 /** SKU → quantity. */
 export function cart() {
   return store.read('cart') ?? {};
@@ -58,8 +76,7 @@ export function keyFor(body) {
 }
 
 export function orderIsPlaced() {
-  sessionStorage.removeItem('attempt');
-  sessionStorage.removeItem('cart');
+  for (const name of ['attempt', 'cart', 'choices']) sessionStorage.removeItem(name);
 }
 
 /** What the token says. The gateway checks the signature; here it is only read. */

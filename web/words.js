@@ -1,10 +1,10 @@
 // How values read to a person.
 
 export const PAYMENT_METHODS = {
-  tok_visa: ['Visa', 'is approved'],
-  tok_mastercard: ['Mastercard', 'is approved'],
-  tok_declined: ['A card that the bank declines', 'ends in an e-mail that says so'],
-  tok_insufficient_funds: ['A card without enough money', 'ends in an e-mail that says so'],
+  tok_visa: ['Visa', 'Is approved: the order is paid, packed and on its way.'],
+  tok_mastercard: ['Mastercard', 'Is approved, just as well.'],
+  tok_declined: ['A card that the bank declines', 'Ends the order, with an e-mail that says so.'],
+  tok_insufficient_funds: ['A card without enough money', 'Ends the order, with an e-mail that says why.'],
 };
 
 export const STATUSES = {
@@ -28,7 +28,12 @@ export function time(timestamp) {
   return new Date(timestamp).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 }
 
-/** `+43 ms`, `+4.3 s`: how long after the order. */
+/** `43 ms`, `4.3 s`. */
+export function duration(milliseconds) {
+  return milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+/** `+43 ms`: how long after the order. */
 export function after(milliseconds) {
-  return milliseconds < 1000 ? `+${milliseconds} ms` : `+${(milliseconds / 1000).toFixed(1)} s`;
+  return `+${duration(milliseconds)}`;
 }

@@ -1,7 +1,7 @@
 // The cart, how to pay, and the order itself.
 
 import { field, h } from '../dom.js';
-import { cart, email, keyFor, orderIsPlaced, putIntoCart } from '../session.js';
+import { cart, choices, email, keepChoices, keyFor, orderIsPlaced, putIntoCart } from '../session.js';
 import { money, PAYMENT_METHODS } from '../words.js';
 
 const MOST = 1000; // of one product, as the API has it
@@ -21,29 +21,33 @@ export async function cartView({ api, go, cartChanged, again }) {
   const { currency } = products.get(lines[0][0]);
   return h('section', {}, title,
     h('table.cart', {},
-      h('thead', {}, h('tr', {}, ['Product', 'Quantity', 'Price'].map((name) => h('th', { scope: 'col' }, name)))),
+      h('thead', {}, h('tr', {}, ['Product', 'Quantity', 'Price'].map((name) => h('th', { scope: 'col' }, name)), h('td'))),
       h('tbody', {}, lines.map(([sku, quantity]) => line(products.get(sku), quantity, change))),
-      h('tfoot', {}, h('tr', {}, h('th', { scope: 'row', colspan: 2 }, 'Total'), h('td.price', {}, money(total, currency))))),
+      h('tfoot', {}, h('tr', {}, h('th', { scope: 'row', colspan: 2 }, 'Total'), h('td.price', {}, money(total, currency)), h('td')))),
     email() ? checkout(api, go, lines) : h('p', {}, h('a.button', { href: '#/account' }, 'Sign in to order'), ' The cart stays as it is.'));
 }
 
 function line({ sku, name, unitPrice, currency }, quantity, change) {
   const input = h('input', { id: `quantity-${sku}`, type: 'number', min: 0, max: MOST, value: quantity, 'aria-label': `Quantity of ${name}` });
   input.addEventListener('change', () => change(sku, Math.min(MOST, Math.max(0, Math.trunc(input.valueAsNumber || 0)))));
-  return h('tr', {}, h('td', {}, name), h('td', {}, input), h('td.price', {}, money(quantity * unitPrice, currency)));
+  const remove = h('button.plain', { type: 'button', onclick: () => change(sku, 0), 'aria-label': `Remove ${name}` }, 'Remove');
+  return h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, input), h('td.price', {}, money(quantity * unitPrice, currency)), h('td', {}, remove));
 }
 
 function checkout(api, go, lines) {
+  const before = choices();
+  const chosen = before.paymentMethod ?? Object.keys(PAYMENT_METHODS)[0];
   const problem = h('p.error', { role: 'alert', hidden: true });
   const button = h('button.big', { type: 'submit' }, 'Order');
-  const methods = Object.entries(PAYMENT_METHODS).map(([method, [name, outcome]], index) => h('label.choice', {},
-    h('input', { type: 'radio', name: 'paymentMethod', value: method, checked: index === 0 }),
-    h('span', {}, h('strong', {}, name), ' ', outcome)));
+  const methods = Object.entries(PAYMENT_METHODS).map(([method, [name, outcome]]) => h('label.choice', {},
+    h('input', { type: 'radio', name: 'paymentMethod', value: method, checked: method === chosen }),
+    h('span', {}, h('strong', {}, name), h('small', {}, outcome))));
   const form = h('form.checkout', {},
     h('fieldset', {}, h('legend', {}, 'Pay with a test card; no money moves'), methods),
-    field('Telephone, for a text message (optional)', { id: 'phone', type: 'tel', pattern: '\\+[1-9][0-9]{6,14}', placeholder: '+4915112345678' },
+    field('Telephone, for a text message (optional)', { id: 'phone', type: 'tel', pattern: '\\+[1-9][0-9]{6,14}', value: before.phone },
       'With the country code, like +4915112345678.'),
     problem, button);
+  form.addEventListener('change', () => keepChoices(Object.fromEntries(new FormData(form))));
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     const { paymentMethod, phone } = Object.fromEntries(new FormData(form));

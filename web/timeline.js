@@ -1,0 +1,45 @@
+// What happened, as a list: a row for each step, with its time and how long it took since the event that led to it.
+
+import { h } from './dom.js';
+import { after, duration } from './words.js';
+
+export class Timeline {
+  /** `open(index)` is called for the step that somebody wants to look at. */
+  constructor(open) {
+    this.open = open;
+    this.rows = new Map();
+    this.element = h('ol.timeline');
+  }
+
+  /** New rows come in where their time is; those that are there stay, and keep the focus. */
+  show(steps) {
+    steps.forEach((step, index) => {
+      if (!this.rows.has(step.key)) this.rows.set(step.key, row(step, (key) => this.open(this.#position(key))));
+      const element = this.rows.get(step.key);
+      if (this.element.children[index] !== element) this.element.insertBefore(element, this.element.children[index] ?? null);
+      element.querySelector('.number').textContent = String(index + 1);
+    });
+  }
+
+  /** The step that the picture shows now, or none. */
+  mark(index) {
+    [...this.element.children].forEach((element, position) => {
+      if (position === index) element.setAttribute('aria-current', 'step');
+      else element.removeAttribute('aria-current');
+    });
+  }
+
+  #position(key) {
+    return [...this.element.children].indexOf(this.rows.get(key));
+  }
+}
+
+function row(step, open) {
+  const taken = step.hop && !step.timeless && ` ${duration(step.hop.milliseconds)} after ${step.hop.from}.`;
+  return h(step.again ? 'li.again' : 'li', { 'data-key': step.key, 'data-at': step.at },
+    h('button.step', { type: 'button', onclick: () => open(step.key), title: 'Look at this step' },
+      h('span.number'),
+      h('span.title', {}, step.again ? `↻ ${step.title}` : step.title),
+      h('span.after', {}, step.timeless ? 'again' : after(step.after))),
+    h('p', {}, step.meaning, taken && h('span.hop', {}, taken)));
+}
