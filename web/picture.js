@@ -25,12 +25,12 @@ const WIDE = {
   customer: [86, 34, 140, 48], api: [86, 126, 140, 48], orderService: [86, 218, 140, 48],
   auditLog: [284, 34, 150, 48], auditLogger: [284, 126, 150, 48], reconciler: [490, 126, 164, 48], deadLetters: [752, 126, 144, 48],
   bus: [516, 218, 616, 48],
-  payment: [290, 326, 160, 48], fulfillment: [440, 326, 112, 48], updater: [588, 326, 156, 48], orders: [341, 446, 650, 48],
+  payment: [292, 326, 168, 48], fulfillment: [440, 326, 104, 48], updater: [586, 326, 172, 48], orders: [344, 446, 656, 48],
   topic: [756, 308, 136, 44], queue: [756, 378, 136, 44], notification: [756, 448, 136, 44], mail: [756, 518, 136, 44],
 };
 const TALL = {
-  size: [360, 520], captions: false,
-  customer: [98, 24, 136, 34], api: [288, 24, 136, 34], orderService: [112, 92, 136, 34],
+  size: [360, 490], captions: false,
+  customer: [288, 20, 136, 34], api: [112, 20, 136, 34], orderService: [112, 92, 136, 34],
   payment: [112, 158, 136, 34], fulfillment: [112, 224, 136, 34], updater: [112, 290, 136, 34], deadLetters: [112, 420, 136, 34],
   orders: [18, 191, 28, 240], bus: [200, 270, 28, 400],
   reconciler: [288, 92, 136, 34], auditLogger: [288, 154, 136, 34], auditLog: [288, 214, 136, 34],
@@ -87,6 +87,7 @@ export class Picture {
   #draw() {
     this.layout = NARROW.matches ? TALL : WIDE;
     const { size: [width, height], captions } = this.layout;
+    this.element.classList.toggle('tall', this.layout === TALL);
     this.element.setAttribute('viewBox', `0 0 ${width} ${height}`);
     this.edges = new Map(EDGES.map(([from, to]) => [pairOf(from, to), line(this.layout[from], this.layout[to])]));
     this.nodes = new Map(Object.keys(KINDS).map((name) => [name, box(name, this.layout[name], captions)]));

@@ -35,7 +35,7 @@ export class Timeline {
 }
 
 function row(step, open) {
-  const taken = step.hop && !step.timeless && ` ${duration(step.hop.milliseconds)} after ${step.hop.from}.`;
+  const taken = step.hop && !step.timeless && `${duration(step.hop.milliseconds)} after ${step.hop.from}`;
   return h(step.again ? 'li.again' : 'li', { 'data-key': step.key, 'data-at': step.at },
     h('button.step', { type: 'button', onclick: () => open(step.key), title: 'Look at this step' },
       h('span.number'),

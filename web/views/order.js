@@ -74,7 +74,7 @@ class OrderView {
       h('div.columns', {},
         h('section.stage', { 'aria-label': 'The system' }, this.picture.element, this.picture.legend, this.replay.element),
         h('section.story', {}, h('h2', {}, 'What happened'), this.timeline.element),
-        h('section.receipt', {}, h('h2', {}, 'The order'), this.facts), this.mail));
+        h('div.receipt', {}, h('section', {}, h('h2', {}, 'The order'), this.facts), this.mail)));
   }
 
   update(order, events, waits) {

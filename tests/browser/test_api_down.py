@@ -1,0 +1,56 @@
+"""The API does not answer, and the page says so, keeps what there is, and goes on by itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from local.ports import free_port
+from local.state import State, write
+from local.storefront.serving import served
+from tests.browser.conftest import Visit
+from tests.browser.visitor import Visitor
+
+
+@pytest.fixture
+def storefront_without_api(storefront: dict[str, Any], tmp_path: Path) -> Iterator[str]:
+    """A storefront before an API at whose port nobody listens."""
+    state = State(tmp_path)
+    nobody = f"http://127.0.0.1:{free_port()}"
+    write(state.stack, {**storefront, "apiUrl": nobody, "endpointUrl": nobody})
+    with served(state, free_port()) as url:
+        yield url
+
+
+def test_a_shop_without_its_api_says_so_and_offers_another_try(visit: Visit, storefront_without_api: str) -> None:
+    visitor = visit(storefront_without_api)
+
+    expect(visitor.title).to_have_text("That did not work")
+    expect(visitor.alert.first).to_contain_text("The API has a problem")
+    expect(visitor.button("Try again")).to_be_enabled()
+
+
+def test_an_order_that_can_not_be_sent_stays_in_the_cart(customer: Visitor) -> None:
+    customer.fills_the_cart()
+
+    customer.page.context.set_offline(True)
+    customer.button("Order").click()
+
+    expect(customer.alert.first).to_contain_text("Nothing is lost")
+    expect(customer.page.get_by_label("Quantity of Stoneware mug")).to_have_value("1")
+    customer.page.context.set_offline(False)
+    customer.button("Order").click()
+    customer.sees_the_end("is on its way")
+
+
+def test_an_order_that_is_watched_is_followed_again_when_the_api_is_back(customer: Visitor) -> None:
+    customer.orders()
+
+    customer.page.context.set_offline(True)
+    expect(customer.alert.first).to_contain_text("this page keeps asking")
+    customer.page.context.set_offline(False)
+
+    customer.sees_the_end("is on its way")
+    expect(customer.page.get_by_text("this page keeps asking")).to_be_hidden()

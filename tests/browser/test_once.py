@@ -1,0 +1,63 @@
+"""One order, however often somebody clicks and whatever is lost on the way."""
+
+from playwright.sync_api import Route, expect
+
+from tests.browser.visitor import Visitor
+
+
+def orders_of(customer: Visitor) -> int:
+    return len(customer.asks("/orders?limit=100")["orders"])
+
+
+def test_a_double_click_makes_one_order(customer: Visitor) -> None:
+    customer.fills_the_cart()
+
+    customer.button("Order").dblclick()
+    customer.page.wait_for_url("**/#/orders/*")
+    expect(customer.title).to_contain_text("Order ")
+
+    assert orders_of(customer) == 1
+
+
+def test_two_submissions_at_the_same_moment_make_one_order(customer: Visitor) -> None:
+    """What a button that is disabled in time would hide: the key is what keeps it one order."""
+    customer.fills_the_cart()
+
+    customer.page.evaluate(
+        """() => {
+            const form = document.querySelector('form.checkout');
+            for (let time = 0; time < 3; time += 1) form.dispatchEvent(new SubmitEvent('submit', { cancelable: true }));
+        }"""
+    )
+    customer.page.wait_for_url("**/#/orders/*")
+    customer.sees_the_end("is on its way")
+
+    assert orders_of(customer) == 1
+
+
+def test_an_order_whose_answer_was_lost_is_ordered_again_and_is_the_same(customer: Visitor) -> None:
+    customer.fills_the_cart()
+    answers: list[int] = []
+
+    def lose_the_answer(route: Route) -> None:
+        answers.append(route.fetch().status)
+        route.abort()
+
+    customer.page.route("**/api/orders", lose_the_answer, times=1)
+    customer.button("Order").click()
+    expect(customer.alert).to_contain_text("try again")
+    customer.button("Order").click()
+    customer.page.wait_for_url("**/#/orders/*")
+
+    assert answers == [201]
+    assert orders_of(customer) == 1
+
+
+def test_the_next_order_of_the_same_things_is_another_order(customer: Visitor) -> None:
+    customer.orders()
+    first = customer.order_id
+
+    customer.orders()
+
+    assert customer.order_id != first
+    assert orders_of(customer) == 2
