@@ -104,7 +104,7 @@ def test_the_whole_way_can_be_gone_by_keyboard(visit: Visit) -> None:
     page.keyboard.press("Enter")
 
     expect(page.get_by_text("Step 2 of 7")).to_be_visible()
-    expect(page.get_by_text("Mastercard")).to_be_visible()
+    expect(page.get_by_text("Mastercard", exact=True)).to_be_visible()
 
 
 def test_the_way_to_the_content_skips_the_navigation_and_stays_on_the_page(visit: Visit) -> None:
