@@ -79,9 +79,17 @@ export class Picture {
   #travel({ path }, delay) {
     const dot = svg('circle', { class: 'dot', r: 7 });
     this.element.append(dot);
-    const places = path.map((name) => ({ transform: `translate(${this.layout[name][0]}px, ${this.layout[name][1]}px)` }));
+    const ends = path.slice(1).flatMap((name, index) => this.#ends(path[index], name));
+    const places = ends.map(([x, y]) => ({ transform: `translate(${x}px, ${y}px)` }));
     const way = dot.animate(places, { duration: TRAVEL, delay, fill: 'backwards', easing: 'ease-in-out' });
     way.finished.then(() => dot.remove(), () => dot.remove());
+  }
+
+  /** Of the line between two nodes, in the direction of the way. */
+  #ends(from, to) {
+    const edge = this.edges.get(pairOf(from, to));
+    const ends = ['1', '2'].map((end) => [edge.getAttribute(`x${end}`), edge.getAttribute(`y${end}`)]);
+    return edge.dataset.from === from ? ends : ends.reverse();
   }
 
   #draw() {
@@ -89,7 +97,7 @@ export class Picture {
     const { size: [width, height], captions } = this.layout;
     this.element.classList.toggle('tall', this.layout === TALL);
     this.element.setAttribute('viewBox', `0 0 ${width} ${height}`);
-    this.edges = new Map(EDGES.map(([from, to]) => [pairOf(from, to), line(this.layout[from], this.layout[to])]));
+    this.edges = new Map(EDGES.map(([from, to]) => [pairOf(from, to), line(from, this.layout[from], this.layout[to])]));
     this.nodes = new Map(Object.keys(KINDS).map((name) => [name, box(name, this.layout[name], captions)]));
     this.element.replaceChildren(...this.edges.values(), ...this.nodes.values());
   }
@@ -121,11 +129,11 @@ function box(name, [x, y, width, height], captions) {
 }
 
 /** From border to border, straight across or straight down, wherever the two boxes face each other. */
-function line([x1, y1, w1, h1], [x2, y2, w2, h2]) {
+function line(from, [x1, y1, w1, h1], [x2, y2, w2, h2]) {
   const [left, right] = [Math.max(x1 - w1 / 2, x2 - w2 / 2), Math.min(x1 + w1 / 2, x2 + w2 / 2)];
   const [top, bottom] = [Math.max(y1 - h1 / 2, y2 - h2 / 2), Math.min(y1 + h1 / 2, y2 + h2 / 2)];
   const ends = left < right
     ? { x1: (left + right) / 2, x2: (left + right) / 2, y1: y1 + (Math.sign(y2 - y1) * h1) / 2, y2: y2 - (Math.sign(y2 - y1) * h2) / 2 }
     : { y1: (top + bottom) / 2, y2: (top + bottom) / 2, x1: x1 + (Math.sign(x2 - x1) * w1) / 2, x2: x2 - (Math.sign(x2 - x1) * w2) / 2 };
-  return svg('line', { class: 'edge', ...ends });
+  return svg('line', { class: 'edge', 'data-from': from, ...ends });
 }

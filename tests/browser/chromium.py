@@ -4,7 +4,9 @@ import os
 import shutil
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MISSING = "no Chromium: install it (Debian and Ubuntu: sudo apt install chromium), or name it: CHROMIUM=/path/to/chromium"
+MISSING = (
+    "no Chromium: install it (Debian and Ubuntu: sudo apt install chromium), or name it: CHROMIUM=/path/to/chromium"
+)
 
 
 def found() -> str | None:

@@ -1,6 +1,6 @@
 """Writes docs/storefront.png: an order in slow motion, as README shows it. Run while `npm start` runs.
 
-    npm run browser:picture
+npm run browser:picture
 """
 
 import sys

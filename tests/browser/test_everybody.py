@@ -2,7 +2,6 @@
 
 from typing import Any
 
-
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -77,7 +76,9 @@ def test_the_whole_way_can_be_gone_by_keyboard(visit: Visit) -> None:
         for _ in range(60):
             page.keyboard.press("Tab")
             if target.evaluate("(element) => element === document.activeElement"):
-                assert target.evaluate("(element) => getComputedStyle(element).outlineStyle") != "none"  # it can be seen
+                assert (
+                    target.evaluate("(element) => getComputedStyle(element).outlineStyle") != "none"
+                )  # it can be seen
                 return
         pytest.fail(f"60 tabs do not lead to {name}")
 
@@ -134,7 +135,11 @@ def test_what_happens_is_said_to_who_can_not_see_it(customer: Visitor) -> None:
     customer.sees_the_end("is on its way")
 
     said = " ".join(page.evaluate("said"))
-    for words in ("Stoneware mug is in the cart", "PaymentProcessing publishes PaymentCompletedEvent", "The e-mail has come"):
+    for words in (
+        "Stoneware mug is in the cart",
+        "PaymentProcessing publishes PaymentCompletedEvent",
+        "The e-mail has come",
+    ):
         assert words in said
 
 

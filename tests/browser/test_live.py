@@ -15,7 +15,8 @@ WATCH = """() => {
         const painted = performance.timeOrigin + performance.now();
         for (const row of document.querySelectorAll('.timeline [data-key]')) {
             const { key, at } = row.dataset;
-            if (!seen.has(key)) lit.push([row.querySelector('.title').textContent, Math.round(painted - Date.parse(at))]);
+            const title = row.querySelector('.title').textContent;
+            if (!seen.has(key)) lit.push([title, Math.round(painted - Date.parse(at))]);
             seen.add(key);
         }
         requestAnimationFrame(look);

@@ -28,7 +28,18 @@ def test_a_newcomer_signs_up_orders_and_sees_the_events_travel_to_the_email(visi
         "OrderStatusUpdater moves the status: FULFILLED",
         "Notification sends the e-mail",
     }
-    for part in ("api", "orderService", "orders", "bus", "payment", "fulfillment", "updater", "queue", "mail", "auditLog"):
+    for part in (
+        "api",
+        "orderService",
+        "orders",
+        "bus",
+        "payment",
+        "fulfillment",
+        "updater",
+        "queue",
+        "mail",
+        "auditLog",
+    ):
         expect(newcomer.node(part)).to_have_attribute("data-state", re.compile("done|now"))
     for part in ("reconciler", "deadLetters"):
         expect(newcomer.node(part)).to_have_attribute("data-state", "idle")

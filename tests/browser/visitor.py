@@ -110,7 +110,7 @@ class Visitor:
 
     @property
     def order_id(self) -> str:
-        return self.page.url.rpartition("/")[2]
+        return str(self.page.url).rpartition("/")[2]
 
     def sees_the_end(self, subject: str) -> Self:
         """The e-mail, with this in its subject."""
@@ -120,7 +120,7 @@ class Visitor:
     @property
     def steps(self) -> list[str]:
         """The titles in the timeline."""
-        return self.page.locator(".timeline .title").all_inner_texts()
+        return list(self.page.locator(".timeline .title").all_inner_texts())
 
     def node(self, name: str) -> Locator:
         """A part of the picture; its `data-state` is idle, done, now or waiting."""
