@@ -17,16 +17,21 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ".serverless/cloudformation-template-update-stack.json"
 REGIONS = ("us-east-1", "eu-central-1", "ap-southeast-2")
 
+PACKAGE = ["sls", "package", "--stage", "dev", "--param", "senderEmail=orders@example.com"]
+LINT = ["cfn-lint", "--include-checks", "I", "--append-rules", "cfn_lint_serverless.rules"]
+LINT += ["--regions", *REGIONS, "--", TEMPLATE]
+SCAN = ["checkov", "--config-file", "packaging/checkov.yml", "--file", TEMPLATE]
+
 CHECKS = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "lint": ["ruff", "check", "--quiet", "."],
     "types": ["mypy"],
-    "package": ["sls", "package", "--stage", "dev", "--param", "senderEmail=orders@example.com"],
-    "template": [
-        *["cfn-lint", "--include-checks", "I", "--append-rules", "cfn_lint_serverless.rules"],
-        *["--regions", *REGIONS, "--", TEMPLATE],
-    ],
-    "scan": ["checkov", "--config-file", "packaging/checkov.yml", "--file", TEMPLATE],
+    "package": PACKAGE,
+    "template": LINT,
+    "scan": SCAN,
+    "package with the storefront": [*PACKAGE, "--param", "storefront=true"],
+    "template with the storefront": LINT,
+    "scan with the storefront": SCAN,
 }
 
 
@@ -36,7 +41,7 @@ def passes(name: str, command: list[str], environment: dict[str, str]) -> bool:
         command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     passed = run.returncode == 0
-    print(f"{'ok    ' if passed else 'FAILED'}  {name:8}  {time.monotonic() - started:4.1f} s", flush=True)
+    print(f"{'ok    ' if passed else 'FAILED'}  {name:28}  {time.monotonic() - started:4.1f} s", flush=True)
     if not passed:
         print(run.stdout.rstrip(), flush=True)
     return passed

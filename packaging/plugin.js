@@ -10,6 +10,8 @@ const os = require('node:os');
 const path = require('node:path');
 const { setTimeout: pause } = require('node:timers/promises');
 
+const storefront = require('./storefront.js');
+
 const OFFLINE = new Set(['package', 'print', 'plugin', 'help']);
 const BUILDS = new Set(['package', 'deploy']);
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
@@ -40,10 +42,17 @@ class OrderProcessing {
     this.lock = path.join(serverless.serviceDir, '.venv', 'sls.lock');
     this.hooks = {
       'before:package:createDeploymentArtifacts': () => this.build(),
-      'before:aws:deploy:deploy:updateStack': () => this.release(), // everything is uploaded
+      'before:aws:deploy:deploy:updateStack': async () => {
+        this.release(); // everything is uploaded
+        if (!this.hasStorefront) await storefront.empty(serverless.getProvider('aws')); // else it could not be removed
+      },
+      'after:deploy:finalize': async () => {
+        if (this.hasStorefront) await storefront.upload(serverless.getProvider('aws'), serverless.serviceDir);
+        if (this.stage === 'local') this.run(['-m', 'local.describe'], process.env);
+      },
+      'before:remove:remove': () => storefront.empty(serverless.getProvider('aws')),
     };
     if (this.stage === 'local') {
-      this.hooks['after:deploy:finalize'] = () => this.run(['-m', 'local.describe'], process.env);
       this.hooks['after:remove:remove'] = () => fs.rmSync(path.join(this.stateDir, 'stack.json'), { force: true });
     }
   }
@@ -76,6 +85,10 @@ class OrderProcessing {
       await this.waitForOthers();
     }
     process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'; // package-lock.json pins one that fits
+  }
+
+  get hasStorefront() {
+    return this.param('storefront') === 'true';
   }
 
   /** A stage parameter as the command line or serverless.yml has it; osls resolves its own only after the guard. */

@@ -1,6 +1,7 @@
 """What is passed on: `/api` to the HTTP API, `/cognito` to the embedded Cognito. The answer comes back as it is."""
 
 from collections.abc import Iterable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 from starlette.exceptions import HTTPException
@@ -30,7 +31,9 @@ class PassOn:
     """Asks the local stack for the page; one client for all requests."""
 
     def __init__(self) -> None:
-        self._client = httpx.AsyncClient(timeout=SECONDS, trust_env=False)  # no proxy between two ports of a machine
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # one customer's would be sent for the next
+        # No proxy either: these are two ports of one machine.
+        self._client = httpx.AsyncClient(timeout=SECONDS, trust_env=False, cookies=no_cookies)
 
     async def close(self) -> None:
         await self._client.aclose()

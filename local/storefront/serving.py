@@ -1,6 +1,7 @@
 """The storefront's server as a thread of the launcher's: it ends with the block, and with the process."""
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -27,7 +28,9 @@ def served(state: State, port: int) -> Iterator[str]:
         raise LocalError(in_use(port)) from None
     config = Config()
     config.bind = [f"fd://{listening.detach()}"]  # hypercorn closes it
-    config.errorlog = str(state.folder / "storefront.log")
+    log = logging.FileHandler(state.folder / "storefront.log")
+    config.errorlog = logging.Logger("storefront")
+    config.errorlog.addHandler(log)
     config.include_server_header = False
     config.graceful_timeout = _GRACE_SECONDS
     ended, loop = asyncio.Event(), asyncio.new_event_loop()
@@ -45,3 +48,4 @@ def served(state: State, port: int) -> Iterator[str]:
     finally:
         loop.call_soon_threadsafe(ended.set)
         thread.join(_END_SECONDS)
+        log.close()

@@ -1,0 +1,141 @@
+"""The storefront in a bucket behind CloudFront, deployed to the embedded AWS as it is to AWS."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from local.emulator import emulator
+from local.ports import free_port
+from local.state import STATE_DIR_VARIABLE, State
+from tests.conftest import ENVIRONMENT
+from tests.local.embedded_aws import EmbeddedAws
+
+CHECKOUT = Path(__file__).parent.parent.parent
+WEB = CHECKOUT / "web"
+
+Sls = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> State:
+    return State(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="module")
+def aws(state: State) -> Iterator[EmbeddedAws]:
+    with emulator(state, free_port()) as description:
+        yield EmbeddedAws(description, state)
+
+
+@pytest.fixture(scope="module")
+def sls(state: State) -> Sls:
+    shell = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
+
+    def sls(*arguments: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [CHECKOUT / "node_modules" / ".bin" / "sls", *arguments, "--stage", "local"],
+            cwd=CHECKOUT,
+            env={**shell, STATE_DIR_VARIABLE: str(state.folder)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return sls
+
+
+@pytest.fixture(scope="module")
+def stack(aws: EmbeddedAws, sls: Sls, state: State) -> dict[str, Any]:
+    """What `stack.json` says after a deploy with the storefront."""
+    said = sls("deploy", "--param", "storefront=true").stderr
+    description: dict[str, Any] = json.loads(state.stack.read_text())
+    assert f"The storefront is at {description['WebUrl']}" in said
+    return description
+
+
+def files_of(aws: EmbeddedAws, stack: dict[str, Any]) -> dict[str, Any]:
+    """Key → the head of the object."""
+    s3, bucket = aws.client("s3"), stack["WebBucketName"]
+    keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    return {key: s3.head_object(Bucket=bucket, Key=key) for key in keys}
+
+
+def test_the_bucket_has_the_files_of_web_with_their_types_and_the_configuration(
+    stack: dict[str, Any], aws: EmbeddedAws
+) -> None:
+    found = files_of(aws, stack)
+    files = {path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.is_file()}
+
+    assert found.keys() == files | {"config.json"}
+    assert {head["CacheControl"] for head in found.values()} == {"no-cache"}
+    types = {Path(key).suffix: head["ContentType"].partition(";")[0] for key, head in found.items()}
+    assert types == {
+        ".html": "text/html",
+        ".css": "text/css",
+        ".js": "text/javascript",
+        ".svg": "image/svg+xml",
+        ".json": "application/json",
+    }
+
+
+def test_the_configuration_is_of_the_stack_and_breaks_nothing(stack: dict[str, Any], aws: EmbeddedAws) -> None:
+    body = aws.client("s3").get_object(Bucket=stack["WebBucketName"], Key="config.json")["Body"].read()
+
+    assert json.loads(body) == {
+        "stage": "local",
+        "region": "us-east-1",
+        "apiUrl": "/api",
+        "cognitoUrl": "https://cognito-idp.us-east-1.amazonaws.com/",
+        "userPoolClientId": stack["UserPoolClientId"],
+        "breakIt": False,
+    }
+
+
+def test_the_bucket_answers_nobody_else(stack: dict[str, Any], aws: EmbeddedAws) -> None:
+    assert httpx.get(f"{aws.url}/{stack['WebBucketName']}/index.html").status_code == 403
+
+
+def test_cloudfront_sends_a_page_to_https_and_refuses_an_api_call_without_it(
+    stack: dict[str, Any], aws: EmbeddedAws
+) -> None:
+    def status(path: str) -> int:
+        return httpx.get(aws.url + path, headers={"host": str(urlsplit(stack["WebUrl"]).hostname)}).status_code
+
+    assert (status("/"), status("/api/products")) == (301, 403)
+
+
+def test_a_file_that_is_gone_from_web_goes_with_the_next_deploy(
+    stack: dict[str, Any], aws: EmbeddedAws, sls: Sls
+) -> None:
+    aws.client("s3").put_object(Bucket=stack["WebBucketName"], Key="old.js", Body=b"")
+
+    sls("deploy", "--param", "storefront=true")
+
+    assert "old.js" not in files_of(aws, stack)
+    assert "index.html" in files_of(aws, stack)
+
+
+def test_a_deploy_without_it_takes_it_away(stack: dict[str, Any], aws: EmbeddedAws, sls: Sls) -> None:
+    sls("deploy")
+
+    with pytest.raises(ClientError, match="NoSuchBucket|404|Not Found"):
+        aws.client("s3").head_bucket(Bucket=stack["WebBucketName"])
+
+
+def test_remove_empties_the_bucket_first(stack: dict[str, Any], aws: EmbeddedAws, sls: Sls) -> None:
+    sls("deploy", "--param", "storefront=true")
+
+    sls("remove")
+
+    assert aws.client("s3").list_buckets()["Buckets"] == []
+    assert aws.client("cloudfront").list_distributions()["DistributionList"]["Quantity"] == 0

@@ -1,0 +1,91 @@
+"""The storefront on AWS, as the template has it: there with `--param storefront=true`, and without it not at all."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local.storefront.headers import HEADERS
+from tests.packaging.test_template import Template, of_type, package, the
+
+COGNITO = " https://cognito-idp.${AWS::Region}.amazonaws.com"
+FILES, API = "658327ea-f89d-4fab-a63d-7e88639e58f6", "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+"""AWS's cache policies CachingOptimized and CachingDisabled."""
+VIEWER_BUT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
+"""AWS's origin request policy AllViewerExceptHostHeader: API Gateway answers to its own name only."""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return package(tmp_path_factory.mktemp("storefront"), "dev", storefront="true")
+
+
+@pytest.fixture(scope="module")
+def without(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return package(tmp_path_factory.mktemp("without"), "dev")
+
+
+@pytest.fixture(scope="module")
+def distribution(template: Template) -> Any:
+    return the(template, "AWS::CloudFront::Distribution")["DistributionConfig"]
+
+
+def test_it_is_only_there_when_it_is_asked_for(template: Template, without: Template) -> None:
+    more = template["Resources"].keys() - without["Resources"].keys()
+
+    assert {name for name in more if not name.startswith("Storefront")} == set()
+    assert len(more) == 6
+    assert template["Resources"].keys() >= without["Resources"].keys()
+    assert template["Outputs"].keys() - without["Outputs"].keys() == {"WebUrl", "WebBucketName"}
+
+
+def test_the_headers_are_those_of_the_local_server(template: Template) -> None:
+    policy = the(template, "AWS::CloudFront::ResponseHeadersPolicy")["ResponseHeadersPolicyConfig"]
+    security = policy["SecurityHeadersConfig"]
+    content = security["ContentSecurityPolicy"]["ContentSecurityPolicy"]["Fn::Sub"]
+    custom = {each["Header"].lower(): each["Value"] for each in policy["CustomHeadersConfig"]["Items"]}
+
+    assert COGNITO in content
+    assert {
+        **custom,
+        "content-security-policy": content.replace(COGNITO, ""),
+        "x-content-type-options": "nosniff",
+        "x-frame-options": security["FrameOptions"]["FrameOption"],
+        "referrer-policy": security["ReferrerPolicy"]["ReferrerPolicy"],
+    } == HEADERS
+    assert security["ContentTypeOptions"]["Override"] is True
+    assert security["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 365 * 24 * 3600
+
+
+def test_every_path_gets_the_headers_and_none_goes_unencrypted(distribution: Any) -> None:
+    behaviours = [distribution["DefaultCacheBehavior"], *distribution["CacheBehaviors"]]
+
+    assert [each["ResponseHeadersPolicyId"] for each in behaviours] == [{"Ref": "StorefrontHeaders"}] * 2
+    assert [each["ViewerProtocolPolicy"] for each in behaviours] == ["redirect-to-https", "https-only"]
+    assert [origin["Id"] for origin in distribution["Origins"] if "CustomOriginConfig" in origin] == ["api"]
+    assert distribution["Origins"][1]["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
+
+
+def test_the_api_is_below_api_and_never_cached_and_hears_who_asks(distribution: Any, template: Template) -> None:
+    [api] = distribution["CacheBehaviors"]
+    strip = the(template, "AWS::CloudFront::Function")["FunctionCode"]
+
+    assert (api["PathPattern"], api["TargetOriginId"], api["CachePolicyId"]) == ("/api/*", "api", API)
+    assert api["OriginRequestPolicyId"] == VIEWER_BUT_HOST
+    assert "POST" in api["AllowedMethods"]
+    assert "replace(/^\\/api/, '')" in strip
+    assert distribution["DefaultCacheBehavior"]["CachePolicyId"] == FILES
+
+
+def test_nobody_but_our_distribution_may_read_the_files_and_nobody_without_tls(template: Template) -> None:
+    bucket = template["Resources"]["StorefrontBucketPolicy"]
+    read, listed, unencrypted = bucket["Properties"]["PolicyDocument"]["Statement"]
+
+    for statement, action in ((read, "s3:GetObject"), (listed, "s3:ListBucket")):
+        assert statement["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+        assert statement["Action"] == action
+        assert "distribution/${StorefrontDistribution}" in json.dumps(statement["Condition"]["StringEquals"])
+    assert (unencrypted["Effect"], unencrypted["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    properties = of_type(template, "AWS::S3::Bucket")["StorefrontBucket"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert "BucketName" not in properties
