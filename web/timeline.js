@@ -11,14 +11,23 @@ export class Timeline {
     this.element = h('ol.timeline');
   }
 
-  /** New rows come in where their time is; those that are there stay, and keep the focus. */
+  /** New rows come in where their time is; those of which nothing new is known stay, and keep the focus. */
   show(steps) {
     steps.forEach((step, index) => {
-      if (!this.rows.has(step.key)) this.rows.set(step.key, row(step, (key) => this.open(this.#position(key))));
-      const element = this.rows.get(step.key);
+      const element = this.#rowOf(step);
       if (this.element.children[index] !== element) this.element.insertBefore(element, this.element.children[index] ?? null);
       element.querySelector('.number').textContent = String(index + 1);
     });
+  }
+
+  /** Of two events of the same time the API may name the later one first: then what was the first comes once more. */
+  #rowOf(step) {
+    const known = this.rows.get(step.key);
+    if (known?.dataset.says === `${step.title} ${step.meaning}`) return known;
+    const element = row(step, (key) => this.open(this.#position(key)));
+    known?.replaceWith(element);
+    this.rows.set(step.key, element);
+    return element;
   }
 
   /** The step that the picture shows now, or none. */
@@ -36,7 +45,7 @@ export class Timeline {
 
 function row(step, open) {
   const taken = step.hop && !step.timeless && `${duration(step.hop.milliseconds)} after ${step.hop.from}`;
-  return h(step.again ? 'li.again' : 'li', { 'data-key': step.key, 'data-at': step.at },
+  return h(step.again ? 'li.again' : 'li', { 'data-key': step.key, 'data-at': step.at, 'data-says': `${step.title} ${step.meaning}` },
     h('button.step', { type: 'button', onclick: () => open(step.key), title: 'Look at this step' },
       h('span.number'),
       h('span.title', {}, step.again ? `↻ ${step.title}` : step.title),

@@ -37,6 +37,10 @@ def served(state: State, port: int) -> Iterator[str]:
     app = cast(Any, storefront(state, port))  # both say ASGI, each in types of its own
     serving = serve(app, config, shutdown_trigger=ended.wait)
 
+    errors = config.errorlog
+    # A browser that is still connected is cut off in the end; the launcher's terminal is no place to say so.
+    loop.set_exception_handler(lambda _, context: errors.error(context["message"], exc_info=context.get("exception")))
+
     def run() -> None:
         with closing(loop):
             loop.run_until_complete(serving)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.visitor import PATIENCE, Visitor
 
@@ -34,8 +34,15 @@ def test_an_order_waits_for_the_gateway_and_is_healed_by_a_redrive(customer: Vis
 
     customer.button("Bring the gateway up").click()
     expect(page.get_by_text("It is up.")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.url.rpartition('/')[2]} begins"))
+    page.on("response", lambda response: asked.append(f"{response.url.rpartition('/')[2]} ends"))
+    with page.expect_request("**/break-it/state"):  # a look, which hides the dead letters as long as it takes
+        pass
     customer.button("Redrive them").click()
-    expect(page.get_by_text(re.compile("on (its|their) way again"))).not_to_contain_text("0 dead", timeout=PATIENCE)
+    redriven = re.compile(r"^(One dead letter is|[1-9]\d* dead letters are) on (its|their) way again\.$")
+    expect(page.locator("#break-it [role=status]")).to_have_text(redriven, timeout=PATIENCE)
+    assert asked.index("state ends") < asked.index("redrive begins")
 
     customer.sees_the_end("is on its way")
     expect(waits).to_be_hidden()
@@ -67,6 +74,26 @@ def test_an_event_that_comes_twice_is_shown_twice_and_charges_once(customer: Vis
     again = customer.page.locator(".timeline .again")
     expect(again).to_contain_text("OrderPlacedEvent comes once more", timeout=PATIENCE)
     assert customer.asks(f"/orders/{customer.order_id}") == before
+
+
+def test_a_duplicate_is_marked_also_where_the_api_names_it_first(customer: Visitor) -> None:
+    """Both bear the same time, so either may come first, and it may change from one look to the next."""
+    customer.orders().sees_the_end("is on its way")
+    [placed] = [
+        event
+        for event in customer.asks(f"/orders/{customer.order_id}/events")["events"]
+        if event["eventType"] == "OrderPlacedEvent"
+    ]
+
+    def with_a_duplicate_before_it(route: Route) -> None:
+        answer = route.fetch()
+        events = answer.json()["events"]
+        route.fulfill(response=answer, json={"events": [{**placed, "eventId": "another"}, *events]})
+
+    customer.page.route("**/events", with_a_duplicate_before_it)
+
+    expect(customer.page.locator(".timeline .again")).to_have_count(1)
+    expect(customer.page.locator(".timeline .again")).to_contain_text("comes once more")
 
 
 # --- who is refused ---------------------------------------------------------------------------------------------------

@@ -7,10 +7,9 @@ import { Replay } from '../replay.js';
 import { Timeline } from '../timeline.js';
 import { money, orderNumber, PAYMENT_METHODS, STATUSES, time } from '../words.js';
 
-const LOOK = 400; // milliseconds between two looks at an order that moves
-const QUIET_LOOK = 2000; // and at one that waits, or has ended: an event may still be sent twice
+const LOOK = 400; // milliseconds between two looks at an order that is open: what happens is to be seen within a second
+const QUIET_LOOK = 2000; // and at one that has ended, whose events may still be sent twice, or that nobody looks at
 const LONG = 6000; // milliseconds without news after which an order is said to wait
-const REMINDERS = 4; // so many of these, and it is looked at quietly
 
 export async function orderView({ api, inbox, announce, signal, orderChanged }, orderId) {
   const view = new OrderView(announce, signal);
@@ -28,14 +27,14 @@ export async function orderView({ api, inbox, announce, signal, orderChanged }, 
     if (isOver(order) && isComplete(order, events) && inbox && !view.hasLetter) view.showLetter(await letterOf(order, inbox));
   };
   await look();
-  follow(look, () => Date.now() - changedAt < REMINDERS * LONG, view, signal);
+  follow(look, view, signal);
   return view.element;
 }
 
 /** Look again and again, as long as the page is there. */
-async function follow(look, moves, view, signal) {
+async function follow(look, view, signal) {
   while (!signal.aborted) {
-    await new Promise((resume) => setTimeout(resume, moves() ? LOOK : QUIET_LOOK));
+    await new Promise((resume) => setTimeout(resume, view.over || document.hidden ? QUIET_LOOK : LOOK));
     if (signal.aborted) return;
     try {
       await look();
