@@ -34,6 +34,7 @@ def main() -> int:
         visitor = Visitor(page, url)
         visitor.opens("").signs_up().orders().sees_the_end("is on its way")
         page.locator(".timeline .step").nth(STEP - 1).click()
+        page.get_by_text("It is up.").wait_for()  # the panel has asked
         page.evaluate("window.scrollTo(0, 0)")
         page.screenshot(path=PICTURE)
         browser.close()
