@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench import artefact, cold_start, counts, growth, performance, results, warm_cpu
+from bench import artefact, cold_start, counts, end_to_end, growth, performance, results, warm_cpu
 from bench.machine import machine
 from bench.recording import recording
 from local.ports import free_port
@@ -63,6 +63,12 @@ class Bench:
         with self.shop() as shop, self.terminal.step("Counting"):
             return counts.measure(shop)
 
+    def end_to_end(self) -> Mapping[str, Any]:
+        rounds, share = (1, 0.25) if self.quick else (5, 1)
+        folder = STATE.folder / "end_to_end"
+        terminal = self.terminal
+        return end_to_end.measure(folder, rounds=rounds, share=share, step=terminal.step, say=terminal.say)
+
     def growth(self) -> Mapping[str, Any]:
         sizes = growth.SIZES[:2] if self.quick else growth.SIZES
         with self.shop() as shop:
@@ -72,6 +78,7 @@ class Bench:
 PARTS: Mapping[str, Callable[[Bench], Mapping[str, Any]]] = {
     "cold_start": Bench.cold_start,
     "warm_cpu": Bench.warm_cpu,
+    "end_to_end": Bench.end_to_end,
     "artefact": Bench.artefact,
     "counts": Bench.counts,
     "growth": Bench.growth,

@@ -1,0 +1,5 @@
+"""Does nothing."""
+
+
+def handler(_event, _context):
+    return None
