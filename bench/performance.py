@@ -51,7 +51,7 @@ def write(docs: Path, folder: Path = FOLDER) -> list[Path]:
 
 
 def performance(found: Mapping[str, Result]) -> str:
-    sections = [_HEAD]
+    sections = [_HEAD, "\n".join([*_marks(found), ""])]
     for part, section in SECTIONS.items():
         if part in found:
             measured = found[part].measured
@@ -60,6 +60,56 @@ def performance(found: Mapping[str, Result]) -> str:
             )
             sections.append("\n".join([*section(found[part].values), "", f"{where} {measured['versions']}</sub>", ""]))
     return "\n".join(sections)
+
+
+# --- the marks --------------------------------------------------------------------------------------------------------
+
+
+def _marks(found: Mapping[str, Result]) -> Iterator[str]:
+    """What was to be reached, and what was."""
+    yield "## The marks"
+    yield ""
+    rows = [
+        (what, f"{mark:g}", f"{reached:.2f}", "met" if reached <= mark else "**missed**")
+        for what, mark, reached in _reached(found)
+    ]
+    yield from table(("", "at most", "reached", ""), rows)
+
+
+def _reached(found: Mapping[str, Result]) -> Iterator[tuple[str, float, float]]:
+    if "cold_start" in found:
+        cold = {name: each["cpu"] for name, each in found["cold_start"].values.items()}
+        others = {name: cpu for name, cpu in cold.items() if " " not in name and name != "orderService"}
+        slowest = max(others, key=lambda name: others[name])
+        yield (
+            "cold start, `orderService` ÷ boto3 with one client",
+            MARKS["cold orderService"],
+            cold["orderService"] / cold[REFERENCE],
+        )
+        yield (
+            f"cold start, slowest other (`{slowest}`) ÷ boto3 with one client",
+            MARKS["cold others"],
+            others[slowest] / cold[REFERENCE],
+        )
+    if "warm_cpu" in found:
+        warm = {name: each["p50"] for name, each in found["warm_cpu"].values.items()}
+        for name in ("orderService", "paymentProcessing"):
+            yield f"processor time of an event, `{name}` ÷ naive", MARKS["warm"], warm[name] / warm[f"naive {name}"]
+    if "end_to_end" in found:
+        four = found["end_to_end"].values["4"]
+        yield "end to end, p50 at 4 clients ÷ floor", MARKS["end to end"], four["ours"]["p50"] / four["floor"]["p50"]
+    if "artefact" in found:
+        yield "package, MB zipped", MARKS["zipped"] / 1e6, found["artefact"].values["zipped"] / 1e6
+    if "counts" in found:
+        approved = found["counts"].values["approved"]
+        yield "calls of AWS per approved order", MARKS["calls"], sum(approved["calls"].values())
+        handled = price.total(price.a_million(approved))
+        yield "USD per million approved orders, without e-mail and Cognito", MARKS["usd"], handled
+        yield "the same with a month of keeping them", MARKS["usd"], handled + price.total(price.kept(approved))
+    if "growth" in found:
+        least, most = (found["growth"].values[size]["counts"] for size in ("1000", "100000"))
+        worst = max(most[what][kind] / least[what][kind] for what in least for kind in least[what] if least[what][kind])
+        yield "calls and units at 100 thousand orders ÷ at 1 thousand, the worst", MARKS["growth"], worst
 
 
 # --- sections ---------------------------------------------------------------------------------------------------------

@@ -74,11 +74,11 @@ def deployed(cloud: Cloud, chance: Chance) -> Iterator[None]:
         stack.enter_context(mock.patch.object(dead_letters, "time", _time(cloud)))
         stack.enter_context(redirect_stdout(io.StringIO()))  # the metrics
         logger.setLevel(logging.CRITICAL)
-        _forget()
+        forget()
         try:
             yield
         finally:
-            _forget()
+            forget()
             logger.setLevel(before)
 
 
@@ -97,7 +97,7 @@ def _time(cloud: Cloud) -> Any:
     return SimpleNamespace(time=lambda: cloud.milliseconds(cloud.world.now) / 1000)
 
 
-def _forget() -> None:
+def forget() -> None:
     """As a fresh process has it: no client, no adapter, no configuration."""
     for cached in _CACHES:
         cached.cache_clear()

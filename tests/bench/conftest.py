@@ -1,7 +1,7 @@
 """One counted run on a stack of its own, for all tests that hold the code to the counts."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -18,9 +18,8 @@ from tests.conftest import ENVIRONMENT
 Stories = Mapping[str, Counts]
 
 
-@pytest.fixture(scope="session")
-def measured() -> Stories:
-    """As the code is now."""
+@pytest.fixture(scope="package")
+def counted() -> Iterator[Shop]:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     with pytest.MonkeyPatch.context() as patch:
         for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
@@ -28,8 +27,13 @@ def measured() -> Stories:
         with stack(State(ROOT / ".local" / f"test-bench-{worker}"), free_port()) as description:
             deployed = described(description)
             with recording(deployed) as record:
-                stories = measure(Shop(deployed, record))
-    return stories
+                yield Shop(deployed, record)
+
+
+@pytest.fixture(scope="package")
+def measured(counted: Shop) -> Stories:
+    """As the code is now."""
+    return measure(counted)
 
 
 @pytest.fixture

@@ -14,13 +14,18 @@ from bench.journey import ENVIRONMENT, FUNCTIONS, Stop, stops
 from bench.stub import Stub, serving
 from orders.dynamodb import from_item
 from simulation.deployment import ROOT, service
+from simulation.production import forget
 
 
 @pytest.fixture
 def at() -> dict[str, Stop]:
     handlers = {name: import_module(module).handler for name, module in FUNCTIONS.items()}
     with stubbed(ENVIRONMENT) as answering, answering(stub := Stub()):
-        return stops(stub, calling(handlers))
+        forget()  # clients of another test's
+        try:
+            return stops(stub, calling(handlers))
+        finally:
+            forget()
 
 
 def test_every_function_is_timed() -> None:
