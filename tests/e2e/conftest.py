@@ -23,12 +23,15 @@ WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 @pytest.fixture(scope="package")
 def cloud() -> Iterator[Cloud]:
-    """Deployed by the real `sls deploy`; the reconciler takes an order up after 10 seconds already."""
+    """Deployed by the real `sls deploy`; the reconciler takes an order up after 10 seconds already.
+
+    The storefront is served beside it, at `cloud.stack["webUrl"]`.
+    """
     with pytest.MonkeyPatch.context() as patch, ExitStack() as closing:
         for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
             patch.delenv(name)
         state = State(ROOT / ".local" / ("test" if WORKER == 0 else f"test-{WORKER}"))
-        running = stack(state, free_port(), parameters={"reconcileAfterSeconds": "10"})
+        running = stack(state, free_port(), web_port=free_port(), parameters={"reconcileAfterSeconds": "10"})
         yield Cloud(closing.enter_context(running), closing)
 
 

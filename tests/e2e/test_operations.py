@@ -17,6 +17,7 @@ from operations.replay import replay_order, replay_span
 from operations.stack import Stack
 from simulation.deployment import ROOT
 from tests.e2e.cloud import Cloud
+from tests.e2e.commands import command
 from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for
 
@@ -54,23 +55,6 @@ def envelope_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def letters_of(stack: Stack, order_id: str) -> list[DeadLetter]:
     return [letter for letter in dead_letters(stack) if letter.order_id == order_id]
-
-
-def command(cloud: Cloud, *arguments: str, answer: str = "") -> "subprocess.CompletedProcess[str]":
-    state = next(
-        folder
-        for folder in (ROOT / ".local").glob("test*")
-        if (folder / "stack.json").exists()
-        and json.loads((folder / "stack.json").read_text())["endpointUrl"] == cloud.stack["endpointUrl"]
-    )
-    return subprocess.run(
-        [sys.executable, "-m", *arguments, "--stage", "local"],
-        cwd=ROOT,
-        env={**os.environ, "ORDER_PROCESSING_STATE_DIR": str(state), "COLUMNS": "200"},
-        input=answer,
-        capture_output=True,
-        text=True,
-    )
 
 
 def test_a_dead_letter_is_listed_with_its_reason_until_a_redrive_completes_the_order(

@@ -1,0 +1,309 @@
+"""The storefront's server before the deployed stack: what its page can do, and what its panel breaks and heals."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from local.describe import describe
+from operations.dead_letters import purge
+from operations.stack import described
+from tests.e2e.cloud import Cloud
+from tests.e2e.commands import command, state_of
+from tests.e2e.shopper import FINAL, an_order
+from tests.e2e.waiting import wait_for
+
+PASSWORD = "Secret-password-1"
+
+
+class Page:
+    """What the page in the browser asks its server for, and nothing past it. Signed up and in as a new customer."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self.http = http
+        self.configuration = http.get("/config.json").json()
+        self.email = f"visitor-{uuid4().hex[:12]}@example.com"
+        self.token = ""
+
+    def cognito(self, operation: str, **parameters: Any) -> httpx.Response:
+        return self.http.post(
+            self.configuration["cognitoUrl"],
+            content=json.dumps({"ClientId": self.configuration["userPoolClientId"], **parameters}),
+            headers={
+                "content-type": "application/x-amz-json-1.1",
+                "x-amz-target": f"AWSCognitoIdentityProviderService.{operation}",
+            },
+        )
+
+    def signs_up(self) -> "Page":
+        attributes = [{"Name": "email", "Value": self.email}]
+        asked = self.cognito("SignUp", Username=self.email, Password=PASSWORD, UserAttributes=attributes)
+        assert asked.status_code == 200, asked.text
+        [letter] = wait_for("code by e-mail", self.inbox)
+        [code] = re.findall(r"\d{6}", letter["text"])
+        confirmed = self.cognito("ConfirmSignUp", Username=self.email, ConfirmationCode=code)
+        assert confirmed.status_code == 200, confirmed.text
+        credentials = {"USERNAME": self.email, "PASSWORD": PASSWORD}
+        answer = self.cognito("InitiateAuth", AuthFlow="USER_PASSWORD_AUTH", AuthParameters=credentials)
+        self.token = answer.json()["AuthenticationResult"]["IdToken"]
+        return self
+
+    def api(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        return self.http.request(method, self.configuration["apiUrl"] + path, headers=headers, **options)
+
+    def orders(self, **changes: Any) -> str:
+        """The id of a new order."""
+        answer = self.api("POST", "/orders", json=an_order(**changes))
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["orderId"])
+
+    def order(self, order_id: str) -> Any:
+        return self.api("GET", f"/orders/{order_id}").raise_for_status().json()
+
+    def events(self, order_id: str) -> list[dict[str, Any]]:
+        return list(self.api("GET", f"/orders/{order_id}/events").raise_for_status().json()["events"])
+
+    def ended(self, order_id: str) -> Any:
+        """The order, once its status is final and its customer was told."""
+        return wait_for(
+            f"end of order {order_id}",
+            lambda: self.order(order_id),
+            lambda order: order["status"] in FINAL and "notification" in order,
+        )
+
+    def inbox(self) -> list[dict[str, Any]]:
+        """The e-mails to this customer."""
+        answer = self.http.get("/break-it/inbox", params={"email": self.email})
+        return list(answer.raise_for_status().json()["messages"])
+
+
+class Letter(NamedTuple):
+    event_type: str
+    consumer: str
+    reason: str
+
+
+class Operator(Protocol):
+    """Somebody who breaks and heals the stack."""
+
+    def switches_the_gateway(self, to: str) -> None: ...
+
+    def gateway(self) -> str: ...
+
+    def dead_letters(self, order_id: str) -> list[Letter]: ...
+
+    def redrives(self) -> int: ...
+
+    def sends_twice(self, order_id: str) -> None: ...
+
+
+class Panel:
+    """Through the page's panel."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def _post(self, operation: str, body: dict[str, str]) -> Any:
+        return self._http.post(f"/break-it/{operation}", json=body).raise_for_status().json()
+
+    def _state(self) -> Any:
+        return self._http.get("/break-it/state").raise_for_status().json()
+
+    def switches_the_gateway(self, to: str) -> None:
+        assert self._post("gateway", {"state": to}) == {"gateway": to}
+
+    def gateway(self) -> str:
+        return str(self._state()["gateway"])
+
+    def dead_letters(self, order_id: str) -> list[Letter]:
+        letters = self._state()["deadLetters"]
+        mine = [letter for letter in letters if letter["orderId"] == order_id]
+        return [Letter(letter["eventType"], letter["consumer"], letter["reason"]) for letter in mine]
+
+    def redrives(self) -> int:
+        return int(self._post("redrive", {})["redriven"])
+
+    def sends_twice(self, order_id: str) -> None:
+        assert self._post("send-twice", {"orderId": order_id})["eventType"] == "OrderPlacedEvent"
+
+
+class CommandLine:
+    """Through `npm run break-it` and `npm run dlq`."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def _run(self, *arguments: str) -> str:
+        ran = command(self._cloud, *arguments)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    def switches_the_gateway(self, to: str) -> None:
+        assert self._run("operations.break_it", "gateway", to) == f"the payment gateway is {to}\n"
+
+    def gateway(self) -> str:
+        return self._run("operations.break_it", "gateway").split()[-1]
+
+    def dead_letters(self, order_id: str) -> list[Letter]:
+        rows = [line.split("│")[1:-1] for line in self._run("operations.dlq", "list").splitlines() if order_id in line]
+        return [Letter(event.strip(), consumer.strip(), reason.strip()) for event, _, consumer, reason in rows]
+
+    def redrives(self) -> int:
+        return int(self._run("operations.dlq", "redrive").splitlines()[-1].split()[0])
+
+    def sends_twice(self, order_id: str) -> None:
+        said = self._run("operations.break_it", "send-twice", order_id)
+        assert said.startswith(f"OrderPlacedEvent of order {order_id} is on the bus again, as ")
+
+
+@pytest.fixture(scope="module")
+def http(cloud: Cloud) -> Iterator[httpx.Client]:
+    """The page's own requests, as a browser makes them."""
+    url = cloud.stack["webUrl"]
+    own = {"origin": url.rstrip("/"), "sec-fetch-site": "same-origin"}
+    with httpx.Client(base_url=url, headers=own, timeout=60, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def page(http: httpx.Client) -> Page:
+    return Page(http).signs_up()
+
+
+@pytest.fixture(params=["panel", "command line"])
+def operator(request: pytest.FixtureRequest, cloud: Cloud, http: httpx.Client) -> Iterator[Operator]:
+    """Each way to break and heal the stack; no dead letters of other tests, and the gateway up again in the end."""
+    purge(described(cloud.stack))
+    yield Panel(http) if request.param == "panel" else CommandLine(cloud)
+    Panel(http).switches_the_gateway("up")
+
+
+# --- a customer -------------------------------------------------------------------------------------------------------
+
+
+def test_a_customer_goes_from_sign_up_to_the_e_mail_through_this_one_origin(page: Page) -> None:
+    products = page.api("GET", "/products").json()["products"]
+    order_id = page.orders(items=[{"sku": products[0]["sku"], "quantity": 1}])
+
+    order = page.ended(order_id)
+
+    assert (order["status"], order["totalAmount"]) == ("FULFILLED", products[0]["unitPrice"])
+    assert order_id in [each["orderId"] for each in page.api("GET", "/orders").json()["orders"]]
+    [newest, *_] = page.inbox()
+    assert order_id in newest["text"]
+    assert [datetime.fromisoformat(letter["at"]) for letter in page.inbox()] == sorted(
+        (datetime.fromisoformat(letter["at"]) for letter in page.inbox()), reverse=True
+    )
+
+
+def test_a_wrong_code_and_a_wrong_password_are_told_as_cognito_tells_them(http: httpx.Client, page: Page) -> None:
+    newcomer = Page(http)
+    attributes = [{"Name": "email", "Value": newcomer.email}]
+    newcomer.cognito("SignUp", Username=newcomer.email, Password=PASSWORD, UserAttributes=attributes)
+    credentials = {"USERNAME": page.email, "PASSWORD": f"{PASSWORD}0"}
+
+    wrong_code = newcomer.cognito("ConfirmSignUp", Username=newcomer.email, ConfirmationCode="000000x")
+    wrong_password = page.cognito("InitiateAuth", AuthFlow="USER_PASSWORD_AUTH", AuthParameters=credentials)
+
+    for answer, kind in ((wrong_code, "CodeMismatchException"), (wrong_password, "NotAuthorizedException")):
+        assert (answer.status_code, answer.json()["__type"].rpartition("#")[2]) == (400, kind)
+
+
+def test_an_order_that_is_sent_twice_with_its_key_is_one_order(page: Page) -> None:
+    key = {"idempotency-key": uuid4().hex}
+    first, second = (page.api("POST", "/orders", json=an_order(), headers=key) for _ in range(2))
+
+    order_id = first.json()["orderId"]
+    assert (first.status_code, first.headers["location"]) == (201, f"/orders/{order_id}")
+    assert (second.status_code, second.headers["idempotency-replayed"]) == (200, "true")
+    assert second.json()["orderId"] == order_id
+
+
+def test_what_the_api_and_its_gateway_refuse_comes_back_as_they_said_it(page: Page, http: httpx.Client) -> None:
+    nobody = http.get("/api/orders")
+    unknown = page.api("GET", f"/orders/{uuid4()}")
+    wrong = page.api("POST", "/orders", json=an_order(paymentMethod="cash"))
+
+    assert (nobody.status_code, nobody.json()) == (401, {"message": "Unauthorized"})
+    for answer, status in ((unknown, 404), (wrong, 422)):
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert answer.json()["status"] == status
+
+
+def test_the_way_to_cognito_can_not_be_used_for_anything_of_an_administrators(page: Page, cloud: Cloud) -> None:
+    answer = page.cognito("AdminDeleteUser", UserPoolId=cloud.stack["UserPoolId"], Username=page.email)
+
+    assert answer.status_code == 403
+    user = cloud.client("cognito-idp").admin_get_user(UserPoolId=cloud.stack["UserPoolId"], Username=page.email)
+    assert user["Username"]
+
+
+# --- the panel --------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_waits_for_a_gateway_that_is_down_and_is_healed_by_a_redrive(page: Page, operator: Operator) -> None:
+    operator.switches_the_gateway("down")
+    assert operator.gateway() == "down"
+    order_id = page.orders()
+    [letter] = wait_for("dead letter", lambda: operator.dead_letters(order_id))
+    waiting = page.order(order_id)
+
+    operator.switches_the_gateway("up")
+    assert operator.gateway() == "up"
+    redriven = operator.redrives()
+
+    assert letter[:2] == ("OrderPlacedEvent", "order-processing-local-paymentProcessing")
+    assert letter.reason.startswith("the payment gateway did not answer")
+    assert (waiting["status"], "payment" in waiting) == ("PLACED", False)
+    assert redriven >= 1  # the reconciler may have tried meanwhile
+    assert page.ended(order_id)["status"] == "FULFILLED"
+    assert operator.dead_letters(order_id) == []
+
+
+def test_an_event_that_is_sent_twice_is_recorded_twice_and_changes_nothing(
+    page: Page, operator: Operator, cloud: Cloud
+) -> None:
+    order_id = page.orders()
+    order = page.ended(order_id)
+    wait_for("whole trail", lambda: page.events(order_id), lambda trail: len(trail) == 3)
+    tried = cloud.invocations("paymentProcessing")
+
+    operator.sends_twice(order_id)
+
+    trail = wait_for("second entry", lambda: page.events(order_id), lambda trail: len(trail) == 4)
+    twice = [entry for entry in trail if entry["eventType"] == "OrderPlacedEvent"]
+    assert len({entry["eventId"] for entry in twice}) == 2
+    assert len({json.dumps({**entry, "eventId": None}, sort_keys=True) for entry in twice}) == 1
+    wait_for("second try at the payment", lambda: cloud.invocations("paymentProcessing") > tried)
+    assert page.order(order_id) == order
+    assert len(page.events(order_id)) == 4
+    assert len([letter for letter in page.inbox() if order_id in letter["text"]]) == 1
+
+
+def test_an_order_that_nobody_knows_can_not_be_sent_twice(page: Page, http: httpx.Client, cloud: Cloud) -> None:
+    order_id = str(uuid4())
+
+    answer = http.post("/break-it/send-twice", json={"orderId": order_id})
+    ran = command(cloud, "operations.break_it", "send-twice", order_id)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert answer.json()["detail"] == f"the audit log knows no order {order_id}"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"the audit log knows no order {order_id}\n")
+
+
+# --- where it is ------------------------------------------------------------------------------------------------------
+
+
+def test_a_deploy_leaves_the_storefront_where_it_is(cloud: Cloud, http: httpx.Client) -> None:
+    """The plugin runs this after each deploy: it writes stack.json anew."""
+    state = state_of(cloud)
+    describe(state)
+
+    assert json.loads(state.stack.read_text())["webUrl"] == cloud.stack["webUrl"]
+    assert http.get("/config.json").status_code == 200
