@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from local.state import State
 from local.storefront import break_it, problem
@@ -27,7 +29,7 @@ FILES = Path(__file__).parent.parent.parent / "web"
 Operation = Callable[[Stack, Request, dict[str, Any]], dict[str, Any]]
 
 
-def storefront(state: State, port: int, files: Path = FILES) -> Starlette:
+def storefront(state: State, port: int, files: Path = FILES) -> ASGIApp:
     """The stack is looked up at each request: a deploy while this runs may have changed it."""
     pass_on = PassOn()
 
@@ -59,7 +61,10 @@ def storefront(state: State, port: int, files: Path = FILES) -> Starlette:
     def panel(path: str, method: str, operation: Operation) -> Route:
         async def answer(request: Request) -> Response:
             body = await _object(request) if method == "POST" else {}
-            return JSONResponse(await run_in_threadpool(operation, stack(), request, body))
+            try:
+                return JSONResponse(await run_in_threadpool(operation, stack(), request, body))
+            except (BotoCoreError, OSError) as error:  # AWS's own refusals are ClientError: those we did not expect
+                raise HTTPException(502, problem.NO_ANSWER) from error
 
         return Route(f"/break-it/{path}", answer, methods=[method], name=path)
 
@@ -68,7 +73,7 @@ def storefront(state: State, port: int, files: Path = FILES) -> Starlette:
         yield
         await pass_on.close()
 
-    return Starlette(
+    app = Starlette(
         lifespan=lifespan,
         routes=[
             Route("/config.json", configuration),
@@ -81,15 +86,16 @@ def storefront(state: State, port: int, files: Path = FILES) -> Starlette:
             panel("inbox", "GET", break_it.inbox),
             Mount("/", StaticFiles(directory=files, html=True)),
         ],
-        middleware=[Middleware(SecurityHeaders), Middleware(Guard, port=port)],
-        exception_handlers={HTTPException: problem.answer},
+        middleware=[Middleware(Guard, port=port)],
+        exception_handlers={HTTPException: problem.answer, Exception: problem.unexpected},
     )
+    return SecurityHeaders(app)  # around all of it: Starlette answers what nobody caught outside of its middleware
 
 
 async def _object(request: Request) -> dict[str, Any]:
     try:
         body = await request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise HTTPException(400, "send a JSON object") from None
     if not isinstance(body, dict):
         raise HTTPException(400, "send a JSON object")

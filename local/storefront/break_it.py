@@ -1,6 +1,7 @@
 """The panel that breaks things, on stage `local` only: what `npm run break-it` and `npm run dlq` do, for the page."""
 
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -14,9 +15,13 @@ from operations.stack import Stack
 
 Answer = dict[str, Any]
 
+_at_the_queues = Lock()
+"""A look at the dead letters hides them for a moment: a redrive beside it, from another window, would find none."""
+
 
 def state(stack: Stack, _: Request, __: Answer) -> Answer:
-    letters = dead_letters(stack)
+    with _at_the_queues:
+        letters = dead_letters(stack)
     return {
         "gateway": gateway(stack),
         "deadLetters": [
@@ -41,7 +46,7 @@ def switch(stack: Stack, _: Request, body: Answer) -> Answer:
 
 def send_twice(stack: Stack, _: Request, body: Answer) -> Answer:
     order_id = body.get("orderId")
-    if not isinstance(order_id, str):
+    if not (isinstance(order_id, str) and order_id):
         raise HTTPException(422, "orderId is the order's id")
     try:
         return {"eventType": "OrderPlacedEvent", "eventId": publish_again(stack, order_id)}
@@ -50,7 +55,8 @@ def send_twice(stack: Stack, _: Request, body: Answer) -> Answer:
 
 
 def redrive_all(stack: Stack, _: Request, __: Answer) -> Answer:
-    return {"redriven": sum(1 for _ in redrive(stack))}
+    with _at_the_queues:
+        return {"redriven": sum(1 for _ in redrive(stack))}
 
 
 def inbox(stack: Stack, request: Request, _: Answer) -> Answer:

@@ -33,7 +33,7 @@ class Guard:
         hosts = request.headers.getlist("host")
         if len(hosts) != 1 or hosts[0] not in self._hosts:
             return "this server has another name; open the URL that npm start printed"
-        if not request.url.path.startswith(GUARDED):
+        if not request.scope["path"].startswith(GUARDED):  # as it is routed, and not as it was written
             return None
         if not _comes_from(request.headers, f"http://{hosts[0]}", reads=request.method in ("GET", "HEAD")):
             return "only the storefront's own page may ask this"

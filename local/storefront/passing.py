@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from local.storefront.problem import problem
+from local.storefront.problem import NO_ANSWER, problem
 from operations.stack import Stack
 
 SECONDS = 30  # API Gateway's time-out
@@ -39,11 +39,13 @@ class PassOn:
         await self._client.aclose()
 
     async def to_api(self, request: Request, stack: Stack) -> Response:
-        path = request.scope["raw_path"].decode("latin-1").removeprefix("/api")
-        if {".", ".."} & set(request.path_params["path"].split("/")):
-            raise HTTPException(404)  # a way out of the API's own URLs
+        path = request.scope["raw_path"].decode("latin-1")
+        if not path.startswith("/api/") or {".", ".."} & set(request.path_params["path"].split("/")):
+            raise HTTPException(404)  # written otherwise than the page does, or a way out of the API's own URLs
         query = request.scope["query_string"].decode("latin-1")
-        return await self._ask(request, stack.api_url + path + ("?" + query if query else ""), _THERE)
+        return await self._ask(
+            request, stack.api_url + path.removeprefix("/api") + ("?" + query if query else ""), _THERE
+        )
 
     async def to_cognito(self, request: Request, stack: Stack) -> Response:
         service, _, operation = request.headers.get("x-amz-target", "").partition(".")
@@ -58,7 +60,7 @@ class PassOn:
         try:
             answer = await self._client.request(request.method, url, headers=there, content=body)
         except httpx.HTTPError:
-            return problem(502, "the embedded AWS does not answer; npm start says why")
+            return problem(502, NO_ANSWER)
         back = {name: answer.headers[name] for name in _BACK if name in answer.headers}
         return Response(answer.content, answer.status_code, back)
 

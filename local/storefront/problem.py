@@ -6,6 +6,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+NO_ANSWER = "the embedded AWS does not answer; npm start says why"
+
 
 def problem(status: int, detail: str) -> JSONResponse:
     content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
@@ -18,3 +20,8 @@ async def answer(_: Request, error: Exception) -> JSONResponse:
     response = problem(error.status_code, error.detail)
     response.headers.update(error.headers or {})
     return response
+
+
+async def unexpected(_: Request, __: Exception) -> JSONResponse:
+    """What nobody foresaw: nothing of the inside. Starlette raises it again, so that it gets into storefront.log."""
+    return problem(500, "something went wrong here; .local/storefront.log says what")

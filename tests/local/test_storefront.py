@@ -170,7 +170,15 @@ def test_a_call_of_the_api_is_passed_on_as_it_is_and_so_is_the_answer(page: http
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/../_ministack/reset", "/api/%2e%2e/_ministack/reset", "/api/orders/%2E%2E/x", "/api/."]
+    "path",
+    [
+        "/api/../_ministack/reset",
+        "/api/%2e%2e/_ministack/reset",
+        "/api/orders/%2E%2E/x",
+        "/api/.",
+        "/%61pi/x",
+        "%2fapi/x",
+    ],
 )
 def test_there_is_no_way_out_of_the_api(page: httpx.Client, upstream: Upstream, path: str) -> None:
     before, url = len(upstream.asked), page.base_url
@@ -194,6 +202,30 @@ def test_an_api_that_is_down_is_502_with_what_to_do(tmp_path: Path) -> None:
         answer = httpx.get(f"{url}api/products")
     assert (answer.status_code, answer.headers["content-type"]) == (502, "application/problem+json")
     assert "npm start" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", READS)
+def test_a_panel_without_its_aws_is_502_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # nobody will come
+    state, nowhere = State(tmp_path), f"http://127.0.0.1:{free_port()}"
+    describe(state, nowhere, DeadLetterQueueUrl=f"{nowhere}/1", NotificationDeadLetterQueueUrl=f"{nowhere}/2")
+    with served(state, free_port()) as url:
+        answer = httpx.get(url.rstrip("/") + path, timeout=60)
+    assert (answer.status_code, answer.headers["content-type"]) == (502, "application/problem+json")
+    assert "npm start" in answer.json()["detail"]
+
+
+def test_what_nobody_foresaw_has_the_headers_and_shows_nothing_of_the_inside(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    state.stack.write_text("not JSON")
+    with served(state, free_port()) as url:
+        answer = httpx.get(f"{url}config.json")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+    assert "JSONDecodeError" not in answer.text
+    assert "JSONDecodeError" in (tmp_path / "storefront.log").read_text()
 
 
 def sign_in(page: httpx.Client, operation: str, **headers: str) -> httpx.Response:
@@ -287,14 +319,20 @@ def test_a_form_can_change_nothing(page: httpx.Client, path: str, kind: str) -> 
 
 
 @pytest.mark.parametrize("path", PANEL)
-@pytest.mark.parametrize(("body", "status"), [("", 400), ("[]", 400), ("{", 400)])
+@pytest.mark.parametrize(("body", "status"), [("", 400), ("[]", 400), ("{", 400), ("[" * 100_000, 400)])
 def test_what_is_no_object_is_400(page: httpx.Client, path: str, body: str, status: int) -> None:
     assert page.post(path, content=body, headers={**JSON, "origin": origin(page)}).status_code == status
 
 
 @pytest.mark.parametrize(
     ("path", "body"),
-    [("/break-it/gateway", {}), ("/break-it/gateway", {"state": "sideways"}), ("/break-it/send-twice", {"orderId": 1})],
+    [
+        ("/break-it/gateway", {}),
+        ("/break-it/gateway", {"state": "sideways"}),
+        ("/break-it/gateway", {"state": ["up"]}),
+        ("/break-it/send-twice", {"orderId": 1}),
+        ("/break-it/send-twice", {"orderId": ""}),
+    ],
 )
 def test_what_names_nothing_to_do_is_422(page: httpx.Client, path: str, body: object) -> None:
     answer = page.post(path, json=body, headers={"origin": origin(page)})
