@@ -3,6 +3,7 @@
     asynchronous    EventBridge → Lambda and `Event` invocations: retries, throttling, the on-failure destination
     deletion        what waits for a deleted function, or ran in it, goes with it
     archive         AWS::Events::Archive in CloudFormation
+    buckets         CloudFormation removes no bucket that has files
     credentials     only a signature with a secret that was given out lets anybody in
     conditions      the keys by which IAM judges PutEvents and SendEmail
     tokens          what AWS's JWT authorizer asks of a token and MiniStack's does not

@@ -242,6 +242,37 @@ def test_an_archive_lives_with_its_stack(aws: EmbeddedAws) -> None:
     eventually("the end of the stack", lambda: not archives(aws, "archive"))
 
 
+def test_a_bucket_with_files_or_their_older_versions_stays_and_fails_the_removal_of_its_stack(aws: EmbeddedAws) -> None:
+    versions = {"VersioningConfiguration": {"Status": "Enabled"}}
+    bucket = {"Type": "AWS::S3::Bucket", "Properties": versions}
+    template = {"Resources": {"Bucket": bucket}, "Outputs": {"Name": {"Value": {"Ref": "Bucket"}}}}
+    name = aws.deploy(template, "bucket")["Name"]
+    s3, cloudformation = aws.client("s3"), aws.client("cloudformation")
+    s3.put_object(Bucket=name, Key="file", Body=b"")
+
+    def removed() -> str:
+        """How the removal of the stack ends."""
+        cloudformation.delete_stack(StackName="bucket")
+
+        def status() -> str:
+            try:
+                return str(cloudformation.describe_stacks(StackName="bucket")["Stacks"][0]["StackStatus"])
+            except ClientError:
+                return "DELETE_COMPLETE"
+
+        return eventually("the end of the stack", lambda: (now := status()) != "DELETE_IN_PROGRESS" and now) or ""
+
+    assert removed() == "DELETE_FAILED"
+    s3.delete_object(Bucket=name, Key="file")  # leaves the version and a marker
+    assert removed() == "DELETE_FAILED"
+    kept = s3.list_object_versions(Bucket=name)
+    for each in (*kept["Versions"], *kept["DeleteMarkers"]):
+        s3.delete_object(Bucket=name, Key=each["Key"], VersionId=each["VersionId"])
+    assert removed() == "DELETE_COMPLETE"
+    with pytest.raises(ClientError):
+        s3.head_bucket(Bucket=name)
+
+
 # --- who may come in -------------------------------------------------------------------------------------------------
 
 
@@ -484,6 +515,7 @@ TAKEN_HOLD_OF = [
     "ministack.services.eventbridge._dispatch_to_lambda",
     "ministack.services.eventbridge._create_archive",
     "ministack.services.cloudformation.provisioners._RESOURCE_HANDLERS",
+    "ministack.services.s3._bucket_has_versions",
     "ministack.services.lambda_svc._execute_function_dispatch",
     "ministack.services.lambda_svc._emit_lambda_logs",
     "ministack.core.iam_actions.request_tag_context",
