@@ -7,7 +7,7 @@ const path = require('node:path');
 
 // osls brings them along.
 const { DescribeStacksCommand } = require('@aws-sdk/client-cloudformation');
-const { DeleteObjectsCommand, ListObjectsV2Command, PutObjectCommand, S3Client } = require('@aws-sdk/client-s3');
+const { DeleteObjectsCommand, ListObjectVersionsCommand, PutObjectCommand, S3Client } = require('@aws-sdk/client-s3');
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
@@ -76,14 +76,22 @@ function filesIn(folder) {
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join('/'));
 }
 
+/** With all versions: the bucket keeps none, but somebody may have told it to, and CloudFormation would not remove it then. */
 async function remove(s3, Bucket, isUnwanted) {
-  let ContinuationToken;
+  let next = {};
   do {
-    const page = await s3.send(new ListObjectsV2Command({ Bucket, ContinuationToken }));
-    const Objects = (page.Contents || []).filter(({ Key }) => isUnwanted(Key)).map(({ Key }) => ({ Key }));
-    if (Objects.length) await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }));
-    ContinuationToken = page.NextContinuationToken;
-  } while (ContinuationToken);
+    const page = await s3.send(new ListObjectVersionsCommand({ Bucket, ...next }));
+    const Objects = [...(page.Versions || []), ...(page.DeleteMarkers || [])]
+      .filter(({ Key }) => isUnwanted(Key))
+      .map(({ Key, VersionId }) => ({ Key, VersionId }));
+    if (Objects.length) await deleteAll(s3, Bucket, Objects);
+    next = { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker };
+  } while (next.KeyMarker);
+}
+
+async function deleteAll(s3, Bucket, Objects) {
+  const { Errors } = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }));
+  if (Errors && Errors.length) throw new Error(`${Bucket} keeps ${Errors[0].Key}: ${Errors[0].Message}`);
 }
 
 module.exports = { upload, empty };

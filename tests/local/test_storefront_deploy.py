@@ -132,8 +132,15 @@ def test_a_deploy_without_it_takes_it_away(stack: dict[str, Any], aws: EmbeddedA
         aws.client("s3").head_bucket(Bucket=stack["WebBucketName"])
 
 
-def test_remove_empties_the_bucket_first(stack: dict[str, Any], aws: EmbeddedAws, sls: Sls) -> None:
+def test_remove_empties_the_bucket_first_of_older_versions_as_well(
+    stack: dict[str, Any], aws: EmbeddedAws, sls: Sls, state: State
+) -> None:
     sls("deploy", "--param", "storefront=true")
+    s3, bucket = aws.client("s3"), json.loads(state.stack.read_text())["WebBucketName"]
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for _ in range(2):
+        s3.put_object(Bucket=bucket, Key="index.html", Body=b"")
+    s3.delete_object(Bucket=bucket, Key="app.js")
 
     sls("remove")
 

@@ -1,11 +1,15 @@
 """The storefront on AWS, as the template has it: there with `--param storefront=true`, and without it not at all."""
 
 import json
+import subprocess
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from local.storefront.headers import HEADERS
+from simulation.deployment import ROOT
 from tests.packaging.test_template import Template, of_type, package, the
 
 COGNITO = " https://cognito-idp.${AWS::Region}.amazonaws.com"
@@ -89,3 +93,53 @@ def test_nobody_but_our_distribution_may_read_the_files_and_nobody_without_tls(t
     properties = of_type(template, "AWS::S3::Bucket")["StorefrontBucket"]
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert "BucketName" not in properties
+
+
+class RefusingBucket(BaseHTTPRequestHandler):
+    """S3 with one file, which it does not let go: it says so in an answer that is 200 all the same."""
+
+    LISTED = (
+        "<ListVersionsResult><Version><Key>index.html</Key><VersionId>null</VersionId></Version></ListVersionsResult>"
+    )
+    KEPT = "<DeleteResult><Error><Key>index.html</Key><Message>Access Denied</Message></Error></DeleteResult>"
+
+    def do_GET(self) -> None:
+        self.answer(self.LISTED)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.answer(self.KEPT)
+
+    def answer(self, text: str) -> None:
+        self.send_response(200)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing to say."""
+
+
+PROVIDER = """{
+  naming: { getStackName: () => 'order-processing-dev' },
+  getCloudFormationClient: async () => ({
+    send: async () => ({ Stacks: [{ Outputs: [{ OutputKey: 'WebBucketName', OutputValue: 'files' }] }] }),
+  }),
+  getAwsSdkV3Config: async () => ({
+    endpoint: process.argv[1], forcePathStyle: true, region: 'us-east-1',
+    credentials: { accessKeyId: 'a', secretAccessKey: 's' },
+  }),
+}"""
+
+
+def test_a_file_that_can_not_be_deleted_stops_the_removal_with_its_name() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), RefusingBucket) as bucket:
+        Thread(target=bucket.serve_forever, daemon=True).start()
+        script = f"require('./packaging/storefront.js').empty({PROVIDER})"
+        ran = subprocess.run(
+            ["node", "-e", script, f"http://127.0.0.1:{bucket.server_port}"], cwd=ROOT, capture_output=True, text=True
+        )
+        bucket.shutdown()
+
+    assert ran.returncode == 1
+    assert "files keeps index.html: Access Denied" in ran.stderr
