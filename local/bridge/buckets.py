@@ -1,4 +1,4 @@
-"""CloudFormation removes no bucket that has files, older versions among them; MiniStack's removes it with all of them."""
+"""CloudFormation removes no bucket that has files, older versions among them; MiniStack's removes it with all these."""
 
 from typing import Any
 

@@ -19,6 +19,18 @@ def an_order(**changes: Any) -> dict[str, Any]:
     return {"items": [{"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa", **changes}
 
 
+def envelope_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The event of an entry of the trail, as it was on the bus."""
+    metadata = {
+        "eventId": entry["domainEventId"],
+        "version": "1",
+        "occurredAt": entry["timestamp"],
+        **{name: entry[name] for name in ("correlationId", "causationId", "attempt")},
+    }
+    detail = {"metadata": metadata, "data": entry["data"]}
+    return {"id": entry["eventId"], "detail-type": entry["eventType"], "source": entry["source"], "detail": detail}
+
+
 class Shopper:
     """`tokens` is what Cognito gave: `IdToken`, `AccessToken`."""
 

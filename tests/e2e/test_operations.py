@@ -4,9 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import boto3
@@ -18,7 +16,7 @@ from operations.stack import Stack
 from simulation.deployment import ROOT
 from tests.e2e.cloud import Cloud
 from tests.e2e.commands import command
-from tests.e2e.shopper import Shopper
+from tests.e2e.shopper import Shopper, envelope_of
 from tests.e2e.waiting import wait_for
 
 
@@ -39,18 +37,6 @@ def failed_order(cloud: Cloud, anna: Shopper, stack: Stack) -> tuple[str, DeadLe
         order_id = str(anna.place().json()["orderId"])
         [letter] = wait_for("dead letter", lambda: letters_of(stack, order_id))
     return order_id, letter
-
-
-def envelope_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The event of an entry of the trail, as it was on the bus."""
-    metadata = {
-        "eventId": entry["domainEventId"],
-        "version": "1",
-        "occurredAt": entry["timestamp"],
-        **{name: entry[name] for name in ("correlationId", "causationId", "attempt")},
-    }
-    detail = {"metadata": metadata, "data": entry["data"]}
-    return {"id": entry["eventId"], "detail-type": entry["eventType"], "source": entry["source"], "detail": detail}
 
 
 def letters_of(stack: Stack, order_id: str) -> list[DeadLetter]:

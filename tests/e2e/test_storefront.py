@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
@@ -15,7 +16,7 @@ from operations.dead_letters import purge
 from operations.stack import described
 from tests.e2e.cloud import Cloud
 from tests.e2e.commands import command, state_of
-from tests.e2e.shopper import FINAL, an_order
+from tests.e2e.shopper import FINAL, an_order, envelope_of
 from tests.e2e.waiting import wait_for
 
 PASSWORD = "Secret-password-1"
@@ -264,6 +265,35 @@ def test_an_order_waits_for_a_gateway_that_is_down_and_is_healed_by_a_redrive(pa
     assert redriven >= 1  # the reconciler may have tried meanwhile
     assert page.ended(order_id)["status"] == "FULFILLED"
     assert operator.dead_letters(order_id) == []
+
+
+def test_a_redrive_beside_a_look_from_another_window_finds_every_dead_letter(
+    cloud: Cloud, http: httpx.Client, page: Page
+) -> None:
+    """A look hides the dead letters for a moment, as SQS does with whatever is received."""
+    order_id = page.orders()
+    page.ended(order_id)
+    told = json.dumps(
+        envelope_of(wait_for("whole trail", lambda: page.events(order_id), lambda all: len(all) == 3)[-1])
+    )
+    purge(described(cloud.stack))
+    queue, sqs = cloud.stack["DeadLetterQueueUrl"], cloud.client("sqs")
+    for _ in range(3):
+        sqs.send_message(QueueUrl=queue, MessageBody=told)
+
+    def hidden() -> int:
+        [count] = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessagesNotVisible"])[
+            "Attributes"
+        ].values()
+        return int(count)
+
+    with ThreadPoolExecutor() as windows:
+        look = windows.submit(http.get, "/break-it/state")
+        wait_for("hidden dead letters", hidden, lambda count: count == 3)
+        redrive = windows.submit(http.post, "/break-it/redrive", json={})
+
+        assert len(look.result().json()["deadLetters"]) == 3
+        assert redrive.result().json() == {"redriven": 3}
 
 
 def test_an_event_that_is_sent_twice_is_recorded_twice_and_changes_nothing(
