@@ -21,6 +21,8 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from botocore.config import Config
+from botocore.exceptions import ReadTimeoutError
 
 from local.emulator import emulator
 from local.ports import free_port
@@ -93,7 +95,9 @@ class System:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """A queue that gets each FulfillmentCompletedEvent: the clients wait for it, with either code."""
-        events, sqs, name = self._stack.client("events"), self._stack.client("sqs"), f"bench-{uuid4()}"
+        events, name = self._stack.client("events"), f"bench-{uuid4()}"
+        patience = Config(read_timeout=3, retries={"total_max_attempts": 1})
+        sqs = self._stack.session.client("sqs", endpoint_url=self._stack.endpoint_url, config=patience)
         url = sqs.create_queue(QueueName=name)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
@@ -115,7 +119,10 @@ class System:
 
     def _watch(self, sqs: Any, url: str, over: Event) -> None:
         while not over.is_set():
-            answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+            try:
+                answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+            except ReadTimeoutError:
+                continue  # the emulator forgets to answer a long poll now and then; the message is still there
             for message in answer.get("Messages", []):
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                 with self._news:

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from moto.core.models import botocore_stubber
 
 from bench import cold_start, warm_cpu
 from bench.inside import CLOCK, calling, stubbed
@@ -17,15 +19,20 @@ from simulation.deployment import ROOT, service
 from simulation.production import forget
 
 
+@pytest.fixture(autouse=True)
+def nobody_else_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Neither moto, which stays for all tests of a process, nor a client that a handler made in another test."""
+    monkeypatch.setattr(botocore_stubber, "enabled", False)
+    forget()
+    yield
+    forget()
+
+
 @pytest.fixture
 def at() -> dict[str, Stop]:
     handlers = {name: import_module(module).handler for name, module in FUNCTIONS.items()}
     with stubbed(ENVIRONMENT) as answering, answering(stub := Stub()):
-        forget()  # clients of another test's
-        try:
-            return stops(stub, calling(handlers))
-        finally:
-            forget()
+        return stops(stub, calling(handlers))
 
 
 def test_every_function_is_timed() -> None:
