@@ -157,6 +157,7 @@ def test_without_a_stack_it_says_so(tmp_path: Path) -> None:
 
 
 def test_a_call_of_the_api_is_passed_on_as_it_is_and_so_is_the_answer(page: httpx.Client, upstream: Upstream) -> None:
+    page.get("/api/products")  # whose cookie must not be kept for the next
     headers = {"authorization": "Bearer t", "idempotency-key": "k", "cookie": "of=somebody", **JSON}
     answer = page.post("/api/orders?limit=3&x=%2F", content='{"a": 1}', headers=headers)
 
@@ -167,6 +168,17 @@ def test_a_call_of_the_api_is_passed_on_as_it_is_and_so_is_the_answer(page: http
     assert (answer.status_code, answer.json(), answer.headers["location"]) == (201, {}, "/orders/1")
     assert answer.headers["idempotency-replayed"] == "true"
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_no_proxy_of_the_users_hears_of_it(state: State, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    before = len(upstream.asked)
+    with served(state, free_port()) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        assert client.post("/api/orders", content="{}").status_code == 201
+    assert len(upstream.asked) == before + 1
 
 
 @pytest.mark.parametrize(
@@ -337,6 +349,14 @@ def test_what_is_no_object_is_400(page: httpx.Client, path: str, body: str, stat
 def test_what_names_nothing_to_do_is_422(page: httpx.Client, path: str, body: object) -> None:
     answer = page.post(path, json=body, headers={"origin": origin(page)})
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/", "/break-it/state", "/api/products"])
+def test_nobody_gets_a_websocket(page: httpx.Client, path: str) -> None:
+    """A foreign page may open one without asking first."""
+    upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    key = {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    assert page.get(path, headers={**upgrade, **key}).status_code == 403
 
 
 # --- where ------------------------------------------------------------------------------------------------------------
