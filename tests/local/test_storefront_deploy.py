@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -99,6 +100,13 @@ def test_the_configuration_is_of_the_stack_and_breaks_nothing(stack: dict[str, A
         "userPoolClientId": stack["UserPoolClientId"],
         "breakIt": False,
     }
+
+
+def test_the_bucket_has_a_name_that_the_right_to_deploy_covers(stack: dict[str, Any]) -> None:
+    policy = json.loads((CHECKOUT / "docs" / "deploy-policy.json").read_text())
+    [buckets, _] = next(each["Resource"] for each in policy["Statement"] if each["Action"] == "s3:*")
+
+    assert fnmatch(f"arn:aws:s3:::{stack['WebBucketName']}", buckets)
 
 
 def test_the_bucket_answers_nobody_else(stack: dict[str, Any], aws: EmbeddedAws) -> None:

@@ -70,15 +70,42 @@ def test_every_path_gets_the_headers_and_none_goes_unencrypted(distribution: Any
     assert distribution["Origins"][1]["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
 
 
-def test_the_api_is_below_api_and_never_cached_and_hears_who_asks(distribution: Any, template: Template) -> None:
+def test_the_api_is_below_api_and_never_cached_and_hears_who_asks(distribution: Any) -> None:
     [api] = distribution["CacheBehaviors"]
-    strip = the(template, "AWS::CloudFront::Function")["FunctionCode"]
 
     assert (api["PathPattern"], api["TargetOriginId"], api["CachePolicyId"]) == ("/api/*", "api", API)
     assert api["OriginRequestPolicyId"] == VIEWER_BUT_HOST
     assert "POST" in api["AllowedMethods"]
-    assert "replace(/^\\/api/, '')" in strip
     assert distribution["DefaultCacheBehavior"]["CachePolicyId"] == FILES
+
+
+@pytest.mark.parametrize(
+    ("asked", "passed_on"),
+    [
+        ("/api/products", "/products"),
+        ("/api/orders/1/events", "/orders/1/events"),
+        ("/api/orders/api/1", "/orders/api/1"),
+        ("/api/api/products", "/api/products"),
+        ("/api/", "/"),
+    ],
+)
+def test_the_api_s_own_paths_have_no_api(template: Template, distribution: Any, asked: str, passed_on: str) -> None:
+    [association] = distribution["CacheBehaviors"][0]["FunctionAssociations"]
+    code = the(template, "AWS::CloudFront::Function")["FunctionCode"]
+    event = json.dumps({"request": {"method": "GET", "uri": asked}})
+
+    ran = subprocess.run(["node", "-p", f"{code}; handler({event}).uri"], capture_output=True, text=True, check=True)
+
+    assert association["EventType"] == "viewer-request"
+    assert ran.stdout == f"{passed_on}\n"
+
+
+def test_who_may_deploy_may_deploy_this_as_well(template: Template) -> None:
+    policy = json.loads((ROOT / "docs" / "deploy-policy.json").read_text())
+    allowed = {action.partition(":")[0] for each in policy["Statement"] for action in each["Action"]} | {"s3"}
+    added = {each["Type"] for name, each in template["Resources"].items() if name.startswith("Storefront")}
+
+    assert {kind.split("::")[1].lower() for kind in added} == {"cloudfront", "s3"} <= allowed
 
 
 def test_nobody_but_our_distribution_may_read_the_files_and_nobody_without_tls(template: Template) -> None:
