@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,8 +92,9 @@ def assert_nothing_is_left(state: Path, port: int, processes: dict[int, str]) ->
     while left := [args for pid, args in processes.items() if is_there(pid)]:  # until the system has taken note
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    for each in (port, port + 1):
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", each)) != 0
 
 
 APPROVED = [
@@ -141,6 +143,13 @@ def test_it_stays_until_it_is_told_to_stop_and_a_second_start_says_that_it_runs(
         assert len(json.loads(pasted.stdout)["orders"]) == 3
         assert (tmp_path / "token").stat().st_mode & 0o077 == 0
 
+        web = f"http://127.0.0.1:{port + 1}/"
+        assert printed(tmp_path).index(web) < printed(tmp_path).index("\nOrder ")
+        assert json.loads((tmp_path / "stack.json").read_text())["webUrl"] == web
+        for file, content in (("", b"<!doctype html>"), ("config.json", b'"breakIt":true')):
+            with urllib.request.urlopen(web + file) as answer:
+                assert content in answer.read()
+
         second = subprocess.run(
             command(free_port()), cwd=CHECKOUT, env=environment(tmp_path), capture_output=True, text=True
         )
@@ -174,6 +183,18 @@ def test_a_stop_in_the_middle_of_the_deploy_leaves_nothing_behind(
     assert "Traceback" not in printed(tmp_path)
     assert printed(tmp_path).endswith("Stopped before it was ready; nothing is left running.\n")
     assert_nothing_is_left(tmp_path, port, processes)
+
+
+def test_a_port_of_the_storefront_s_that_is_taken_is_one_line_before_anything_is_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        result = subprocess.run(
+            command(taken - 1), cwd=CHECKOUT, env=environment(tmp_path), capture_output=True, text=True
+        )
+
+    assert result.returncode == 1
+    assert re.fullmatch(rf"port {taken} is in use; take another: npm start -- --port \d+\n", result.stderr)
+    assert not (tmp_path / "emulator.log").exists()
 
 
 @pytest.mark.parametrize("port", ["80", "65535", "http"])
