@@ -8,6 +8,7 @@
     conditions      the keys by which IAM judges PutEvents and SendEmail
     tokens          what AWS's JWT authorizer asks of a token and MiniStack's does not
     functions       a function finds its package and nothing of the emulator's own environment; unpacked once
+    logs            what a function logs belongs to the invocation that logged it, and none waits for more
 
 docs/emulator.md lists these and the differences that stay; tests/local pins each. A name of MiniStack's that is gone
 stops the start with one line: better than an emulator that is quietly kinder than AWS.

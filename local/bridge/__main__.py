@@ -7,7 +7,7 @@ import threading
 
 from ministack import app
 
-from local.bridge import archive, asynchronous, buckets, conditions, credentials, deletion, functions, tokens
+from local.bridge import archive, asynchronous, buckets, conditions, credentials, deletion, functions, logs, tokens
 
 
 def end_with_parent() -> None:
@@ -22,7 +22,7 @@ def end_with_parent() -> None:
 
 
 def main() -> None:
-    for gap in (asynchronous, deletion, archive, buckets, conditions, credentials, functions, tokens):
+    for gap in (asynchronous, deletion, archive, buckets, conditions, credentials, functions, logs, tokens):
         gap.install()
     if os.getpgrp() == os.getpid():  # as the launcher starts it; by hand it may share its group with a shell
         end_with_parent()

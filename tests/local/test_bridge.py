@@ -439,6 +439,42 @@ def test_a_burst_waits_for_a_few_processes_of_its_function(aws: EmbeddedAws) -> 
     assert 1 < len(set(processes)) <= AT_ONCE
 
 
+# --- logs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_function_that_logs_nothing_answers_at_once(aws: EmbeddedAws) -> None:
+    function = aws.function("def handler(event, context): pass")
+    functions, taken = aws.client("lambda"), []
+    for _ in range(20):
+        started = time.monotonic()
+        functions.invoke(FunctionName=function)
+        taken.append(time.monotonic() - started)
+
+    assert min(taken) < 0.05, "by itself MiniStack waits so many seconds for a line"
+
+
+LOGS_HALF_A_LINE = """
+import sys
+def handler(event, context):
+    print("whole", event)
+    sys.stdout.write(f"half {event}")
+    if event == "fails":
+        raise ValueError(event)
+"""
+
+
+@pytest.mark.parametrize("event", ["well", "fails"])
+def test_what_a_function_logs_is_in_the_log_of_its_invocation(aws: EmbeddedAws, event: str) -> None:
+    function = aws.function(LOGS_HALF_A_LINE)
+    for each in ("before", event):
+        aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(each))
+
+    found = aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{function.rpartition(':')[2]}")["events"]
+    lines = [line["message"] for line in found]
+    of_the_last = lines[max(number for number, line in enumerate(lines) if line.startswith("START")) :]
+    assert of_the_last[1:3] == [f"whole {event}", f"half {event}"]
+
+
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
 Door = Callable[[str], int]
