@@ -443,14 +443,18 @@ def test_a_burst_waits_for_a_few_processes_of_its_function(aws: EmbeddedAws) -> 
 
 
 def test_a_function_that_logs_nothing_answers_at_once(aws: EmbeddedAws) -> None:
-    function = aws.function("def handler(event, context): pass")
-    functions, taken = aws.client("lambda"), []
-    for _ in range(20):
-        started = time.monotonic()
-        functions.invoke(FunctionName=function)
-        taken.append(time.monotonic() - started)
+    """Measured against one that logs, which MiniStack by itself keeps a tenth as long."""
+    fastest = {}
+    for source in ("def handler(event, context): pass", "def handler(event, context): print('a line')"):
+        function, functions, taken = aws.function(source), aws.client("lambda"), []
+        for _ in range(30):
+            started = time.monotonic()
+            functions.invoke(FunctionName=function)
+            taken.append(time.monotonic() - started)
+        fastest[source] = min(taken)
 
-    assert min(taken) < 0.05, "by itself MiniStack waits so many seconds for a line"
+    silent, talking = fastest.values()
+    assert silent < 3 * talking
 
 
 LOGS_HALF_A_LINE = """
