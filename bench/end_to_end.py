@@ -70,8 +70,18 @@ class System:
         with ThreadPoolExecutor(clients) as pool:
             list(pool.map(place, range(orders)))
         ended = self._ended(clicked, since)
+        self._rest()
         span = max(ended.values()) - min(clicked.values())
         return [ended[order_id] - at for order_id, at in clicked.items()], orders / span
+
+    def _rest(self) -> None:
+        """Until every customer was told: what is left of one system's round is no load of the other's."""
+        dynamodb, table = self._stack.client("dynamodb"), self._stack.outputs["OrdersTableName"]
+        deadline = time.monotonic() + _PATIENCE
+        while dynamodb.scan(TableName=table, IndexName="openOrders", Select="COUNT")["Count"]:
+            if time.monotonic() > deadline:
+                raise LocalError(f"there are open orders after {_PATIENCE} s")
+            time.sleep(0.2)  # between two looks
 
     def _ended(self, clicked: Mapping[str, float], since: float) -> dict[str, float]:
         """Order → when the status updater's log says that it was FULFILLED, in seconds since 1970."""
@@ -107,6 +117,8 @@ class System:
         pattern = json.dumps({"detail-type": ["FulfillmentCompletedEvent"]})
         events.put_rule(Name=name, EventBusName=bus, EventPattern=pattern)
         events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "bench", "Arn": arn}])
+        for rule in events.list_rules()["Rules"]:  # the reconciler would come in some rounds and not in others
+            events.disable_rule(Name=rule["Name"])
         over = Event()
         watcher = Thread(target=self._watch, args=(sqs, url, over), daemon=True)
         watcher.start()
