@@ -6,7 +6,7 @@ only computed, prices and limits, is computed from these with every run.
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,10 @@ from typing import Any
 from bench import artefact, cold_start, counts, end_to_end, growth, performance, results, warm_cpu
 from bench.machine import machine
 from bench.recording import recording
+from local.command import carry_out
 from local.ports import free_port
 from local.running import stack
-from local.state import LocalError, State
-from local.stopping import Stopped, no_longer, raise_when_asked
+from local.state import State
 from local.terminal import Terminal
 from operations.stack import described
 from simulation.deployment import ROOT
@@ -86,24 +86,18 @@ PARTS: Mapping[str, Callable[[Bench], Mapping[str, Any]]] = {
 
 
 def main() -> int:
-    raise_when_asked()
     arguments = _parser().parse_args()
+    return carry_out(lambda: measure(PARTS if arguments.only is None else arguments.only, quick=arguments.quick))
+
+
+def measure(parts: Iterable[str], *, quick: bool) -> int:
     terminal = Terminal()
-    bench = Bench(terminal, quick=arguments.quick)
-    try:
-        for name in PARTS if arguments.only is None else arguments.only:
-            terminal.say(f"[bold]{name}[/]")
-            results.keep(name, machine(), PARTS[name](bench))
-        for file in performance.write(ROOT / "docs"):
-            terminal.say(f"Wrote {file.relative_to(ROOT)}")
-    except LocalError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Stopped as stopped:
-        print("Stopped; nothing is left running.", file=sys.stderr)
-        return 128 + stopped.number
-    finally:
-        no_longer()
+    bench = Bench(terminal, quick=quick)
+    for name in parts:
+        terminal.say(f"[bold]{name}[/]")
+        results.keep(name, machine(), PARTS[name](bench))
+    for file in performance.write(ROOT / "docs"):
+        terminal.say(f"Wrote {file.relative_to(ROOT)}")
     return 0
 
 

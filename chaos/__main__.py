@@ -12,37 +12,30 @@ import os
 import secrets
 import sys
 
+from local.command import carry_out
 from local.ports import free_port
-from local.state import LocalError, State
-from local.stopping import Stopped, no_longer, raise_when_asked
+from local.state import State
 from local.terminal import Terminal
 from simulation.deployment import ROOT
 
 
 def main() -> int:
-    raise_when_asked()
-    try:
-        arguments = _parser().parse_args()
-        seed = arguments.seed if arguments.seed is not None else secrets.randbelow(1_000_000)
-        for name in ("no_proxy", "NO_PROXY"):  # what we start is on this machine, whatever way out the user has
-            os.environ[name] = f"127.0.0.1,{os.environ.get(name, '')}"
-        from chaos.run import Chaos  # takes a while: only now, when Ctrl-C is no traceback any more
+    arguments = _parser().parse_args()
+    seed = arguments.seed if arguments.seed is not None else secrets.randbelow(1_000_000)
+    return carry_out(lambda: wreak(arguments.orders, seed))
 
-        terminal = Terminal()
-        terminal.say(f"Chaos: {arguments.orders} orders with seed {seed}")
-        chaos = Chaos(
-            terminal, State(ROOT / ".local" / "chaos"), (free_port(), free_port()), orders=arguments.orders, seed=seed
-        )
-        with chaos() as verdict:
-            return verdict()
-    except LocalError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Stopped as stopped:
-        print("Stopped; nothing is left running.", file=sys.stderr)
-        return 128 + stopped.number
-    finally:
-        no_longer()
+
+def wreak(orders: int, seed: int) -> int:
+    """0 when every promise was kept. Raises LocalError."""
+    for name in ("no_proxy", "NO_PROXY"):  # what we start is on this machine, whatever way out the user has
+        os.environ[name] = f"127.0.0.1,{os.environ.get(name, '')}"
+    from chaos.run import Chaos  # takes a while: only now, when Ctrl-C is no traceback any more
+
+    terminal = Terminal()
+    terminal.say(f"Chaos: {orders} orders with seed {seed}")
+    chaos = Chaos(terminal, State(ROOT / ".local" / "chaos"), (free_port(), free_port()), orders=orders, seed=seed)
+    with chaos() as verdict:
+        return verdict()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 from contract.openapi import document
+from local.command import carry_out
 from local.ports import free_port
 from local.running import stack
-from local.state import LocalError, State
-from local.stopping import Stopped, no_longer, raise_when_asked
+from local.state import State
 from local.terminal import Terminal
 from operations.customer import Customer
 from operations.stack import described
@@ -55,16 +55,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=1000, metavar="N", help="about how many; default: 1000")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="default: a fresh one")
     arguments = parser.parse_args()
-    raise_when_asked()
-    try:
-        return fuzz(arguments.requests, arguments.seed)
-    except LocalError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Stopped as stopped:
-        return 128 + stopped.number
-    finally:
-        no_longer()
+    return carry_out(lambda: fuzz(arguments.requests, arguments.seed))
 
 
 if __name__ == "__main__":

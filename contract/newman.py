@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from contract.__main__ import DOCS
+from local.command import carry_out
 from local.ports import free_port
 from local.running import stack
 from local.state import LocalError, State
-from local.stopping import Stopped, no_longer, raise_when_asked
 from local.terminal import Terminal
 
 _PACKAGE = Path(__file__).parent / "newman"
@@ -40,18 +40,5 @@ def postman() -> int:
         return subprocess.run(command, check=False).returncode
 
 
-def main() -> int:
-    raise_when_asked()
-    try:
-        return postman()
-    except LocalError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Stopped as stopped:
-        return 128 + stopped.number
-    finally:
-        no_longer()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(carry_out(postman))

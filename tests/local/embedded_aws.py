@@ -2,19 +2,25 @@
 
 import io
 import json
+import os
+import subprocess
 import time
 import urllib.request
 import zipfile
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import boto3
 
-from local.state import State
+from local.state import STATE_DIR_VARIABLE, State
+from tests.conftest import ENVIRONMENT
 
+CHECKOUT = Path(__file__).parent.parent.parent
 T = TypeVar("T")
+Sls = Callable[..., subprocess.CompletedProcess[str]]
 GENEROUS = 60  # seconds
 
 
@@ -25,6 +31,23 @@ def eventually(what: str, look: Callable[[], T]) -> T:
         assert time.monotonic() < deadline, f"never seen: {what}"
         time.sleep(0.05)  # between two looks
     return answer
+
+
+def sls_of(state: State) -> Sls:
+    """`sls("info")` on stage `local`, as somebody types it whose shell knows nothing of AWS."""
+    shell = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
+
+    def sls(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [CHECKOUT / "node_modules" / ".bin" / "sls", *arguments, "--stage", "local"],
+            cwd=CHECKOUT,
+            env={**shell, STATE_DIR_VARIABLE: str(state.folder)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    return sls
 
 
 def allow(action: str, resource: str = "*", **condition: Any) -> dict[str, Any]:

@@ -2,11 +2,9 @@
 
 import io
 import json
-import os
-import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,12 @@ from local import describe, running
 from local.emulator import emulator
 from local.ports import free_port
 from local.running import stack
-from local.state import STATE_DIR_VARIABLE, LocalError, State
-from tests.conftest import ENVIRONMENT
-from tests.local.embedded_aws import EmbeddedAws, eventually
+from local.state import LocalError, State
+from tests.local.embedded_aws import EmbeddedAws, Sls, eventually, sls_of
 from tests.local.test_emulator import assert_nothing_is_left
 
 CHECKOUT = Path(__file__).parent.parent.parent
 STACK = "order-processing-local"
-
-Sls = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +35,7 @@ def aws(state: State) -> Iterator[EmbeddedAws]:
 
 @pytest.fixture(scope="module")
 def sls(state: State) -> Sls:
-    """`sls("info")`, as somebody types it whose shell knows nothing of AWS."""
-    shell = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
-
-    def sls(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [CHECKOUT / "node_modules" / ".bin" / "sls", *arguments, "--stage", "local"],
-            cwd=CHECKOUT,
-            env={**shell, STATE_DIR_VARIABLE: str(state.folder)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-
-    return sls
+    return sls_of(state)
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,8 @@
 """The storefront in a bucket behind CloudFront, deployed to the embedded AWS as it is to AWS."""
 
 import json
-import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,11 @@ from botocore.exceptions import ClientError
 
 from local.emulator import emulator
 from local.ports import free_port
-from local.state import STATE_DIR_VARIABLE, State
-from tests.conftest import ENVIRONMENT
-from tests.local.embedded_aws import EmbeddedAws
+from local.state import State
+from tests.local.embedded_aws import EmbeddedAws, Sls, sls_of
 
 CHECKOUT = Path(__file__).parent.parent.parent
 WEB = CHECKOUT / "web"
-
-Sls = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +34,10 @@ def aws(state: State) -> Iterator[EmbeddedAws]:
 
 @pytest.fixture(scope="module")
 def sls(state: State) -> Sls:
-    shell = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
+    run = sls_of(state)
 
     def sls(*arguments: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [CHECKOUT / "node_modules" / ".bin" / "sls", *arguments, "--stage", "local"],
-            cwd=CHECKOUT,
-            env={**shell, STATE_DIR_VARIABLE: str(state.folder)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
+        done = run(*arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
