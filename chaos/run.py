@@ -44,9 +44,10 @@ class Clients:
         self._proxy_url = proxy_url
         self.client = cache(self._client)
 
-    def _client(self, service: str, endpoint_url: str) -> Any:
+    def _client(self, service: str, endpoint_url: str, config: Any) -> Any:
         through_proxy = self._proxy_url and service in SERVICES
-        return self._session.client(service, endpoint_url=self._proxy_url if through_proxy else endpoint_url)
+        url = self._proxy_url if through_proxy else endpoint_url
+        return self._session.client(service, endpoint_url=url, config=config)
 
 
 class Chaos:

@@ -10,9 +10,12 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
+from botocore.config import Config
 
 SERVICE = "order-processing"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_PATIENCE = Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+"""Nothing here takes ten seconds: who waits at a terminal, or before the page, is better served by another try."""
 
 
 class StackUnavailable(Exception):
@@ -33,7 +36,7 @@ class Stack(NamedTuple):
         return self.outputs.get("apiUrl", self.outputs["HttpApiUrl"])
 
     def client(self, service: str) -> Any:
-        return self.session.client(service, endpoint_url=self.endpoint_url)
+        return self.session.client(service, endpoint_url=self.endpoint_url, config=_PATIENCE)
 
     def function(self, name: str) -> str:
         """The deployed name of a function, such as `paymentProcessing`."""

@@ -84,7 +84,7 @@ def deployed(cloud: Cloud, chance: Chance) -> Iterator[None]:
 
 def stack(cloud: Cloud) -> Stack:
     """The deployed stack as the operator's commands see it."""
-    session = SimpleNamespace(client=lambda service, endpoint_url=None: client(cloud, service, None))
+    session = SimpleNamespace(client=lambda service, **_: client(cloud, service, None))
     outputs = {
         "DeadLetterQueueUrl": DEAD_LETTERS,
         "NotificationDeadLetterQueueUrl": DEAD_NOTIFICATIONS,
