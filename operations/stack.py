@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 SERVICE = "order-processing"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -94,14 +95,14 @@ def described(stack: Mapping[str, Any]) -> Stack:
 
 
 def _on_aws(stage: str) -> Stack:
-    session = boto3.Session()
-    cloudformation = session.client("cloudformation")
-    name = f"{SERVICE}-{stage}"
+    session, name = boto3.Session(), f"{SERVICE}-{stage}"
     try:
-        [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
-    except cloudformation.exceptions.ClientError as error:
+        [stack] = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
         raise StackUnavailable(
             f"no stack {name}: {error}; deploy it with: npm run deploy -- --stage {stage}"
         ) from error
+    except BotoCoreError as error:  # no region, no credentials, no network
+        raise StackUnavailable(f"AWS can't be asked for {name}: {error} The local stack is: --stage local") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     return Stack(stage, session, None, outputs)

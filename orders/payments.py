@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from orders.errors import GatewayUnavailable
+from orders.letter import money
 
 DECLINES = {
     "tok_visa": None,
@@ -33,5 +34,5 @@ class SimulatedGateway:
     def charge(self, token: str, amount: int, currency: str, *, idempotency_key: str) -> Charge:
         """Charge `amount` (minor units). Raises GatewayUnavailable while `PAYMENT_GATEWAY` is `down`."""
         if os.environ.get("PAYMENT_GATEWAY") == "down":
-            raise GatewayUnavailable(f"the payment gateway did not answer; {amount} {currency} were not charged")
+            raise GatewayUnavailable(f"the payment gateway did not answer; {money(amount, currency)} were not charged")
         return Charge(str(uuid5(_NAMESPACE, f"{token}:{idempotency_key}")), DECLINES[token])

@@ -128,7 +128,7 @@ def _summary(faults: Counter[str]) -> Table:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="npm run simulate --", description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=200, metavar="N", help="how many schedules; default: 200")
+    parser.add_argument("--seeds", type=_positive, default=200, metavar="N", help="how many schedules; default: 200")
     parser.add_argument("--first", type=int, metavar="SEED", help="the first seed; default: a fresh one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes; default: all cores")
     parser.add_argument("--seed", type=int, help="tell the story of this one schedule")
@@ -137,6 +137,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--crashes", action="store_true", help="kill one order at every point, alone and in all pairs")
     parser.add_argument("--bugs", action="store_true", help="plant each bug on the list and see that it is caught")
     return parser
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} is no number of schedules")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ export class BreakIt {
     this.said = h('p.said', { role: 'status' });
     this.turn = Promise.resolve(); // a look at the dead letters hides them from others meanwhile: one request at a time
     this.gateway = h('button', { disabled: true, type: 'button', onclick: () => this.#do('gateway', { state: this.down ? 'up' : 'down' }) }, 'Take the gateway down');
-    this.twice = h('button', { type: 'button', onclick: () => this.#do('send-twice', { orderId: this.orderId }) }, 'Send OrderPlacedEvent twice');
+    this.twice = h('button', { type: 'button', onclick: () => this.#do('send-twice', { orderId: this.orderId }) }, 'Send OrderPlacedEvent again');
     this.redrive = h('button', { disabled: true, type: 'button', onclick: () => this.#do('redrive', {}) }, 'Redrive them');
     this.state = h('p', {}, 'Asking …');
     this.letters = h('ul.dead-letters', {}, h('li', {}, 'Asking …'));
@@ -76,7 +76,7 @@ export class BreakIt {
   #showLetters(deadLetters) {
     this.count = deadLetters.length;
     this.#enable();
-    const nothing = h('li', {}, 'None: every event found its consumer.');
+    const nothing = h('li', {}, 'None.');
     this.letters.replaceChildren(...(deadLetters.length ? deadLetters.map(letter) : [nothing]));
   }
 
@@ -123,11 +123,11 @@ export class BreakIt {
 }
 
 const DONE = {
-  gateway: ({ gateway }) => (gateway === 'down' ? 'The payment gateway is down. Order something now.' : 'The payment gateway is up again.'),
+  gateway: ({ gateway }) => (gateway === 'down' ? 'The payment gateway is down. Order something now.' : 'The payment gateway is up again. Redrive what failed meanwhile, or wait: the reconciler takes the order up within a minute or two.'),
   'send-twice': () => 'The event is on the bus once more.',
   redrive: ({ redriven }) => (redriven === 1 ? 'One dead letter is on its way again.' : `${redriven} dead letters are on their way again.`),
 };
 
 function letter({ eventType, orderId, consumer, reason }) {
-  return h('li', {}, h('strong', {}, eventType), ` of order ${orderNumber(orderId)}, which ${consumer} failed on: ${reason}`);
+  return h('li', {}, h('strong', {}, eventType), ` of order ${orderNumber(orderId)}, which ${consumer.split('-').at(-1)} failed on: ${reason}`);
 }

@@ -64,7 +64,7 @@ export class Picture {
       node.dataset.state = now?.path.includes(name) ? 'now' : waiting.includes(name) ? 'waiting' : lit.has(name) ? 'done' : 'idle';
       const numbers = steps.map(({ actor }, index) => (actor === name ? index + 1 : 0)).filter(Boolean);
       node.querySelector('.number').textContent = numbers.length > 3 ? `${numbers.slice(0, 2).join(' ')} … ${numbers.at(-1)}` : numbers.join(' ');
-      node.querySelector('.mark').textContent = waiting.includes(name) ? '⏳ awaited' : '';
+      node.querySelector('.mark').textContent = waiting.includes(name) ? '… awaited' : '';
     }
     const current = new Set(now ? along(now.path) : []);
     const done = new Set(steps.flatMap(({ path }) => along(path)));

@@ -52,3 +52,14 @@ def test_without_a_local_stack_the_message_says_how_to_start_one(
 
     with pytest.raises(StackUnavailable, match="no local stack is running; start one with: npm start"):
         find("local")
+
+
+def test_without_a_region_or_credentials_the_message_names_what_is_missing_and_the_local_stage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+
+    with pytest.raises(StackUnavailable, match=r"order-processing-dev: You must specify a region\. .* --stage local"):
+        find("dev")

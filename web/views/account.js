@@ -41,16 +41,20 @@ function signUp(page) {
 function confirm(page, email, password) {
   const code = codeField();
   const element = form(page, 'Confirm your address', 'Confirm', [h('p', {}, `We have sent a code to ${email}.`), code],
-    async (values) => {
+    async (values, swap) => {
       await page.cognito.confirm(email, values.code);
-      keepToken(await page.cognito.signIn(email, password));
+      try {
+        keepToken(await page.cognito.signIn(email, password));
+      } catch { // a wrong password, most likely: the address is confirmed all the same
+        return swap(signIn(page, email));
+      }
       page.signedIn();
     },
-    () => [link('Send me another code', async () => {
+    (swap) => [link('Send me another code', async () => {
       await page.cognito.sendCodeAgain(email);
       await offerCode(page, email, code, element);
       page.announce('We have sent another code.');
-    })]);
+    }), link('Back', () => swap(signIn(page, email)))]);
   offerCode(page, email, code, element);
   return element;
 }

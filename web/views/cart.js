@@ -29,7 +29,10 @@ export async function cartView({ api, go, cartChanged, again }) {
 
 function line({ sku, name, unitPrice, currency }, quantity, change) {
   const input = h('input', { id: `quantity-${sku}`, type: 'number', min: 0, max: MOST, value: quantity, 'aria-label': `Quantity of ${name}` });
-  input.addEventListener('change', () => change(sku, Math.min(MOST, Math.max(0, Math.trunc(input.valueAsNumber || 0)))));
+  input.addEventListener('change', () => {
+    const wanted = Number.isNaN(input.valueAsNumber) ? quantity : Math.trunc(input.valueAsNumber); // left empty: as it was
+    change(sku, Math.min(MOST, Math.max(0, wanted)));
+  });
   const remove = h('button.plain', { type: 'button', onclick: () => change(sku, 0), 'aria-label': `Remove ${name}` }, 'Remove');
   return h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, input), h('td.price', {}, money(quantity * unitPrice, currency)), h('td', {}, remove));
 }

@@ -107,7 +107,7 @@ class OrderView {
     if (!waits) return;
     const names = this.awaited.map((name) => NAMES[name]).join(' and ') || 'its next event';
     const taken = again && h('li.done', {}, `✓ The reconciler has taken the order up again: attempt ${again.attempt}.`);
-    const title = `⏳ Your order waits for ${names}`;
+    const title = `… Your order waits for ${names}`;
     if (this.waits.firstChild?.textContent !== title) this.announce(`${title}. It is stored, and nothing is lost.`);
     this.waits.replaceChildren(
       h('h2', {}, title),
