@@ -245,7 +245,7 @@ def _growth(values: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         "Orders of other customers, with their audit trails, fill the tables; then the same is asked at each size."
-        f" A page is {PAGE} orders. The embedded AWS's own tables are Python's, and slower when they are full:"
+        f" A page is {PAGE} orders. The embedded AWS's own tables are Python's, and may be slower when they are full:"
         " a call of DynamoDB alone, in the same run, says how much."
     )
     yield ""
