@@ -101,6 +101,14 @@ class Event(Frozen):
         """Attribute paths of the order's item, and the values they have if the event is true."""
         raise NotImplementedError
 
+    def _stored_as(self, result: str) -> Mapping[str, Any]:
+        """The event's own id, time and cause, which its step stored together with its result."""
+        return {
+            f"{result}.eventId": self.metadata.event_id,
+            f"{result}.occurredAt": self.metadata.occurred_at,
+            f"{result}.causationId": self.metadata.causation_id,
+        }
+
     @classmethod
     def read(cls, detail: object) -> Self:
         """The event in a detail. Raises MalformedEvent, naming each field that is wrong."""
@@ -132,6 +140,9 @@ class OrderPlacedEvent(Event):
             "totalAmount": self.data.total_amount,
             "currency": self.data.currency,
             "paymentMethod": self.data.payment_method,
+            "items": [line.model_dump(by_alias=True) for line in self.data.items],
+            "statusHistory[0].eventId": self.metadata.event_id,
+            "statusHistory[0].at": self.metadata.occurred_at,
         }
 
 
@@ -154,6 +165,7 @@ class PaymentCompletedEvent(Event):
             "payment.paymentId": self.data.payment_id,
             "totalAmount": self.data.total_amount,
             "currency": self.data.currency,
+            **self._stored_as("payment"),
         }
 
 
@@ -178,6 +190,7 @@ class PaymentFailedEvent(Event):
             "payment.reason": self.data.reason,
             "totalAmount": self.data.total_amount,
             "currency": self.data.currency,
+            **self._stored_as("payment"),
         }
 
 
@@ -194,7 +207,11 @@ class FulfillmentCompletedEvent(Event):
     data: FulfillmentCompleted
 
     def facts(self) -> Mapping[str, Any]:
-        return {"fulfillment.trackingId": self.data.tracking_id, "fulfillment.carrier": self.data.carrier}
+        return {
+            "fulfillment.trackingId": self.data.tracking_id,
+            "fulfillment.carrier": self.data.carrier,
+            **self._stored_as("fulfillment"),
+        }
 
 
 Outcome = PaymentFailedEvent | FulfillmentCompletedEvent

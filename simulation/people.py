@@ -97,7 +97,8 @@ class Customer:
 
     def _refuse_failure(self, answer: Any, error: BaseException | None) -> None:
         process = self._cloud.world.process
-        if error is None and answer["statusCode"] != 200 and not process.excused:
+        excused = process.excused or self._cloud.witness.gave_up_retrying(process)
+        if error is None and answer["statusCode"] != 200 and not excused:
             self._cloud.witness.broken(f"{process.name} was answered {answer['statusCode']}, and nothing went wrong")
 
     def _request(
@@ -207,6 +208,7 @@ class Liar:
 
 
 _POISON = "poison"
+_Lie = tuple[str, str, dict[str, Any], dict[str, Any]]
 _PAYMENT, _ORDERS, _FULFILLMENT = (f"order-processing.{name}" for name in ("payment", "orders", "fulfillment"))
 
 
@@ -226,11 +228,39 @@ def _placed(order: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     return {**{name: order[name] for name in names}, **changes}
 
 
+def _first(order: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of the event that placed the order, as it is."""
+    first = order["statusHistory"][0]
+    return {
+        "eventId": first["eventId"],
+        "version": "1",
+        "occurredAt": first["at"],
+        "correlationId": order["correlationId"],
+        "causationId": None,
+        "attempt": 1,
+    }
+
+
+def _last_fact(order: Mapping[str, Any], **changes: Any) -> _Lie:
+    """What happened last to the order, told truly but for a part of its metadata."""
+    if "fulfillment" in order:
+        kind, source, result = "FulfillmentCompletedEvent", _FULFILLMENT, order["fulfillment"]
+        data = {"orderId": order["orderId"], **{name: result[name] for name in ("trackingId", "carrier")}}
+    elif "payment" in order:
+        result = order["payment"]
+        kind, source = f"Payment{result['status'].capitalize()}Event", _PAYMENT
+        told = {name: result[name] for name in ("paymentId", "reason") if name in result}
+        data = {**_money(order), **told}
+    else:
+        return "OrderPlacedEvent", _ORDERS, {**_first(order), **changes, "causationId": None}, _placed(order)
+    own = {name: result[name] for name in ("eventId", "occurredAt", "causationId")}
+    return kind, source, {**_first(order), **own, **changes}, data
+
+
 def _money(order: Mapping[str, Any]) -> dict[str, Any]:
     return {name: order[name] for name in ("orderId", "totalAmount", "currency")}
 
 
-_Lie = tuple[str, str, dict[str, Any], dict[str, Any]]
 _LIES: dict[str, Callable[[Mapping[str, Any], Callable[[], str]], _Lie]] = {
     "paid": lambda order, new_id: (
         "PaymentCompletedEvent",
@@ -262,6 +292,27 @@ _LIES: dict[str, Callable[[Mapping[str, Any], Callable[[], str]], _Lie]] = {
         _metadata(order, new_id),
         _placed(order, paymentMethod="tok_visa" if order["paymentMethod"] != "tok_visa" else "tok_mastercard"),
     ),
+    "other items": lambda order, new_id: (
+        "OrderPlacedEvent",
+        _ORDERS,
+        _first(order),
+        _placed(order, items=[{**line, "name": "a brick"} for line in order["items"]]),
+    ),
+    "placed in the year 2999": lambda order, new_id: (
+        "OrderPlacedEvent",
+        _ORDERS,
+        {**_first(order), "occurredAt": "2999-01-01T00:00:00.000Z"},
+        _placed(order),
+    ),
+    "placed by another event": lambda order, new_id: (
+        "OrderPlacedEvent",
+        _ORDERS,
+        {**_first(order), "eventId": new_id()},
+        _placed(order),
+    ),
+    "happened in the year 2999": lambda order, _: _last_fact(order, occurredAt="2999-01-01T00:00:00.000Z"),
+    "told by another event": lambda order, new_id: _last_fact(order, eventId=new_id()),
+    "caused by another event": lambda order, new_id: _last_fact(order, eventId=new_id(), causationId=new_id()),
     "no such order": lambda order, new_id: (
         "OrderPlacedEvent",
         _ORDERS,
