@@ -254,10 +254,13 @@ def take_up(due: Due, store: OrderStore, *, first_pause: timedelta) -> OrderPlac
     next_due = now + min(first_pause * 2 ** min(order.attempt, 16), LONGEST_PAUSE)
     if now < an_hour_old:
         next_due = min(next_due, an_hour_old)
-    planned = clock.timestamp(next_due)
-    order, taken = store.take_up(due, next_due=planned, over_an_hour=now >= an_hour_old)
-    # The SDK repeats a write whose answer was lost, and finds its own due time there: then this run took the order up.
-    if not taken and order.due_at != planned:
+    own_id = new_id()
+    order, taken = store.take_up(
+        due, reconciliation_id=own_id, next_due=clock.timestamp(next_due), over_an_hour=now >= an_hour_old
+    )
+    # The SDK repeats a write whose response was lost, and finds its own id there: then this run took the order up. The
+    # due time would not tell: two runs that read an order of 35 minutes both plan its next attempt for the full hour.
+    if not taken and order.reconciliation_id != own_id:
         return None
     if not order.is_open:
         store.close(order)

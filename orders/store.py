@@ -207,15 +207,16 @@ class OrderStore:
         )
         return [Due(key["dueAt"], key["orderId"]) for key in map(from_item, answer["Items"])]
 
-    def take_up(self, due: Due, *, next_due: str, over_an_hour: bool) -> Written:
+    def take_up(self, due: Due, *, reconciliation_id: str, next_due: str, over_an_hour: bool) -> Written:
         """Count one more attempt and set the next, unless another run took the order up, or it closed, meanwhile."""
         move = ", #openShard = :overAnHour" if over_an_hour else ""
         return self._update(
             due.order_id,
-            "SET #dueAt = :next, #attempt = if_not_exists(#attempt, :one) + :one" + move,
+            "SET #dueAt = :next, #reconciliationId = :id, #attempt = if_not_exists(#attempt, :one) + :one" + move,
             "#dueAt = :due",
             values={
                 ":next": next_due,
+                ":id": reconciliation_id,
                 ":due": due.due_at,
                 ":one": 1,
                 **({":overAnHour": OVER_AN_HOUR} if over_an_hour else {}),

@@ -216,6 +216,25 @@ def test_of_two_runs_at_once_one_takes_the_order_up(shop: Shop, let_pass: LetPas
     assert shop.item(order_id)["attempt"] == 2
 
 
+def test_of_two_runs_that_plan_the_same_next_time_exactly_one_takes_the_order_up(
+    shop: Shop, let_pass: LetPass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given an order of 35 minutes, whose next attempt every run plans for the full hour
+    order_id = shop.place().body["orderId"]
+    shop.change(order_id, attempt=5)
+    let_pass(minutes=35)
+    [due] = store().due(limit=10)
+    as_read = store().get(order_id)
+    monkeypatch.setattr(type(store()), "get", lambda *_: as_read)  # both have read it before either writes
+
+    # when
+    taken = [take_up(due, store(), first_pause=MINUTE) for _ in range(2)]
+
+    # then
+    assert [event is not None for event in taken] == [True, False]
+    assert shop.item(order_id)["attempt"] == 6
+
+
 def test_an_order_whose_taking_up_lost_its_answer_is_taken_up_all_the_same(shop: Shop, let_pass: LetPass) -> None:
     # given
     order_id = shop.place().body["orderId"]
