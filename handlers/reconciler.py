@@ -8,12 +8,19 @@ from orders.config import config
 from orders.errors import ReconciliationIncomplete
 from orders.observability import count, logger
 
+_RESERVE_MS = 3000
+"""A run starts no order with less time than this: an order that is taken up should be published as well."""
 
-def handler(_event: Any, _context: Any) -> None:
+
+def handler(_event: Any, context: Any) -> None:
     """Take up the orders that are due, one by one: what fails for one must not hold up the others."""
     count("OrdersOpenOverAnHour", store().open_over_an_hour())
     failed = []
-    for due in store().due(limit=config().reconcile_max_orders):
+    orders = store().due(limit=config().reconcile_max_orders)
+    for done, due in enumerate(orders):
+        if context.get_remaining_time_in_millis() < _RESERVE_MS:
+            logger.warning("The time is up: %s of %s orders are left to the next run", len(orders) - done, len(orders))
+            break
         with logger.append_context_keys(orderId=due.order_id):
             try:
                 placed = take_up(due, store(), first_pause=reconcile_after())

@@ -4,10 +4,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from orders import backoff
 from orders.errors import PublishFailed
 from orders.events import Event
-
-ATTEMPTS = 3
 
 
 class EventBus:
@@ -25,7 +24,7 @@ class EventBus:
             "DetailType": event.detail_type(),
             "Detail": event.model_dump_json(by_alias=True),
         }
-        for _ in range(ATTEMPTS):
+        for attempt in range(1, backoff.ATTEMPTS + 1):
             try:
                 answer = self._events.put_events(Entries=[entry])
             except (BotoCoreError, ClientError) as error:
@@ -33,6 +32,7 @@ class EventBus:
             [result] = answer["Entries"]
             if answer["FailedEntryCount"] == 0:
                 return str(result["EventId"])
+            backoff.pause(attempt)
         raise PublishFailed(
             f"{event.detail_type()} of order {event.order_id}: {result['ErrorCode']}: {result.get('ErrorMessage')}"
         )

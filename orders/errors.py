@@ -7,6 +7,7 @@
     ├── EventContradictsOrder    the event tells of something that the order does not bear out
     ├── GatewayUnavailable       the payment gateway is down
     ├── PublishFailed            EventBridge did not take the event
+    ├── ReadIncomplete           DynamoDB left out a part of what was asked for
     ├── MessageRejected          SES or SNS will never deliver this message
     ├── PostUnavailable          SES or SNS does not take this message for now
     ├── ClaimedByAnother         someone else is telling the customer right now
@@ -47,6 +48,10 @@ class GatewayUnavailable(OrderProcessingError):
 
 class PublishFailed(OrderProcessingError):
     """Lambda retries an event's consumer. OrderService does not fail: the order is kept, the reconciler publishes."""
+
+
+class ReadIncomplete(OrderProcessingError):
+    """DynamoDB is throttled, and our own retries are used up. The API answers 500; the customer tries again later."""
 
 
 class MessageRejected(OrderProcessingError):

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from orders import clock
+from orders import backoff, clock
 from orders.dynamodb import from_item, names_in, to_item
-from orders.errors import MalformedOrder, OrderNotFound
+from orders.errors import MalformedOrder, OrderNotFound, ReadIncomplete
 from orders.events import Event
 from orders.model import TRANSITIONS, Channel, Fulfillment, Order, Payment, Receipt
 
@@ -105,17 +105,25 @@ class OrderStore:
         )
 
     def _get_all(self, order_ids: list[str]) -> dict[str, Order]:
-        """At most 100 orders by their ids. A call may leave some out for their size: it is asked again for those."""
+        """At most 100 orders by their ids. Raises ReadIncomplete.
+
+        A call may leave some out, mostly because the table is throttled: those are read again.
+        """
         found: dict[str, Order] = {}
+        if not order_ids:
+            return found
         wanted: Any = {
             self._table: {"Keys": [to_item({"orderId": order_id}) for order_id in order_ids], "ConsistentRead": True}
         }
-        while order_ids and wanted:
+        for attempt in range(1, backoff.ATTEMPTS + 1):
             answer = self._dynamodb.batch_get_item(RequestItems=wanted)
             for order in map(_order, answer["Responses"].get(self._table, [])):
                 found[order.order_id] = order
             wanted = answer["UnprocessedKeys"]
-        return found
+            if not wanted:
+                return found
+            backoff.pause(attempt)
+        raise ReadIncomplete(f"DynamoDB left out {len(wanted[self._table]['Keys'])} of {len(order_ids)} orders")
 
     # --- PaymentProcessing ----------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ these and lets the simulator look for it.
 
 from typing import NamedTuple
 
-CHOREOGRAPHY, STORE, MODEL, EDGE = "orders/choreography.py", "orders/store.py", "orders/model.py", "handlers/edge.py"
+CHOREOGRAPHY, STORE, MODEL, EVENTS = "orders/choreography.py", "orders/store.py", "orders/model.py", "orders/events.py"
+EDGE = "handlers/edge.py"
 
 
 class Bug(NamedTuple):
@@ -108,6 +109,15 @@ BUGS = (
         (
             '+ :one" + move,\n            "#dueAt = :due",',
             '+ :one" + move,\n            "(attribute_not_exists(#dueAt) OR #dueAt = :due)",',
+        ),
+    ),
+    _bug(
+        "two runs plan the same due time, and each takes it for its own",
+        "an order is taken up by one run at a time",
+        CHOREOGRAPHY,
+        (
+            "if not taken and order.reconciliation_id != own_id:",
+            "if not taken and order.due_at != clock.timestamp(next_due):",
         ),
     ),
     # --- telling the customer
@@ -259,6 +269,30 @@ BUGS = (
             "return order.payment_event() if order.payment else None",
         ),
     ),
+    _bug(
+        "the event that placed an order is any event that says so",
+        "the order knows when and by which event it was placed",
+        EVENTS,
+        (
+            '            "statusHistory[0].eventId": self.metadata.event_id,\n'
+            '            "statusHistory[0].at": self.metadata.occurred_at,\n',
+            "",
+        ),
+    ),
+    _bug(
+        "the ordered items are not compared",
+        "an event that contradicts the order raises and changes nothing",
+        EVENTS,
+        ('            "items": [line.model_dump(by_alias=True) for line in self.data.items],\n', ""),
+    ),
+    _bug(
+        "a result may be told by any event",
+        "the order knows the id, the time and the cause of each of its events",
+        EVENTS,
+        ('            f"{result}.eventId": self.metadata.event_id,\n', ""),
+        ('            f"{result}.occurredAt": self.metadata.occurred_at,\n', ""),
+        ('            f"{result}.causationId": self.metadata.causation_id,\n', ""),
+    ),
     # --- fulfilment and status
     _bug(
         "a finished order is fulfilled again",
@@ -284,8 +318,8 @@ BUGS = (
         "one fact has one event id, however often it is published",
         MODEL,
         (
-            "self._metadata(self.status_history[0].event_id, self.placed_at, None)",
-            "self._metadata(self._new_id(), self.placed_at, None)",
+            "self._metadata(placed.event_id, placed.at, None)",
+            "self._metadata(self._new_id(), placed.at, None)",
         ),
         (
             "    def _metadata(",
@@ -380,6 +414,13 @@ BUGS = (
         "unprocessed keys are asked for again",
         STORE,
         ('            wanted = answer["UnprocessedKeys"]\n', "            wanted = {}\n"),
+    ),
+    _bug(
+        "a throttled table is asked again without end",
+        "a retry of our own is bounded, inside the function's time",
+        "orders/backoff.py",
+        ("ATTEMPTS = 4\n", "ATTEMPTS = 4_000\n"),
+        ("    if attempt < ATTEMPTS:\n", "    if attempt < 4:\n"),
     ),
     # --- the reconciler
     _bug(

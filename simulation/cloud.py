@@ -38,6 +38,7 @@ _PROVIDER_REMEMBERS = 24 * 3600
 @dataclass(frozen=True)
 class _Context:
     aws_request_id: str
+    get_remaining_time_in_millis: Callable[[], float]
 
 
 class Cloud:
@@ -103,6 +104,16 @@ class Cloud:
             self.world.process.faults.append(fault)
             self.world.process.excused = True
             self._story.tell(self.world.process, "Charge", fault, place)
+        return fault is not None
+
+    def keys_are_left_out(self) -> bool:
+        """For half a minute a throttled table leaves out all that BatchGetItem asks for, call after call."""
+        place = f"keys {int(self.world.now / 30)}"
+        fault = self._faults.at(place, (Fault.KEYS_LEFT_OUT,))
+        if fault:
+            self.world.process.faults.append(fault)
+            self.witness.failed_inside(self.world.process, fault)
+            self._story.tell(self.world.process, "BatchGetItem", fault, place)
         return fault is not None
 
     # --- EventBridge ----------------------------------------------------------------------------------------------
@@ -229,11 +240,15 @@ class Cloud:
             process.excused = True
         self._story.tell(process, f"{function} begins", fault, name)
         handler = _handler(function)
+        time_out = deployment.time_out(function)
+
+        def remaining() -> float:
+            return 1000 * (process.started + time_out - self.world.now)
 
         def body() -> Any:
             if fault is Fault.DIES_AT_START:
                 process.die()
-            result = handler(payload, _Context(name))
+            result = handler(payload, _Context(name, remaining))
             if fault is Fault.DIES_AT_END:
                 process.die()
             return result
@@ -250,7 +265,7 @@ class Cloud:
         orders = self.tables["Orders"]
         about = {order_id_of(event) for event in events}
         self.witness.began(process, function, [orders.items[key] for key in orders.items if key[0] in about])
-        self.world.later(deployment.time_out(function), lambda: self.world.kill(process), for_ever=True)
+        self.world.later(time_out, lambda: self.world.kill(process), for_ever=True)
         self.world.start(process, body, over)
 
     # --- SNS and SQS ----------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ class Fault(Enum):
     DROPPED = "is never delivered"
     # to what lies around
     GATEWAY_DOWN = "the payment gateway is down"
+    KEYS_LEFT_OUT = "the table is throttled, and every key of the batch is left out"
     INDEX_LAGS = "the index lags behind"
     FORGED = "an event is put on the bus by hand"
     REDRIVEN = "an operator redrives the dead letters"
@@ -59,6 +60,7 @@ _RATES = (0.004, 0.12)
 """Of each place that is asked about, how many it strikes: the least and the most."""
 _SELDOM_ASKED = {
     Fault.GATEWAY_DOWN,
+    Fault.KEYS_LEFT_OUT,
     Fault.FORGED,
     Fault.REDRIVEN,
     Fault.REPLAYED,

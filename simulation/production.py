@@ -3,7 +3,7 @@
 import io
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from handlers import wiring
 from operations import dead_letters
 from operations.stack import Stack
-from orders import aws, clock
+from orders import aws, backoff, clock
 from orders.config import config
 from orders.errors import GatewayUnavailable
 from orders.observability import logger
@@ -69,6 +69,8 @@ def deployed(cloud: Cloud, chance: Chance) -> Iterator[None]:
         stack.enter_context(mock.patch.dict(os.environ, _ENVIRONMENT))
         stack.enter_context(mock.patch.object(boto3, "client", made))
         stack.enter_context(mock.patch.object(clock, "now", cloud.world.moment))
+        stack.enter_context(mock.patch.object(backoff, "time", SimpleNamespace(sleep=cloud.world.wait)))
+        stack.enter_context(mock.patch.object(backoff, "random", SimpleNamespace(uniform=_jitter(cloud, chance))))
         stack.enter_context(mock.patch.object(os, "urandom", chance.random_bytes))
         stack.enter_context(mock.patch.object(SimulatedGateway, "charge", charge))
         stack.enter_context(mock.patch.object(dead_letters, "time", _time(cloud)))
@@ -95,6 +97,13 @@ def stack(cloud: Cloud) -> Stack:
 
 def _time(cloud: Cloud) -> Any:
     return SimpleNamespace(time=lambda: cloud.milliseconds(cloud.world.now) / 1000)
+
+
+def _jitter(cloud: Cloud, chance: Chance) -> Callable[[float, float], float]:
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * chance.draw(f"pause {cloud.world.process.name} {cloud.world.process.calls}")
+
+    return uniform
 
 
 def forget() -> None:

@@ -11,7 +11,7 @@ from math import inf
 from typing import Any
 
 from orders import clock
-from orders.bus import ATTEMPTS
+from orders.backoff import ATTEMPTS
 from orders.dynamodb import from_item
 from simulation.evidence import Charge, Envelope, Message, order_id_of
 from simulation.expressions import Item
@@ -66,6 +66,8 @@ class Witness:
     """Orders that an invocation took up and must therefore publish, or fail."""
     _found_ended: dict[Process, set[str]] = field(default_factory=dict)
     """Orders that an invocation took up though they had ended: it may close them, and nothing else."""
+    _reconciled: dict[Process, set[str]] = field(default_factory=dict)
+    """By run of the reconciler, the orders that it took up: it may publish these, and no others."""
 
     def broken(self, what: str) -> None:
         self.violations.append(what)
@@ -95,6 +97,7 @@ class Witness:
         if old.get("attempt", 1) != new.get("attempt", 1):
             taken_up = self._found_ended if self._has_ended(new) else self._owes
             taken_up.setdefault(process, set()).add(order_id)
+            self._reconciled.get(process, set()).add(order_id)
         claims = self._claims.setdefault(order_id, {})
         claims.update(dict.fromkeys(_owners(old), self.world.now))
         claims.update(dict.fromkeys(_owners(new), inf))
@@ -132,6 +135,8 @@ class Witness:
             order_id = envelope["detail"]["data"]["orderId"]
             self._acts(order_id, f"publishes {envelope['detail-type']}")
             self._owes.get(self.world.process, set()).discard(order_id)
+            if order_id not in self._reconciled.get(self.world.process, {order_id}):
+                self.broken(f"{self.world.process.name} publishes order {order_id}, which another run took up")
             if order_id in self._found_ended.get(self.world.process, ()):
                 self.broken(f"{self.world.process.name} publishes order {order_id}, which it found ended")
 
@@ -169,6 +174,8 @@ class Witness:
             if "dueAt" not in item and not (tells and "phone" in item and "sms" not in item)
         }
         self._paid_for[process] = {item["orderId"]["S"] for item in items if "payment" in item}
+        if function == "reconciler":
+            self._reconciled[process] = set()
         if function in {"paymentProcessing", "fulfillment"}:  # they pass the baton on
             self._owes[process] = {item["orderId"]["S"] for item in items if not self._has_ended(item)}
 
@@ -177,7 +184,7 @@ class Witness:
         self._forget(process)
         if process.excused or (isinstance(error, Killed) and process.faults):
             return
-        if process.faults.count(Fault.ENTRY_FAILED) >= ATTEMPTS:
+        if self.gave_up_retrying(process):
             return
         for event in events:
             claims = self._claims.get(order_id_of(event), {})
@@ -200,8 +207,18 @@ class Witness:
         self._forget(process)
 
     def _forget(self, process: Process) -> None:
-        for known in (self._closed_for, self._paid_for, self._owes, self._found_ended):
+        for known in (self._closed_for, self._paid_for, self._owes, self._found_ended, self._reconciled):
             known.pop(process, None)
+
+    def failed_inside(self, process: Process, fault: Fault) -> None:
+        """A call succeeded, and what it was for did not: that is tried again, but not without end."""
+        if process.faults.count(fault) > _MOST_RETRIES:
+            self.broken(f"{process.name} tries again without end: {fault.value}")
+
+    @staticmethod
+    def gave_up_retrying(process: Process) -> bool:
+        """Whether so much failed inside calls that succeeded that our own retries may be used up."""
+        return any(process.faults.count(fault) >= ATTEMPTS for fault in _FAILED_INSIDE)
 
     def answered(self, process: Process, key: str | None, answer: Mapping[str, Any], order: Mapping[str, Any]) -> None:
         """The API answered `POST /orders`. `key` is customer and Idempotency-Key."""
@@ -251,6 +268,9 @@ class Witness:
         return order["status"] in ("FULFILLED", "PAYMENT_FAILED", *_FINAL) and "notification" in order
 
 
+_FAILED_INSIDE = {Fault.ENTRY_FAILED, Fault.KEYS_LEFT_OUT}
+"""What fails inside a call that succeeds: to try it again is up to our code, and not to the SDK."""
+_MOST_RETRIES = 20
 _AFTER_SENDING = {Fault.CRASH_AFTER, Fault.HANGS_AFTER, Fault.LOST}
 
 

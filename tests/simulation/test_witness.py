@@ -103,6 +103,32 @@ def test_an_invocation_that_does_anything_for_an_order_that_had_ended_is_seen(
     assert "had ended when" in " ".join(witness.violations)
 
 
+def test_a_run_that_publishes_an_order_which_another_run_took_up_is_seen(witness: Witness, world: World) -> None:
+    mine, other = Process("reconciler.1#1", ""), Process("reconciler.1b#1", "")
+    for run in (mine, other):
+        witness.began(run, "reconciler", [])
+    witness.wrote("Orders", None, to_item(ORDER))
+
+    world.current = mine
+    _change(witness, ORDER, {**ORDER, "attempt": 2})
+    witness.took(EVENT)
+    assert witness.violations == []
+
+    world.current = other
+    witness.took(EVENT)
+    assert witness.violations == ["reconciler.1b#1 publishes order 1, which another run took up"]
+
+
+def test_a_retry_without_end_is_seen(witness: Witness, world: World) -> None:
+    for _ in range(20):
+        world.process.faults.append(Fault.KEYS_LEFT_OUT)
+        witness.failed_inside(world.process, Fault.KEYS_LEFT_OUT)
+    assert witness.violations == []
+    world.process.faults.append(Fault.KEYS_LEFT_OUT)
+    witness.failed_inside(world.process, Fault.KEYS_LEFT_OUT)
+    assert "tries again without end" in witness.violations[0]
+
+
 def test_a_failure_needs_a_fault(witness: Witness, world: World) -> None:
     witness.failed(world.process, ValueError("x"), [EVENT])
     assert witness.violations == ["paymentProcessing#1 failed, and nothing went wrong: ValueError: x"]

@@ -9,6 +9,7 @@ import pytest
 
 from handlers.http import TITLES
 from orders import clock
+from orders.backoff import ATTEMPTS
 from orders.catalogue import PRODUCTS
 from tests.conftest import Lines
 from tests.shop import ANNA, BELA, Answer, Shop, an_order
@@ -351,7 +352,7 @@ def test_an_order_whose_event_is_not_taken_is_kept_and_the_reconciler_publishes_
 ) -> None:
     # given
     if fault == "the entry":
-        shop.wire.answer("events:PutEvents", REFUSED, times=3)
+        shop.wire.answer("events:PutEvents", REFUSED, times=ATTEMPTS)
     else:
         shop.wire.fail("events:PutEvents", "InternalFailure", status=500)
 
