@@ -35,12 +35,13 @@ def _by_hand(cloud: Cloud, anna: Shopper, fulfilled: Any) -> OpenOrder:
     order_id = str(uuid4())
     item = cloud.item(fulfilled["orderId"])
     assert item
-    history = {"L": item["statusHistory"]["L"][:1]}
+    event_id = str(uuid4())
+    first = {"M": {**item["statusHistory"]["L"][0]["M"], "eventId": {"S": event_id}}}
     kept = {name: item[name] for name in item.keys() - {"payment", "fulfillment", "notification"}}
-    cloud.store({**kept, "orderId": {"S": order_id}, "status": {"S": "PLACED"}, "statusHistory": history})
+    cloud.store({**kept, "orderId": {"S": order_id}, "status": {"S": "PLACED"}, "statusHistory": {"L": [first]}})
     [placed, *_] = wait_for("trail", lambda: anna.trail(fulfilled["orderId"]))
     metadata = {
-        "eventId": str(uuid4()),
+        "eventId": event_id,
         "version": "1",
         "occurredAt": placed["timestamp"],
         "correlationId": "by hand",
@@ -104,9 +105,12 @@ class Lie(NamedTuple):
 def lies(cloud: Cloud, anna: Shopper, fulfilled: Any) -> dict[str, Lie]:
     """One of each kind, told at once: each takes its three attempts, a few seconds."""
 
-    def tell(function: str, error: str, detail_type: str, **changes: Any) -> Lie:
+    def tell(function: str, error: str, detail_type: str, metadata: Any = None, **changes: Any) -> Lie:
         order = _by_hand(cloud, anna, fulfilled)
-        detail = {"metadata": order.placed["metadata"], "data": {**order.placed["data"], **changes}}
+        detail = {
+            "metadata": {**order.placed["metadata"], **(metadata or {})},
+            "data": {**order.placed["data"], **changes},
+        }
         source = "order-processing." + ("fulfillment" if detail_type.startswith("Fulfillment") else "orders")
         item = cloud.item(order.order_id)
         return Lie(function, cloud.put(detail_type, source, detail), error, order, item)
@@ -120,6 +124,12 @@ def lies(cloud: Cloud, anna: Shopper, fulfilled: Any) -> dict[str, Lie]:
             "EventContradictsOrder: OrderPlacedEvent says totalAmount is 1; order",
             "OrderPlacedEvent",
             totalAmount=1,
+        ),
+        "another event": tell(
+            "paymentProcessing",
+            f"EventContradictsOrder: OrderPlacedEvent says statusHistory[0].eventId is '{NOWHERE}'; order",
+            "OrderPlacedEvent",
+            {"eventId": NOWHERE, "occurredAt": "2999-01-01T00:00:00.000Z"},
         ),
         "made-up parcel": tell(
             "orderStatusUpdater",
@@ -142,7 +152,7 @@ def test_false_events_disturb_nobody_else(anna: Shopper, lies: dict[str, Lie]) -
     assert anna.ended_order()["status"] == "FULFILLED"
 
 
-@pytest.mark.parametrize("kind", ["unknown order", "other amount", "made-up parcel", "malformed"])
+@pytest.mark.parametrize("kind", ["unknown order", "other amount", "another event", "made-up parcel", "malformed"])
 def test_a_false_event_ends_among_the_dead_letters_with_its_reason_in_the_log(
     cloud: Cloud, lies: dict[str, Lie], kind: str
 ) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from orders.errors import EventContradictsOrder, MalformedEvent, MalformedOrder, OrderNotFound
+from orders.errors import EventContradictsOrder, GatewayUnavailable, MalformedEvent, MalformedOrder, OrderNotFound
 from orders.payments import Charge, SimulatedGateway
 from simulation import deployment
 from tests.conftest import Lines
@@ -98,6 +98,32 @@ def test_an_event_with_another_id_time_or_cause_than_the_stored_one_contradicts_
     forged = changed(events[event_type], f"detail.metadata.{field}", value)
     for function in _steps(forged):
         refuses(function, forged, EventContradictsOrder, f"{value!r}; order .* says")
+
+
+def test_an_event_by_hand_that_waits_with_the_true_one_for_the_gateway_leaves_no_trace_on_the_order(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given both failed while the gateway was down
+    monkeypatch.setenv("PAYMENT_GATEWAY", "down")
+    order_id, placed = shop.placed()
+    forged = changed(placed, "detail.metadata.eventId", MADE_UP_ID)
+    forged = changed(forged, "detail.metadata.occurredAt", "2999-01-01T00:00:00.000Z")
+    for event, error in ((forged, EventContradictsOrder), (placed, GatewayUnavailable)):
+        with pytest.raises(error):
+            shop.deliver("paymentProcessing", event)
+    monkeypatch.setenv("PAYMENT_GATEWAY", "up")
+
+    # when both are redriven, the forged one first
+    with pytest.raises(EventContradictsOrder):
+        shop.deliver("paymentProcessing", forged)
+    shop.deliver("paymentProcessing", placed)
+    shop.run()
+
+    # then
+    order = shop.item(order_id)
+    assert order["status"] == "FULFILLED"
+    assert order["payment"]["causationId"] == placed["detail"]["metadata"]["eventId"]
+    assert not [entry for entry in shop.trail(order_id) if entry["timestamp"].startswith("2999")]
 
 
 def test_an_order_by_hand_that_does_not_know_what_placed_it_takes_the_word_of_its_event(
