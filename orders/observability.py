@@ -1,12 +1,26 @@
 """What an operator sees: one JSON line for each outcome, and business metrics in CloudWatch's embedded metric format.
 
-Name, namespace and level come from the environment (`POWERTOOLS_…`), as Powertools documents them.
+Name and namespace come from the environment (`POWERTOOLS_…`), as Powertools documents them. The level does as well, but
+is set on the handler: on Lambda, Powertools gives way to Lambda's own level, and that one must stay at INFO, since the
+lines of the metrics have no level and Lambda takes such lines for INFO.
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
 """
+
+import os
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-logger = Logger(xray_trace_id=None)  # nothing is traced: an id in each line that leads nowhere
+# Nothing is traced: an id in each line would lead nowhere. Of other timestamps than RFC 3339's Lambda makes nothing.
+logger = Logger(xray_trace_id=None, use_rfc3339=True)
+
+
+def set_level() -> None:
+    """Print no line below `POWERTOOLS_LOG_LEVEL`: INFO, WARN or ERROR. Metrics are printed at every level."""
+    logger.registered_handler.setLevel(os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"))
+
+
+set_level()
 
 
 def count(name: str, value: int = 1) -> None:
