@@ -13,6 +13,7 @@ from orders.observability import logger
 
 def handler(batch: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
     """Tell each customer of the batch; SQS delivers those that failed again, and at last puts them into the DLQ."""
+    post().reconnect()
     failed = [record["messageId"] for record in batch["Records"] if not _is_told(record, context)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 

@@ -11,6 +11,9 @@ from orders.mail import Post
 from orders.payments import SimulatedGateway
 from orders.store import OrderStore
 
+MAIL_SECONDS = 10
+"""How long SES and SNS may take: a third of the notification function's time-out."""
+
 
 @cache
 def store() -> OrderStore:
@@ -34,7 +37,9 @@ def gateway() -> SimulatedGateway:
 
 @cache
 def post() -> Post:
-    return Post(client("sesv2", attempts=1), client("sns", attempts=1), config().sender_email)
+    """A lost answer may mean a sent message: so nothing is tried twice, and an answer has more time than elsewhere."""
+    ses = client("sesv2", attempts=1, read_timeout=MAIL_SECONDS)
+    return Post(ses, client("sns", attempts=1, read_timeout=MAIL_SECONDS), config().sender_email)
 
 
 def reconcile_after() -> timedelta:

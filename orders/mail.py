@@ -1,15 +1,16 @@
 """The post: e-mail through SES, text messages through SNS."""
 
+import re
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from orders.errors import MessageRejected, PostUnavailable
 from orders.letter import Letter
 from orders.model import Channel, Order
 
 _PERMANENT = {
-    "MessageRejected",  # SES: an unverified address in the sandbox, or content that it refuses
+    "MessageRejected",  # SES: an unverified recipient in the sandbox, or content that it refuses
     "BadRequestException",  # SES: not an e-mail address
     "InvalidParameter",  # SNS: not a phone number
     "InvalidParameterException",
@@ -36,10 +37,31 @@ class Post:
         try:
             return self._email(order, letter) if channel == "email" else self._sms(order, letter)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
+            code, reason = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            if code in _PERMANENT and self._names_our_sender(reason):
+                raise PostUnavailable(f"the {channel} was not taken: SES has not verified our own sender") from None
             if code in _PERMANENT:
                 raise MessageRejected(code) from None
             raise PostUnavailable(f"the {channel} was not taken: {code}") from None
+        except BotoCoreError as error:  # a time-out, or a connection that broke: nobody knows whether it was sent
+            raise PostUnavailable(f"the {channel} got no answer: {type(error).__name__}") from None
+
+    def reconnect(self) -> None:
+        """Forget the connections of earlier invocations: Lambda froze the process since, and they may be dead.
+
+        A message that is lost on a dead connection looks just like one whose answer is lost.
+        """
+        self._ses.close()
+        self._sns.close()
+
+    def _names_our_sender(self, reason: str) -> bool:
+        """Whether SES says that our own address, or its domain, is not verified: the customer's may be as good as any.
+
+        "Email address is not verified. The following identities failed the check in region US-EAST-1: …, …"
+        """
+        identities = re.split(r"[\s,]+", reason.lower())
+        sender = self._sender.lower()
+        return sender in identities or sender.partition("@")[2] in identities
 
     def _email(self, order: Order, letter: Letter) -> str:
         if order.email is None:

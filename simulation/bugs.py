@@ -174,7 +174,7 @@ BUGS = (
         "the mail client retries by itself",
         "a lost answer of SES is not sent again by the SDK",
         "handlers/wiring.py",
-        ('client("sesv2", attempts=1)', 'client("sesv2")'),
+        ('client("sesv2", attempts=1, read_timeout=MAIL_SECONDS)', 'client("sesv2")'),
     ),
     _bug(
         "a throttled e-mail counts as refused for good",

@@ -20,16 +20,27 @@ Answer = dict[str, Any]
 def client(cloud: Cloud, service: str, config: Any) -> Any:
     """Instead of `boto3.client(service, config=Config(…))`; without a Config it tries as often as boto3 by default."""
     attempts = config.retries["total_max_attempts"] if config else 5
-    return _CLIENTS[service](cloud, attempts)
+    return _CLIENTS[service](cloud, attempts, config.read_timeout if config else 60)
 
 
 class _Client:
-    def __init__(self, cloud: Cloud, attempts: int) -> None:
+    def __init__(self, cloud: Cloud, attempts: int, read_timeout: float) -> None:
         self._cloud = cloud
         self._attempts = attempts
+        self._read_timeout = read_timeout
+
+    def close(self) -> None:
+        """Nothing is kept open."""
 
     def _call(self, action: str, effect: Any, detail: str = "", special: Fault | None = None) -> Any:
-        return self._cloud.network.call(action, effect, attempts=self._attempts, detail=detail, special=special)
+        return self._cloud.network.call(
+            action,
+            effect,
+            attempts=self._attempts,
+            read_timeout=self._read_timeout,
+            detail=detail,
+            special=special,
+        )
 
 
 class _Exceptions:

@@ -12,7 +12,6 @@ from simulation.world import FOR_EVER, Killed, World
 
 LATENCY = (0.002, 0.03)  # seconds one way
 SLOW = (0.1, 0.9)  # both ways together below the clients' read time-out of 2 s
-READ_TIME_OUT = 2.0
 _CRASHES = {Fault.CRASH_BEFORE, Fault.HANGS}
 _CRASHES_AFTER = {Fault.CRASH_AFTER, Fault.HANGS_AFTER}
 _ERRORS = {Fault.THROTTLED: ("ThrottlingException", 400), Fault.BROKEN: ("InternalServerError", 500)}
@@ -33,10 +32,13 @@ class Network:
         effect: Callable[[Fault | None], Any],
         *,
         attempts: int,
+        read_timeout: float = 2.0,
         detail: str = "",
         special: Fault | None = None,
     ) -> Any:
         """Carry out a call as the SDK does: `attempts` times in all on throttling, server errors and lost answers.
+
+        A lost answer is waited for as long as `read_timeout` says, in seconds.
 
         The effect takes place at one moment, however long the way. It gets the special fault, if that is what happens.
         """
@@ -74,7 +76,7 @@ class Network:
             if fault in _CRASHES_AFTER:
                 self._end(fault)
             if fault is Fault.LOST:
-                self._world.wait(READ_TIME_OUT)
+                self._world.wait(read_timeout)
                 error = ReadTimeoutError(endpoint_url="https://simulated.invalid", error=fault.value)
                 continue
             self._world.wait(way)

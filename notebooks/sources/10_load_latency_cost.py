@@ -204,8 +204,8 @@ context = SimpleNamespace(aws_request_id="counted-by-hand")
 for client in (
     wiring.client("dynamodb"),
     wiring.client("events"),
-    wiring.client("sesv2", attempts=1),
-    wiring.client("sns", attempts=1),
+    wiring.client("sesv2", attempts=1, read_timeout=wiring.MAIL_SECONDS),
+    wiring.client("sns", attempts=1, read_timeout=wiring.MAIL_SECONDS),
 ):
     client.meta.events.register("before-call", count)
 

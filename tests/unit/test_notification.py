@@ -9,6 +9,7 @@ from handlers.wiring import claim_stale_after, post, store
 from orders.choreography import tell_customer
 from orders.events import decode
 from orders.model import Receipt
+from simulation import deployment
 from tests.conftest import Lines
 from tests.shop import ANNA, Envelope, NotTold, Shop
 
@@ -243,6 +244,77 @@ def test_an_error_that_may_pass_is_not_recorded_and_tried_again(
     let_pass(seconds=31)
     shop.deliver("notification", outcome)
     assert len(shop.emails) == 1
+
+
+NOT_VERIFIED = "Email address is not verified. The following identities failed the check in region US-EAST-1: "
+
+
+@pytest.mark.parametrize("named", ["orders@example.com", "Orders@Example.com", "anna@example.net, orders@example.com"])
+def test_a_sender_that_ses_has_not_verified_closes_no_order_and_the_customer_is_told_once_it_has(
+    shop: Shop, outcome: Envelope, let_pass: LetPass, log_lines: Lines, named: str
+) -> None:
+    # given
+    shop.wire.fail("ses:SendEmail", "MessageRejected", message=NOT_VERIFIED + named)
+
+    # when
+    with pytest.raises(NotTold):
+        shop.deliver("notification", outcome)
+
+    # then
+    item = shop.item(_order_id(outcome))
+    assert "notification" not in item
+    assert "dueAt" in item
+    assert any("SES has not verified our own sender" in line["message"] for line in log_lines())
+    assert "@" not in json.dumps(log_lines()), "no address is logged"
+
+    # and when
+    let_pass(seconds=31)
+    shop.deliver("notification", outcome)
+
+    # then
+    assert len(shop.emails) == 1
+
+
+def test_a_domain_of_ours_that_ses_has_not_verified_closes_no_order(shop: Shop, outcome: Envelope) -> None:
+    shop.wire.fail("ses:SendEmail", "MessageRejected", message=NOT_VERIFIED + "example.com")
+    with pytest.raises(NotTold):
+        shop.deliver("notification", outcome)
+
+
+def test_a_recipient_that_ses_has_not_verified_is_rejected_for_good(shop: Shop, outcome: Envelope) -> None:
+    shop.wire.fail("ses:SendEmail", "MessageRejected", message=NOT_VERIFIED + "anna@example.com")
+    shop.deliver("notification", outcome)
+    assert shop.item(_order_id(outcome))["notification"]["rejection"] == "MessageRejected"
+
+
+@pytest.mark.parametrize("operation", ["ses:SendEmail", "sns:Publish"])
+def test_a_message_without_an_answer_is_no_rejection_and_is_tried_again_when_the_claim_is_stale(
+    shop: Shop, outcome: Envelope, let_pass: LetPass, log_lines: Lines, operation: str
+) -> None:
+    # given
+    shop.wire.lose_answer(operation)
+
+    # when
+    with pytest.raises(NotTold):
+        shop.deliver("notification", outcome)
+
+    # then
+    assert any("got no answer: ConnectionClosedError" in line["message"] for line in log_lines())
+    let_pass(seconds=31)
+    shop.deliver("notification", outcome)
+    item = shop.item(_order_id(outcome))
+    assert (item["notification"].keys(), item["sms"].keys()) == 2 * ({"channel", "at", "messageId"},)
+
+
+def test_mail_and_text_messages_have_time_for_their_answer_within_a_third_of_the_function_s(
+    shop: Shop, outcome: Envelope
+) -> None:
+    shop.deliver("notification", outcome)
+    for sender in (post()._ses, post()._sns):
+        config = sender.meta.config
+        assert config.read_timeout == 10
+        assert config.connect_timeout + config.read_timeout < deployment.time_out("notification") / 2
+    assert store()._dynamodb.meta.config.read_timeout == 2
 
 
 def test_ses_and_sns_clients_do_not_retry_by_themselves(shop: Shop, outcome: Envelope, let_pass: LetPass) -> None:
