@@ -10,18 +10,14 @@ const os = require('node:os');
 const path = require('node:path');
 const { setTimeout: pause } = require('node:timers/promises');
 
+const { asRead, readParameters } = require('./parameters.js');
+const { refuse } = require('./refusal.js');
 const storefront = require('./storefront.js');
 
 const OFFLINE = new Set(['package', 'print', 'plugin', 'help']);
 const BUILDS = new Set(['package', 'deploy']);
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
 const NOT_RUNNING = 'Stage local needs the embedded AWS, which is not running: npm start';
-
-/** Stops before anything is done. osls's own errors bring five lines around theirs. */
-function refuse(line) {
-  process.stderr.write(`${line}\n`);
-  process.exit(1);
-}
 
 function isRunning(pid) {
   try {
@@ -63,6 +59,8 @@ class OrderProcessing {
     if (isHelpRequest || commands.length === 0) return;
     const connects = !OFFLINE.has(commands[0]);
     const builds = BUILDS.has(commands[0]) && commands[1] !== 'list';
+    this.parameters = readParameters(this.options.param ?? [], this.serverless.configurationInput.params, this.stage);
+    process.argv = asRead(process.argv, this.parameters); // osls reads it again once it has its plugins
 
     if (this.stage === 'local') {
       if (connects) await this.useEmbeddedAws();
@@ -71,7 +69,7 @@ class OrderProcessing {
       if (connects && endpoint) {
         refuse(`Stage ${this.stage} goes to AWS, but ${endpoint} is set: unset it, or use --stage local.`);
       }
-      if (builds && !/^[^@\s]+@[^@\s]+$/.test(this.param('senderEmail'))) {
+      if (builds && !this.parameters.senderEmail) {
         refuse(
           `Stage ${this.stage} needs the address that its e-mails come from: ` +
             `npm run ${commands[0]} -- --stage ${this.stage} --param senderEmail=you@example.com`
@@ -88,14 +86,7 @@ class OrderProcessing {
   }
 
   get hasStorefront() {
-    return this.param('storefront') === 'true';
-  }
-
-  /** A stage parameter as the command line or serverless.yml has it; osls resolves its own only after the guard. */
-  param(name) {
-    const given = (this.options.param || []).find((item) => item.startsWith(`${name}=`));
-    const { [this.stage]: ofStage, default: ofAll } = this.serverless.configurationInput.params;
-    return given ? given.slice(name.length + 1) : String(ofStage?.[name] ?? ofAll?.[name] ?? '');
+    return this.parameters.storefront === 'true';
   }
 
   /** Points the AWS SDK at the running embedded AWS, whatever profile, region or proxy the user's shell has. */
@@ -106,6 +97,8 @@ class OrderProcessing {
     if (!LOOPBACK.has(new URL(emulator.endpointUrl).hostname)) {
       refuse(`Stage local stays on this machine, but ${file} names ${emulator.endpointUrl}.`);
     }
+    const region = this.serverless.getProvider('aws').getRegion();
+    if (region !== emulator.region) refuse(`Stage local is in ${emulator.region}: leave out --region ${region}.`);
     const health = new URL('/_ministack/health', emulator.endpointUrl);
     const answers = await fetch(health, { signal: AbortSignal.timeout(5000) }).then(({ ok }) => ok, () => false);
     if (!answers) refuse(NOT_RUNNING);

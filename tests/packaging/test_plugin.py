@@ -15,6 +15,7 @@ from tests.packaging.checkout import Checkout
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
 SENDER = ("--param", "senderEmail=a@example.com")
+CHARACTERS = "a stage is named with small letters, digits and hyphens, a letter first."
 NOT_RUNNING = "Stage local needs the embedded AWS, which is not running: npm start"
 
 
@@ -93,9 +94,31 @@ TO_AWS = "Stage dev goes to AWS, but {} is set: unset it, or use --stage local."
                 f"npm run {command} -- --stage prod --param senderEmail=you@example.com",
             )
             for command in ("deploy", "package")
-            for more in ([], ["--param", "senderEmail=nobody"])
+            for more in ([], ["--param", "retainData=false"])
         ),
         *(([command, "--stage", "local"], {}, NOT_RUNNING) for command in ("deploy", "info", "remove")),
+        *(
+            (
+                [command, "--param", "reconcileAfterSeconds=0"],
+                {},
+                '--param reconcileAfterSeconds: "0" is not a whole number from 1 to 3600 (seconds).',
+            )
+            for command in ("deploy", "package", "info", "print")
+        ),
+        (["package", "--param="], {}, "--param : write --param name=value."),
+        (
+            ["deploy", "--param", "storefront=true", "--param=storefront=false", *SENDER],
+            {},
+            "--param storefront is given twice: give it once.",
+        ),
+        (["package", "--stage", "Feature_X", *SENDER], {}, f"--stage Feature_X: {CHARACTERS}"),
+        (["deploy", "-s", "a/b", *SENDER], {}, f"--stage a/b: {CHARACTERS}"),
+        (["remove", "--stage=Local"], {}, f"--stage Local: {CHARACTERS}"),
+        (
+            ["deploy", "--stage", "the-checkout-of-last-november", *SENDER],
+            {},
+            "--stage the-checkout-of-last-november: 29 characters are too many for the names on AWS; take at most 28.",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -107,6 +130,21 @@ def test_a_refusal_is_one_line_and_nothing_is_done(
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", f"{line}\n")
     assert not (checkout.folder / ".serverless").exists()
     assert aws.requests == []
+
+
+def test_what_serverless_yml_says_of_a_stage_is_judged_like_the_command_line(checkout: Checkout) -> None:
+    file = checkout.folder / "serverless.yml"
+    file.write_text(file.read_text().replace("    retainData: true", "    retainData: yes please"))
+
+    refused = checkout.run("sls", "info", "--stage", "prod")
+
+    assert refused.stderr == 'serverless.yml, params.prod.retainData: "yes please" is not true or false.\n'
+
+
+@pytest.mark.parametrize("stage", [["--stage="], ["--stage", "dev", "-s", "prod"]])
+def test_a_stage_that_osls_itself_refuses_is_made_nowhere(stage: list[str], checkout: Checkout) -> None:
+    assert checkout.run("sls", "package", *stage, *SENDER).returncode == 1
+    assert not (checkout.folder / ".serverless").exists()
 
 
 def test_any_other_stage_goes_to_aws(checkout: Checkout, aws: Listener) -> None:
@@ -131,6 +169,15 @@ def test_stage_local_stays_on_this_machine(checkout: Checkout) -> None:
     assert refused.returncode == 1
     assert refused.stderr.startswith("Stage local stays on this machine, but ")
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_stage_local_is_in_one_region(checkout: Checkout, embedded_aws: Listener) -> None:
+    describe_emulator(checkout, embedded_aws.url)
+
+    refused = checkout.run("sls", "remove", "--stage", "local", "--region", "eu-central-1")
+
+    assert refused.stderr == "Stage local is in us-east-1: leave out --region eu-central-1.\n"
+    assert embedded_aws.requests == []
 
 
 def test_stage_local_finds_the_embedded_aws_whatever_the_shell_says(

@@ -1,0 +1,107 @@
+'use strict';
+
+// What the parameters of serverless.yml take, and the one reading of what was given. What does not pass here is refused
+// with one line, before anything is done. The bounds are AWS's, but where a comment gives another reason.
+
+const { refuse } = require('./refusal.js');
+
+const MOST = 2 ** 31 - 1; // of AWS's integers
+
+/** `read` returns the value as the template takes it, or undefined. */
+const matching = (pattern, takes) => ({ takes, read: (text) => (pattern.test(text) ? text : undefined) });
+
+const oneOf = (...values) => ({
+  values,
+  takes: `one of ${values.join(', ')}`,
+  read: (text) => (values.includes(text) ? text : undefined),
+});
+
+const whole = (least, most, unit) => ({
+  least,
+  most,
+  takes: `a whole number ${most === MOST ? `of at least ${least}` : `from ${least} to ${most}`} (${unit})`,
+  read: (text) => (/^(0|[1-9]\d*)$/.test(text) && Number(text) >= least && Number(text) <= most ? text : undefined),
+});
+
+const boolean = { takes: 'true or false', read: (text) => /^(true|false)$/i.exec(text)?.[0].toLowerCase() };
+
+const PARAMETERS = {
+  // One text for SES's identity, the role's ses:FromAddress and the function's variable: a display name would be part of
+  // all three. Empty in serverless.yml: a deploy asks for it.
+  senderEmail: matching(
+    /^([\w.%+'-]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2,})?$/,
+    'a bare address, like orders@example.com: ASCII, with no name before it'
+  ),
+  verifySender: boolean,
+  retainData: boolean,
+  // CloudWatch's list, without 1096, which osls does not know.
+  logRetentionInDays: oneOf(
+    ...['1', '3', '5', '7', '14', '30', '60', '90', '120', '150', '180', '365', '400', '545', '731', '1827', '2192'],
+    ...['2557', '2922', '3288', '3653']
+  ),
+  logLevel: oneOf('DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'), // not Lambda's TRACE: Powertools' Logger fails on it
+  lambdaLogLevel: oneOf('DEBUG', 'INFO', 'WARN'),
+  archiveRetentionInDays: whole(0, MOST, 'days; 0 keeps the events for good'),
+  throttleRate: whole(1, MOST, 'requests per second'), // 0 would shut the API
+  throttleBurst: whole(1, MOST, 'requests at once'),
+  reconcileAfterSeconds: whole(1, 3600, 'seconds'), // only a reconciled order counts for the alarm of an hour
+  reconcileMaxOrders: whole(1, 1000, 'orders per run'), // more than a run gets through before its time-out
+  notificationAttempts: whole(1, 1000, 'attempts'),
+  notificationConcurrency: whole(2, 1000, 'invocations at once'),
+  paymentGateway: oneOf('up', 'down'),
+  storefront: boolean,
+};
+
+/**
+ * Every parameter of a stage, as text: what the command line has (`given`, each `name=value`), else what `params` of
+ * serverless.yml has for the stage, or for all. osls itself takes the last of two and ignores a name it does not know.
+ */
+function readParameters(given, params, stage) {
+  const values = {};
+  for (const section of ['default', stage]) {
+    for (const [name, value] of Object.entries(params[section] ?? {})) {
+      values[name] = read(name, value, `serverless.yml, params.${section}.${name}`);
+    }
+  }
+  const named = new Set();
+  for (const item of given) {
+    const [, name, value] = /^([^=]+)=([^]+)$/.exec(item ?? '') ?? refuse(`--param ${item ?? ''}: write --param name=value.`);
+    if (named.has(name)) refuse(`--param ${name} is given twice: give it once.`);
+    named.add(name);
+    values[name] = read(name, value, `--param ${name}`);
+  }
+  return values;
+}
+
+function read(name, value, where) {
+  if (!Object.hasOwn(PARAMETERS, name)) {
+    refuse(`${where}: there is no such parameter.${suggestion(name)} There are ${Object.keys(PARAMETERS).join(', ')}.`);
+  }
+  const { takes, read: readText } = PARAMETERS[name];
+  return readText(String(value)) ?? refuse(`${where}: ${JSON.stringify(value)} is not ${takes}.`);
+}
+
+/** The name that begins most like it, if one does. */
+function suggestion(unknown) {
+  const [nearest] = Object.keys(PARAMETERS).sort((one, other) => inCommon(other, unknown) - inCommon(one, unknown));
+  return inCommon(nearest, unknown) >= 3 ? ` Did you mean ${nearest}?` : '';
+}
+
+/** How many letters two names have in common at their beginning. */
+function inCommon(one, other) {
+  let length = 0;
+  while (length < one.length && one[length].toLowerCase() === other[length]?.toLowerCase()) length += 1;
+  return length;
+}
+
+/** The words of a command line, each `name=value` of a parameter with the value as it was read: `True` is `true`. */
+function asRead(words, values) {
+  return words.map((word, at) => {
+    const flag = word.startsWith('--param=') ? '--param=' : '';
+    if (!flag && words[at - 1] !== '--param') return word;
+    const [name] = word.slice(flag.length).split('=');
+    return `${flag}${name}=${values[name]}`;
+  });
+}
+
+module.exports = { PARAMETERS, readParameters, asRead };
