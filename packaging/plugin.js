@@ -36,6 +36,7 @@ class OrderProcessing {
     this.python = path.join(serverless.serviceDir, '.venv', 'bin', 'python');
     this.stateDir = path.resolve(serverless.serviceDir, process.env.ORDER_PROCESSING_STATE_DIR || '.local');
     this.lock = path.join(serverless.serviceDir, '.venv', 'sls.lock');
+    this.configurationVariablesSources = { rule: { resolve: ({ address }) => ({ value: this.ruleOf(address) }) } };
     this.hooks = {
       'before:package:createDeploymentArtifacts': () => this.build(),
       'before:aws:deploy:deploy:updateStack': async () => {
@@ -87,6 +88,12 @@ class OrderProcessing {
 
   get hasStorefront() {
     return this.parameters.storefront === 'true';
+  }
+
+  /** The logical id of a function's first rule; its name says less: osls shortens it for a long stage. */
+  ruleOf(functionName) {
+    const { naming } = this.serverless.getProvider('aws');
+    return naming.getEventBridgeRuleLogicalId(`${naming.getStackName()}-${functionName}-rule-1`);
   }
 
   /** Points the AWS SDK at the running embedded AWS, whatever profile, region or proxy the user's shell has. */

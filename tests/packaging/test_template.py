@@ -21,6 +21,7 @@ FUNCTIONS = (
     "AuditLogger",
     "Reconciler",
 )
+LONGEST_STAGE = "l" * int(re.findall(r"LONGEST = (\d+)", (ROOT / "packaging" / "stage.js").read_text())[0])
 DEAD_LETTERS = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
 
 
@@ -39,10 +40,17 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 @pytest.fixture(scope="module")
+def longest(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """Of the longest stage, with all that there is only on demand."""
+    return package(tmp_path_factory.mktemp("longest"), LONGEST_STAGE, storefront="TRUE")
+
+
+@pytest.fixture(scope="module")
 def prod(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """With every parameter given on the command line, where each value is a string."""
     given = {
-        "verifySender": "false",
+        "verifySender": "False",
+        "retainData": "TRUE",
         "logRetentionInDays": "30",
         "archiveRetentionInDays": "7",
         "throttleRate": "500",
@@ -95,6 +103,47 @@ def test_only_prod_keeps_its_data_when_it_is_removed(stage: str, policy: str, re
         assert (resources[name]["DeletionPolicy"], resources[name]["UpdateReplacePolicy"]) == (policy, policy)
 
 
+LONGEST_NAMES = {
+    "AWS::ApiGatewayV2::Api": {"Name": 128},
+    "AWS::CloudFront::Function": {"Name": 64},
+    "AWS::CloudFront::OriginAccessControl": {"Name": 64},
+    "AWS::CloudFront::ResponseHeadersPolicy": {"Name": 128},
+    "AWS::CloudWatch::Dashboard": {"DashboardName": 255},
+    "AWS::Events::Archive": {"ArchiveName": 48},
+    "AWS::Events::EventBus": {"Name": 256},
+    "AWS::Events::Rule": {"Name": 64, "Id": 64},
+    "AWS::Lambda::Function": {"FunctionName": 64},
+    "AWS::Logs::LogGroup": {"LogGroupName": 512},
+}
+"""How many characters AWS takes, by what each service's reference says of the property."""
+
+
+def texts(value: Any, stack: str, key: str = "") -> Iterator[tuple[str, str]]:
+    """Each text in a resource, at any depth, with the stack's name written out, and the property that it is of."""
+    if isinstance(value, dict):
+        if value == {"Ref": "AWS::StackName"}:
+            yield key, stack
+        for name, member in value.items():
+            yield from texts(member, stack, key if name == "Fn::Sub" else name)
+    elif isinstance(value, list):
+        for member in value:
+            yield from texts(member, stack, key)
+    elif isinstance(value, str):
+        yield key, value.replace("${AWS::StackName}", stack)
+
+
+def test_the_longest_stage_is_the_longest_whose_names_aws_takes(longest: Template) -> None:
+    stack = f"order-processing-{LONGEST_STAGE}"
+    left = {}
+    for resource in longest["Resources"].values():
+        for key, name in texts(resource.get("Properties"), stack):
+            if LONGEST_STAGE in name and (key.endswith("Name") or key == "Id"):
+                left[resource["Type"], key, name] = LONGEST_NAMES[resource["Type"]][key] - len(name)
+
+    assert {kind for kind, _, _ in left} == LONGEST_NAMES.keys()
+    assert min(left.values()) == 0, "not one character less, and not one more"
+
+
 def test_lambda_logs_only_what_failed_beside_our_lines(dev: Template) -> None:
     """START, END and REPORT of each invocation would be nearly half of all that is logged."""
     for function in of_type(dev, "AWS::Lambda::Function").values():
@@ -107,6 +156,7 @@ def test_lambda_logs_only_what_failed_beside_our_lines(dev: Template) -> None:
 
 def test_every_parameter_can_be_given_on_the_command_line(prod: Template) -> None:
     assert of_type(prod, "AWS::SES::EmailIdentity") == {}
+    assert prod["Resources"]["OrdersTable"]["DeletionPolicy"] == "Retain"
     assert {group["RetentionInDays"] for group in of_type(prod, "AWS::Logs::LogGroup").values()} == {30}
     assert the(prod, "AWS::Events::Archive")["RetentionDays"] == "7"
     throttling = the(prod, "AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"]
@@ -170,29 +220,24 @@ def test_a_function_that_events_start_keeps_what_it_fails_on_and_its_role_may(de
         assert {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": DEAD_LETTERS} in statements(role)
 
 
-def test_each_rule_keeps_what_it_can_not_deliver_and_the_queue_lets_just_these_in(dev: Template) -> None:
-    rules = of_type(dev, "AWS::Events::Rule")
+@pytest.mark.parametrize("stage", ["dev", "longest"])
+def test_each_rule_keeps_what_it_can_not_deliver_and_the_queue_lets_just_these_in(
+    stage: str, request: pytest.FixtureRequest
+) -> None:
+    """Whatever their names: a long stage makes osls shorten some."""
+    template = request.getfixturevalue(stage)
+    rules = of_type(template, "AWS::Events::Rule")
     targets = [target for rule in rules.values() for target in rule["Targets"]]
     assert all(target["DeadLetterConfig"]["Arn"] == DEAD_LETTERS and target["RetryPolicy"] for target in targets)
 
     [policy] = [
         policy
-        for policy in of_type(dev, "AWS::SQS::QueuePolicy").values()
+        for policy in of_type(template, "AWS::SQS::QueuePolicy").values()
         if policy["Queues"] == [{"Ref": "DeadLetterQueue"}]
     ]
     [statement] = policy["PolicyDocument"]["Statement"]
     allowed = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
-    assert {_rule_of_source(arn, "order-processing-dev") for arn in allowed} == {
-        (rule.get("EventBusName", {}).get("Ref", "default"), rule.get("Name", name)) for name, rule in rules.items()
-    }
-
-
-def _rule_of_source(arn: dict[str, Any], stack: str) -> tuple[str, str]:
-    """The bus and the name, or else the logical id, of the rule."""
-    if "Fn::GetAtt" in arn:
-        return "EventBus", arn["Fn::GetAtt"][0]
-    *bus, name = arn["Fn::Sub"].partition(":rule/")[2].replace("${AWS::StackName}", stack).split("/")
-    return (bus[0].strip("${}") if bus else "default"), name
+    assert sorted(arn["Fn::GetAtt"] for arn in allowed) == sorted([name, "Arn"] for name in rules)
 
 
 def test_each_rule_may_invoke_its_function(dev: Template) -> None:
