@@ -124,7 +124,7 @@ def test_a_parameter_is_given_once_or_not_at_all() -> None:
     assert refused("storefront=true", "storefront=true") == "--param storefront is given twice: give it once."
 
 
-# --- AWS's documented ranges, by its own models and by osls ------------------------------------------------------------
+# --- AWS's documented ranges, by its own models and by osls -----------------------------------------------------------
 
 
 def shape(service: str, name: str) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def test_logs_are_kept_for_as_long_as_osls_and_cloudwatch_know(table: dict[str, 
     assert table["logRetentionInDays"]["values"] == re.findall(r"\d+", known)
 
 
-# --- the functions' own configuration ----------------------------------------------------------------------------------
+# --- the functions' own configuration ---------------------------------------------------------------------------------
 
 VALID = {str(field.alias): "1" for field in Config.model_fields.values()}
 
