@@ -15,7 +15,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"
 SCRIPTS = json.loads((ROOT / "package.json").read_text())["scripts"]
 CODE = "".join(
     file.read_text()
-    for pattern in ("setup.mjs", "local/*.py", "packaging/plugin.js", "operations/*.py")
+    for pattern in ("setup.mjs", "local/*.py", "packaging/*.js", "operations/*.py")
     for file in ROOT.glob(pattern)
 )
 PUBLISHERS = {
@@ -51,6 +51,12 @@ def test_each_npm_command_exists(document: Path) -> None:
     assert named - set(SCRIPTS) == set()
 
 
+def test_the_longest_stage_is_the_one_that_the_guard_lets_through() -> None:
+    [longest] = re.findall(r"LONGEST = (\d+)", CODE)
+
+    assert f"at most {longest} characters" in README
+
+
 def test_each_command_of_a_user_is_explained() -> None:
     documented = README + (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / "docs" / "blog.md").read_text()
 
@@ -71,7 +77,7 @@ def test_the_table_of_events_is_the_choreography() -> None:
 def test_each_trouble_is_one_that_the_code_reports() -> None:
     reported = [row[0].strip("`") for row in rows("When something is in the way") if row[0].startswith("`")]
 
-    assert len(reported) == 6
+    assert len(reported) == 7
     for message in reported:
         fixed = re.split(r"\b4566\b|AWS_ENDPOINT_URL", message)
         assert all(part.strip() in CODE for part in fixed), message
