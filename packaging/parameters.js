@@ -39,7 +39,7 @@ const PARAMETERS = {
     ...['1', '3', '5', '7', '14', '30', '60', '90', '120', '150', '180', '365', '400', '545', '731', '1827', '2192'],
     ...['2557', '2922', '3288', '3653']
   ),
-  logLevel: oneOf('DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'), // not Lambda's TRACE: Powertools' Logger fails on it
+  logLevel: oneOf('DEBUG', 'INFO', 'WARN', 'ERROR'), // not FATAL, which silences errors, nor TRACE, on which Powertools fails
   lambdaLogLevel: oneOf('DEBUG', 'INFO', 'WARN'),
   archiveRetentionInDays: whole(0, MOST, 'days; 0 keeps the events for good'),
   throttleRate: whole(1, MOST, 'requests per second'), // 0 would shut the API

@@ -145,7 +145,7 @@ def test_attempts_are_as_many_as_a_redrive_policy_takes(table: dict[str, Any]) -
 
 def test_log_levels_are_those_of_lambda_but_for_the_one_that_the_logger_fails_on(table: dict[str, Any]) -> None:
     assert table["lambdaLogLevel"]["values"] == shape("lambda", "SystemLogLevel")["enum"]
-    assert ["TRACE", *table["logLevel"]["values"]] == shape("lambda", "ApplicationLogLevel")["enum"]
+    assert ["TRACE", *table["logLevel"]["values"], "FATAL"] == shape("lambda", "ApplicationLogLevel")["enum"]
 
 
 def test_logs_are_kept_for_as_long_as_osls_and_cloudwatch_know(table: dict[str, Any]) -> None:

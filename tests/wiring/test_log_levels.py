@@ -28,7 +28,7 @@ def passes(line: dict[str, Any], lowest: str) -> bool:
     return LAMBDA_LEVELS.index(level) >= LAMBDA_LEVELS.index(lowest)
 
 
-@pytest.fixture(params=["INFO", "WARN", "ERROR"])
+@pytest.fixture(params=["DEBUG", "INFO", "WARN", "ERROR"])
 def chosen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The parameter logLevel, and what serverless.yml makes of it."""
     environment = deployment.service()["provider"]["environment"]
@@ -65,7 +65,7 @@ def test_metrics_and_errors_come_through_at_every_level(
     assert {"OrdersPlaced", "OrdersPaid", "OrdersFulfilled", "OrdersOpenOverAnHour"} <= metrics
     assert [line["message"] for line in kept if line.get("level") == "ERROR"]
     levels = {line["level"] for line in kept if "level" in line}
-    assert levels <= {"INFO": {"INFO", "WARNING", "ERROR"}, "WARN": {"WARNING", "ERROR"}, "ERROR": {"ERROR"}}[chosen]
+    assert levels <= {"WARN": {"WARNING", "ERROR"}, "ERROR": {"ERROR"}}.get(chosen, {"INFO", "WARNING", "ERROR"})
 
 
 def test_every_line_has_a_time_that_lambda_understands(shop: Shop, log_lines: Lines) -> None:
