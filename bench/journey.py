@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "AUDIT_LOG_TABLE_NAME": "AuditLog",
     "EVENT_BUS_NAME": "bench",
     "SENDER_EMAIL": "orders@example.com",
+    "SMS_COUNTRY_PREFIXES": "+49",
     "RECONCILE_AFTER_SECONDS": "60",
     "RECONCILE_MAX_ORDERS": "100",
     "CLAIM_SECONDS": "30",

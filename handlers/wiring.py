@@ -39,7 +39,9 @@ def gateway() -> SimulatedGateway:
 def post() -> Post:
     """A lost answer may mean a sent message: so nothing is tried twice, and an answer has more time than elsewhere."""
     ses = client("sesv2", attempts=1, read_timeout=MAIL_SECONDS)
-    return Post(ses, client("sns", attempts=1, read_timeout=MAIL_SECONDS), config().sender_email)
+    sns = client("sns", attempts=1, read_timeout=MAIL_SECONDS)
+    prefixes = config().sms_country_prefixes
+    return Post(ses, sns, config().sender_email, sms_prefixes=tuple(prefixes.split(",")) if prefixes else ())
 
 
 def reconcile_after() -> timedelta:

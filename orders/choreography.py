@@ -152,14 +152,14 @@ def move_status(
 
 
 def tell_customer(event: Outcome, store: OrderStore, post: Post, *, owner: str, stale_after: timedelta) -> None:
-    """Send the e-mail, and a text message where the order has a phone number, once each per order.
+    """Send the e-mail, and a text message where the order has a phone number that we text, once each per order.
 
     The right to send is claimed before and given back with the receipt: only a crash between sending and recording can
     send again, after the claim is stale. Raises ClaimedByAnother, OrderNotFound, EventContradictsOrder.
     """
     order = _send_once("email", event, store, post, owner=owner, stale_after=stale_after)
     _close_if_ended(order, store)
-    if order.phone:
+    if post.texts(order.phone):
         _send_once("sms", event, store, post, owner=owner, stale_after=stale_after)
 
 

@@ -15,6 +15,8 @@ class Config(BaseModel):
     audit_log_table: str = Field(alias="AUDIT_LOG_TABLE_NAME")
     event_bus: str = Field(alias="EVENT_BUS_NAME")
     sender_email: str = Field(alias="SENDER_EMAIL")
+    sms_country_prefixes: str = Field(alias="SMS_COUNTRY_PREFIXES")
+    """Where text messages go, such as `+49,+43`; empty for nowhere: they cost money, and anybody may sign up."""
     reconcile_after_seconds: int = Field(alias="RECONCILE_AFTER_SECONDS", gt=0)
     """An order is first taken up this long after it was placed."""
     reconcile_max_orders: int = Field(alias="RECONCILE_MAX_ORDERS", gt=0)

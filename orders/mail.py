@@ -13,20 +13,30 @@ _PERMANENT = {
     "MessageRejected",  # SES: an unverified recipient in the sandbox, or content that it refuses
     "BadRequestException",  # SES: not an e-mail address
     "InvalidParameter",  # SNS: not a phone number
-    "InvalidParameterException",
-    "OptedOut",  # SNS: the owner of the number does not want our messages
-    "OptedOutException",
+    "ParameterValueInvalid",
+    "ValidationException",
 }
-"""Error codes that no retry will cure. Throttling, quotas and outages are not among them."""
+"""Error codes that no retry will cure. Throttling, quotas and outages are not among them.
+
+SNS refuses a number that opted out, is not verified in its sandbox, or for which the account has no origination
+identity only after Publish has succeeded: the message then has an id and is not delivered.
+https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+"""
 
 
 class Post:
     """Its clients must not retry by themselves: a lost answer may mean a sent message."""
 
-    def __init__(self, ses: Any, sns: Any, sender: str) -> None:
+    def __init__(self, ses: Any, sns: Any, sender: str, *, sms_prefixes: tuple[str, ...]) -> None:
+        """`sms_prefixes`: the beginnings of the phone numbers that get text messages; none for no text messages."""
         self._ses = ses
         self._sns = sns
         self._sender = sender
+        self._sms_prefixes = sms_prefixes
+
+    def texts(self, phone: str | None) -> bool:
+        """Whether text messages go to this number at all."""
+        return phone is not None and phone.startswith(self._sms_prefixes)
 
     def send(self, channel: Channel, order: Order, letter: Letter) -> str:
         """Send and return the provider's message id.
@@ -82,5 +92,10 @@ class Post:
         return str(answer["MessageId"])
 
     def _sms(self, order: Order, letter: Letter) -> str:
-        answer = self._sns.publish(PhoneNumber=order.phone, Message=letter.sms)
+        answer = self._sns.publish(
+            PhoneNumber=order.phone,
+            Message=letter.sms,
+            # A message that must arrive, and not an advertisement: carriers treat it so, and SNS's limits differ.
+            MessageAttributes={"AWS.SNS.SMS.SMSType": {"DataType": "String", "StringValue": "Transactional"}},
+        )
         return str(answer["MessageId"])

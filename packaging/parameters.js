@@ -48,6 +48,10 @@ const PARAMETERS = {
   reconcileMaxOrders: whole(1, 1000, 'orders per run'), // more than a run gets through before its time-out
   notificationAttempts: whole(1, 1000, 'attempts'),
   notificationConcurrency: whole(2, 1000, 'invocations at once'),
+  smsCountryPrefixes: matching(
+    /^(\+[1-9]\d{0,3}(,\+[1-9]\d{0,3})*)?$/,
+    'a list of country prefixes, like +49,+43, or empty for no text messages'
+  ),
   paymentGateway: oneOf('up', 'down'),
   storefront: boolean,
 };

@@ -204,7 +204,9 @@ class SES(_Client):
 
 
 class SNS(_Client):
-    def publish(self, *, Message: str, PhoneNumber: str = "", TopicArn: str = "") -> Answer:
+    def publish(
+        self, *, Message: str, PhoneNumber: str = "", TopicArn: str = "", MessageAttributes: Any = None
+    ) -> Answer:
         def effect(_fault: Fault | None) -> Answer:
             if TopicArn:
                 self._cloud.queue_for_notification(Message, f"redriven.{self._cloud.new_id()}")

@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import Any
 from uuid import UUID
 
+import moto.events.models  # noqa: F401 # deployment.matches needs it, and its import draws ids, which must not be the seed's
+
 from orders import clock
 from simulation import deployment
 from simulation.chance import Chance

@@ -32,6 +32,7 @@ _ENVIRONMENT = {
     "AUDIT_LOG_TABLE_NAME": "AuditLog",
     "EVENT_BUS_NAME": "simulated",
     "SENDER_EMAIL": "orders@example.com",
+    "SMS_COUNTRY_PREFIXES": "+49",
     "RECONCILE_AFTER_SECONDS": deployment.setting("${param:reconcileAfterSeconds}"),
     "RECONCILE_MAX_ORDERS": deployment.setting("${param:reconcileMaxOrders}"),
     "CLAIM_SECONDS": str(deployment.time_out("notification")),

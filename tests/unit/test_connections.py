@@ -41,7 +41,7 @@ def sender(monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     _SES.callers.clear()
     ses = boto3.session.Session().client("sesv2", endpoint_url=f"http://127.0.0.1:{server.server_port}")
-    yield Post(ses, client("sns"), "orders@example.com")
+    yield Post(ses, client("sns"), "orders@example.com", sms_prefixes=())
     ses.close()
     server.shutdown()
     server.server_close()

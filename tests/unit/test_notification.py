@@ -334,13 +334,39 @@ def test_a_phone_that_can_not_be_reached_is_recorded_and_leaves_the_e_mail_alone
     shop: Shop, outcome: Envelope, metrics: Lines
 ) -> None:
     metrics()
-    shop.wire.fail("sns:Publish", "OptedOut")
+    shop.wire.fail("sns:Publish", "InvalidParameter")
     for _ in range(3):
         shop.deliver("notification", outcome)
     assert len(shop.wire.of("sns:Publish")) == 1
     assert len(shop.emails) == 1
-    assert shop.item(_order_id(outcome))["sms"]["rejection"] == "OptedOut"
+    assert shop.item(_order_id(outcome))["sms"]["rejection"] == "InvalidParameter"
     assert [line["NotificationsRejected"] for line in metrics() if "NotificationsRejected" in line] == [[1]]
+
+
+@pytest.mark.parametrize(("prefixes", "texts"), [("", 0), ("+43", 0), ("+43,+49", 1), ("+1,+4915", 1)])
+def test_text_messages_go_only_where_the_deployment_allows_them(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, configured: Any, prefixes: str, texts: int
+) -> None:
+    # given
+    configured(SMS_COUNTRY_PREFIXES=prefixes)
+    post.cache_clear()
+    outcome = _ended(shop)
+
+    # when
+    shop.deliver("notification", outcome)
+    post.cache_clear()
+
+    # then
+    item = shop.item(_order_id(outcome))
+    assert (len(shop.emails), len(shop.texts)) == (1, texts)
+    assert ("sms" in item) == bool(texts)
+    assert "dueAt" not in item, "the e-mail alone closes the order"
+
+
+def test_a_text_message_is_transactional(shop: Shop, outcome: Envelope) -> None:
+    shop.deliver("notification", outcome)
+    [text] = shop.texts
+    assert text["MessageAttributes"]["AWS.SNS.SMS.SMSType"]["StringValue"] == "Transactional"
 
 
 def test_an_e_mail_that_fails_for_now_holds_the_text_message_back(
