@@ -213,6 +213,13 @@ def test_another_content_type_than_json_is_415(shop: Shop, content_type: str | N
     _problem(answer, 415)
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity", "", "x" * 5000])
+def test_a_body_in_any_content_encoding_is_415_and_told_to_come_uncompressed(shop: Shop, encoding: str) -> None:
+    answer = shop.call("POST", "/orders", an_order(), headers={"content-encoding": encoding})
+    assert "uncompressed" in _problem(answer, 415)["detail"]
+    assert shop.wire.calls == []
+
+
 # --- 422 --------------------------------------------------------------------------------------------------------------
 
 
