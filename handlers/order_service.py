@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from handlers.http import Problem, Response, answer, json_body
+from handlers.http import Fault, Problem, Response, answer, json_body, validation_failed
 from handlers.identity import customer, customer_id
 from handlers.paging import next_token, page
 from handlers.wiring import audit_log, bus, reconcile_after, store
 from orders.catalogue import PRODUCTS
 from orders.choreography import place_order
-from orders.errors import IdempotencyKeyReused, OrderNotFound, PublishFailed
+from orders.errors import IdempotencyKeyReused, OrderNotFound, PublishFailed, UnknownProduct
 from orders.events import is_id
 from orders.model import Order, OrderRequest
 from orders.observability import logger
@@ -59,6 +59,8 @@ def create_order(request: Request) -> Response:
         raise Problem(422, "idempotency-key-reused", str(error)) from error
     location = f"/orders/{order.order_id}"
     if not is_new:
+    except UnknownProduct as error:
+        raise validation_failed([_unknown_product(position) for position in error.positions]) from error
         return answer(200, order.public(), location=location, idempotency_replayed="true")
     with logger.append_context_keys(orderId=order.order_id):
         try:
@@ -123,3 +125,8 @@ def _event(entry: Mapping[str, Any]) -> dict[str, Any]:
         **{name: entry.get(name) for name in EVENT_FIELDS},
         "data": detail.get("data") if isinstance(detail, dict) else None,
     }
+def _unknown_product(position: int) -> Fault:
+    message = "there is no such product; GET /products lists them"
+    return Fault(("items", position, "sku"), message, f"items.{position}.sku")
+
+

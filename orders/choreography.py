@@ -20,7 +20,16 @@ from uuid import UUID, uuid4, uuid5
 
 from orders import clock
 from orders.audit import AuditLog
-from orders.errors import ClaimedByAnother, IdempotencyKeyReused, MalformedEvent, MalformedOrder, MessageRejected
+from orders.dynamodb import LONGEST_PARTITION_KEY, is_key
+from orders.errors import (
+    ClaimedByAnother,
+    IdempotencyKeyReused,
+    MalformedEvent,
+    MalformedOrder,
+    MessageRejected,
+    OrderNotFound,
+    UnknownProduct,
+)
 from orders.events import (
     FulfillmentCompletedEvent,
     OrderPlacedEvent,
@@ -57,17 +66,27 @@ def place_order(
     """Write the order; `applied` is False for the repetition of an earlier request, whose order comes back.
 
     With a key, the order's id is made of customer and key: the same key can only ever mean the same order.
-    Raises IdempotencyKeyReused where the key's order is another one than the request asks for.
+    Raises IdempotencyKeyReused where the key's order is another one than the request asks for, and UnknownProduct
+    where there is no such order and no such product.
     """
     own = uuid5(_KEYED_ORDERS, customer.customer_id)
     order_id = str(uuid4() if idempotency_key is None else uuid5(own, idempotency_key))
     at = clock.timestamp(clock.now())
-    order = Order.place(request, customer, order_id=order_id, request_id=request_id, at=at, event_id=new_id())
-    placed = store.put(order, due_in=due_in)
-    # The SDK repeats a write whose answer was lost, and finds the order there: if this request wrote it, it is new.
-    if placed.applied or placed.order.correlation_id == request_id:
-        count("OrdersPlaced")
-        return Written(placed.order, applied=True)
+    try:
+        order = Order.place(request, customer, order_id=order_id, request_id=request_id, at=at, event_id=new_id())
+    except UnknownProduct as unknown:
+        if idempotency_key is None:
+            raise
+        try:
+            placed = Written(store.get(order_id), applied=False)  # placed while the product was sold
+        except OrderNotFound:
+            raise unknown from None
+    else:
+        placed = store.put(order, due_in=due_in)
+        # The SDK repeats a write whose answer was lost, and finds the order there: if this request wrote it, it is new.
+        if placed.applied or placed.order.correlation_id == request_id:
+            count("OrdersPlaced")
+            return Written(placed.order, applied=True)
     if not placed.order.answers(request):
         raise IdempotencyKeyReused("this Idempotency-Key belongs to another order; take a new key for a new order")
     return placed
@@ -227,11 +246,8 @@ def _map(detail: object, name: str) -> Mapping[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    """A string that can be a key: Unicode, not empty, and at most the 2,048 bytes of a partition key."""
-    if not isinstance(value, str):
-        return None
-    encoded = value.encode(errors="replace")
-    return value if 0 < len(encoded) <= 2048 and encoded.decode() == value else None
+    """A string that can be a partition key."""
+    return value if is_key(value, LONGEST_PARTITION_KEY) else None
 
 
 # --- Reconciler -------------------------------------------------------------------------------------------------------

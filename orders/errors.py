@@ -13,11 +13,14 @@
     ├── ClaimedByAnother         someone else is telling the customer right now
     ├── IdempotencyKeyReused     the key belongs to another order
     └── ReconciliationIncomplete some orders could not be taken up
+    ├── UnknownProduct           the catalogue does not have what is ordered
 
 A declined card is none of these: it is an event. What AWS itself raises (throttling, a time-out) passes through as
 botocore's own exception; Lambda or SQS retries it like any error here.
 """
 
+
+from collections.abc import Sequence
 
 class OrderProcessingError(Exception):
     """Base of all errors that the business raises."""
@@ -72,3 +75,11 @@ class IdempotencyKeyReused(OrderProcessingError):
 
 class ReconciliationIncomplete(OrderProcessingError):
     """The next run, a minute later, takes up the rest; the alarm on the function's errors tells the operator."""
+class UnknownProduct(OrderProcessingError):
+    """The API answers 422; the caller looks into the catalogue. `positions` are those of the unknown lines."""
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        super().__init__(f"there are no such products as in the lines {', '.join(map(str, positions))}")
+        self.positions = positions
+
+

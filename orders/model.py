@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from orders.catalogue import PRODUCTS
-from orders.errors import EventContradictsOrder, MalformedOrder
+from orders.errors import EventContradictsOrder, MalformedOrder, UnknownProduct
 from orders.events import (
     Currency,
     Event,
@@ -59,14 +59,8 @@ class _Request(BaseModel):
 
 class RequestedLine(_Request):
     sku: str
+    """Whether it is sold is not asked here: a repeated request may name what has left the catalogue since."""
     quantity: Annotated[int, Field(ge=1, le=1000)]
-
-    @field_validator("sku")
-    @classmethod
-    def _must_be_sold_here(cls, sku: str) -> str:
-        if sku not in PRODUCTS:
-            raise PydanticCustomError("unknown_sku", "there is no such product; GET /products lists them")
-        return sku
 
 
 class OrderRequest(_Request):
@@ -169,7 +163,10 @@ class Order(Frozen):
     def place(
         cls, request: OrderRequest, customer: Customer, *, order_id: str, request_id: str, at: str, event_id: str
     ) -> Self:
-        """A new order at the catalogue's prices."""
+        """A new order at the catalogue's prices. Raises UnknownProduct for what is not in the catalogue."""
+        unknown = [position for position, line in enumerate(request.items) if line.sku not in PRODUCTS]
+        if unknown:
+            raise UnknownProduct(unknown)
         lines = tuple(
             Line(
                 sku=line.sku,
@@ -199,9 +196,10 @@ class Order(Frozen):
         return self.model_dump(by_alias=True, exclude_none=True, include=PUBLIC)
 
     def answers(self, request: OrderRequest) -> bool:
-        """Whether this order is what the request asks for."""
+        """Whether this order is what the request asks for, in whatever order its lines come."""
         return (
-            [(line.sku, line.quantity) for line in self.items] == [(line.sku, line.quantity) for line in request.items]
+            sorted((line.sku, line.quantity) for line in self.items)
+            == sorted((line.sku, line.quantity) for line in request.items)
             and self.payment_method == request.payment_method
             and self.phone == request.phone
         )

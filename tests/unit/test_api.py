@@ -284,14 +284,26 @@ def test_a_body_that_fails_validation_is_422_with_the_place_of_the_fault(shop: S
     assert shop.wire.calls == []
 
 
-def test_every_fault_is_told_at_once(shop: Shop) -> None:
-    problem = shop.place(items=[{"sku": "TEAPOT", "quantity": 0}], paymentMethod="gold", phone="1").body
+def test_every_fault_of_form_is_told_at_once(shop: Shop) -> None:
+    problem = shop.place(items=[{"sku": 1, "quantity": 0}], paymentMethod="gold", phone="1").body
     assert [error["loc"] for error in problem["errors"]] == [
         ["items", 0, "sku"],
         ["items", 0, "quantity"],
         ["paymentMethod"],
         ["phone"],
     ]
+
+
+def test_every_product_that_is_not_sold_is_told_at_once(shop: Shop, log_lines: Lines) -> None:
+    lines = [{"sku": sku, "quantity": 1} for sku in ("TEAPOT", "MUG", "mug")]
+    problem = _problem(shop.place(items=lines), 422)
+    assert (problem["type"], problem["detail"]) == (
+        "urn:order-processing:problem:validation-failed",
+        "not valid: items.0.sku, items.2.sku",
+    )
+    message = "there is no such product; GET /products lists them"
+    assert problem["errors"] == [{"loc": ["items", n, "sku"], "msg": message} for n in (0, 2)]
+    assert "TEAPOT" not in json.dumps(log_lines())
 
 
 def test_no_phone_and_a_null_phone_are_the_same(shop: Shop) -> None:

@@ -9,6 +9,7 @@ import pytest
 from moto.dynamodb.models import DynamoDBBackend
 
 from handlers.wiring import store
+from orders.catalogue import PRODUCTS
 from orders.choreography import place_order
 from orders.model import Customer, OrderRequest
 from tests.conftest import Lines
@@ -37,6 +38,71 @@ def test_bodies_are_the_same_when_they_mean_the_same(shop: Shop) -> None:
     body = '{"phone":null,\n "paymentMethod":"tok_visa", "items":[{"quantity":2,"sku":"MUG"}]}'
     again = shop.call("POST", "/orders", body, headers={"idempotency-key": "key-1"})
     assert (again.status, again.body) == (200, first.body)
+
+
+def test_lines_in_another_order_are_the_same_order(shop: Shop) -> None:
+    lines = [{"sku": "MUG", "quantity": 2}, {"sku": "KETTLE", "quantity": 1}, {"sku": "GRINDER", "quantity": 1}]
+    first = shop.place(key="key-1", items=lines)
+    again = shop.place(key="key-1", items=[lines[2], *lines[:2]])
+    assert (first.status, again.status, again.body) == (201, 200, first.body)
+    assert len(shop.published) == 1
+
+
+# --- a product leaves the catalogue -----------------------------------------------------------------------------------
+
+
+def test_a_repetition_is_answered_with_its_order_though_the_product_has_left_the_catalogue(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    first = shop.place(key="key-1")
+    monkeypatch.delitem(PRODUCTS, "MUG")
+
+    # when
+    again = shop.place(key="key-1")
+
+    # then
+    assert (first.status, again.status, again.body) == (201, 200, first.body)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert len(shop.published) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [{"items": [{"sku": "MUG", "quantity": 3}]}, {"items": [{"sku": "TEAPOT", "quantity": 2}]}], ids=str
+)
+def test_the_same_key_with_another_body_and_a_product_that_is_not_sold_is_422_for_the_key(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, other: dict[str, Any]
+) -> None:
+    shop.place(key="key-1")
+    monkeypatch.delitem(PRODUCTS, "MUG")
+    answer = shop.place(key="key-1", **other)
+    assert (answer.status, answer.body["type"]) == (422, "urn:order-processing:problem:idempotency-key-reused")
+
+
+def test_a_product_that_is_not_sold_uses_no_key_up(shop: Shop) -> None:
+    assert shop.place(key="key-1", items=[{"sku": "TEAPOT", "quantity": 1}]).status == 422
+    assert shop.place(key="key-1").status == 201
+
+
+def test_another_customer_s_key_tells_nothing_of_its_order(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given
+    shop.place(key="key-1", by=BELA)
+    monkeypatch.delitem(PRODUCTS, "MUG")
+
+    # when
+    taken, free = (shop.place(key=key, by=ANNA) for key in ("key-1", "key-2"))
+
+    # then
+    assert taken == free
+    assert (taken.status, taken.body["type"]) == (422, "urn:order-processing:problem:validation-failed")
+
+
+def test_no_more_calls_are_made_for_a_product_that_is_sold_or_without_a_key(shop: Shop) -> None:
+    """The stored order is looked for only where it can be there and its request could not be written."""
+    for key in (None, "key-1", "key-1"):
+        shop.place(key=key)
+    shop.place(items=[{"sku": "TEAPOT", "quantity": 1}])
+    assert [call.action for call in shop.wire.calls if call.action.startswith("dynamodb:")] == 3 * ["dynamodb:PutItem"]
 
 
 def test_a_repetition_shows_the_order_as_it_is_now(shop: Shop) -> None:
