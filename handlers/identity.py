@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.http import Problem
+from orders.address import deliverable
+from orders.errors import UndeliverableAddress
 from orders.model import Customer
 
 
@@ -13,12 +15,21 @@ def customer_id(request: Mapping[str, Any]) -> str:
 
 
 def customer(request: Mapping[str, Any]) -> Customer:
-    """The caller with an e-mail address that is proven to be theirs. Raises Problem 403: else we'd be a mail relay."""
+    """The caller with an e-mail address that is proven to be theirs, and that SES can send to.
+
+    Raises Problem: 403 for any other address, or we'd be a mail relay; 422 where no message could ever arrive.
+    """
     claims = _claims(request)
     # The gateway hands claims over as strings.
     if not claims.get("email") or str(claims.get("email_verified")).lower() != "true":
         raise Problem(403, "email-not-verified", "verify your e-mail address, then sign in again and repeat the order")
-    return Customer(customer_id=str(claims["sub"]), email=str(claims["email"]))
+    email = str(claims["email"])
+    try:
+        deliverable(email)
+    except UndeliverableAddress as error:
+        detail = f"we can't write to your e-mail address: {error}; take another one, then sign in again"
+        raise Problem(422, "undeliverable-email", detail) from None
+    return Customer(customer_id=str(claims["sub"]), email=email)
 
 
 def _claims(request: Mapping[str, Any]) -> Mapping[str, Any]:

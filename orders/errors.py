@@ -9,18 +9,19 @@
     ├── PublishFailed            EventBridge did not take the event
     ├── ReadIncomplete           DynamoDB left out a part of what was asked for
     ├── MessageRejected          SES or SNS will never deliver this message
+    │   └── UndeliverableAddress because SES can't take such an e-mail address
     ├── PostUnavailable          SES or SNS does not take this message for now
     ├── ClaimedByAnother         someone else is telling the customer right now
     ├── IdempotencyKeyReused     the key belongs to another order
-    └── ReconciliationIncomplete some orders could not be taken up
     ├── UnknownProduct           the catalogue does not have what is ordered
+    └── ReconciliationIncomplete some orders could not be taken up
 
 A declined card is none of these: it is an event. What AWS itself raises (throttling, a time-out) passes through as
 botocore's own exception; Lambda or SQS retries it like any error here.
 """
 
-
 from collections.abc import Sequence
+
 
 class OrderProcessingError(Exception):
     """Base of all errors that the business raises."""
@@ -61,6 +62,10 @@ class MessageRejected(OrderProcessingError):
     """Nobody retries: the rejection is recorded on the order, counted, and the order closes."""
 
 
+class UndeliverableAddress(MessageRejected):
+    """The API refuses a new order with 422. An order that was stored before ends like any rejected message."""
+
+
 class PostUnavailable(OrderProcessingError):
     """SQS delivers the message again, and at last puts it into the dead-letter queue."""
 
@@ -73,8 +78,6 @@ class IdempotencyKeyReused(OrderProcessingError):
     """The API answers 422; the caller takes a new key."""
 
 
-class ReconciliationIncomplete(OrderProcessingError):
-    """The next run, a minute later, takes up the rest; the alarm on the function's errors tells the operator."""
 class UnknownProduct(OrderProcessingError):
     """The API answers 422; the caller looks into the catalogue. `positions` are those of the unknown lines."""
 
@@ -83,3 +86,5 @@ class UnknownProduct(OrderProcessingError):
         self.positions = positions
 
 
+class ReconciliationIncomplete(OrderProcessingError):
+    """The next run, a minute later, takes up the rest; the alarm on the function's errors tells the operator."""

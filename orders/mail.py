@@ -5,6 +5,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from orders.address import deliverable
 from orders.errors import MessageRejected, PostUnavailable
 from orders.letter import Letter
 from orders.model import Channel, Order
@@ -78,7 +79,7 @@ class Post:
             raise MessageRejected("the order has no e-mail address")
         answer = self._ses.send_email(
             FromEmailAddress=self._sender,
-            Destination={"ToAddresses": [order.email]},
+            Destination={"ToAddresses": [deliverable(order.email)]},
             Content={
                 "Simple": {
                     "Subject": {"Data": letter.subject, "Charset": "UTF-8"},

@@ -306,6 +306,53 @@ def test_every_product_that_is_not_sold_is_told_at_once(shop: Shop, log_lines: L
     assert "TEAPOT" not in json.dumps(log_lines())
 
 
+@pytest.mark.parametrize(
+    "email",
+    [
+        "jürgen@example.com",
+        "anna@example@example.com",
+        "anna,bela@example.com",
+        '"anna bela"@example.com',
+        "anna@example.com\r\nBcc: bela@example.com",
+        "anna..b@example.com",
+        f"{'a' * 65}@example.com",
+        "anna@-example.com",
+        "anna@exa_mple.com",
+        "anna@[127.0.0.1]",
+        "anna@b\u00fccher..example",
+        "anna@bücher, bela@example.com",
+        "anna@☕.example",
+        f"anna@{'ü' * 64}.example",
+        "anna",
+        "@",
+    ],
+    ids=repr,
+)
+def test_an_address_that_ses_can_not_take_is_422_before_the_body_is_read(
+    shop: Shop, log_lines: Lines, email: str
+) -> None:
+    problem = _problem(shop.call("POST", "/orders", "{", by=ANNA._replace(email=email)), 422)
+    assert problem["type"] == "urn:order-processing:problem:undeliverable-email"
+    assert "errors" not in problem
+    assert email not in f"{problem['detail']}{json.dumps(log_lines(), ensure_ascii=False)}" or email == "@"
+    assert shop.wire.calls == []
+    assert shop.orders({}, by=ANNA._replace(email=email)).status == 200, "reading needs no message"
+
+
+def test_an_unverified_address_is_403_whether_ses_could_take_it_or_not(shop: Shop) -> None:
+    _problem(shop.place(by=ANNA._replace(email="jürgen@example.com", email_verified="false")), 403)
+
+
+@pytest.mark.parametrize(
+    "email",
+    [f"{'a' * 64}@example.com", "a.b+c_d'e@sub-1.example.com", "anna@bücher.example", "anna@xn--bcher-kva.example"],
+)
+def test_any_other_address_is_taken_and_stored_as_the_token_has_it(shop: Shop, email: str) -> None:
+    placed = shop.place(by=ANNA._replace(email=email))
+    assert placed.status == 201
+    assert shop.item(placed.body["orderId"])["email"] == email
+
+
 def test_no_phone_and_a_null_phone_are_the_same(shop: Shop) -> None:
     assert shop.place(phone=None).status == 201
 

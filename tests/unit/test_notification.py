@@ -1,6 +1,8 @@
 """The customer is told once per order, and per channel, whatever happens on the way."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from orders.choreography import tell_customer
 from orders.events import decode
 from orders.model import Receipt
 from simulation import deployment
+from simulation.deployment import ROOT
 from tests.conftest import Lines
 from tests.shop import ANNA, Envelope, NotTold, Shop
 
@@ -394,6 +397,53 @@ def test_an_order_without_an_e_mail_address_is_recorded_as_rejected_and_closes(s
     assert item["notification"]["rejection"] == "the order has no e-mail address"
     assert "dueAt" not in item
     assert shop.emails == []
+
+
+@pytest.mark.parametrize(
+    ("email", "recipient"),
+    [
+        ("anna@bücher.example", "anna@xn--bcher-kva.example"),
+        ("anna@straße.example", "anna@xn--strae-oqa.example"),  # not strasse.example, which is somebody else's
+        ("anna@BÜCHER.example", "anna@xn--bcher-kva.example"),
+        ("Anna.B+shop@EXAMPLE.com", "Anna.B+shop@EXAMPLE.com"),
+    ],
+)
+def test_ses_gets_the_domain_in_punycode_and_all_else_as_it_is(shop: Shop, email: str, recipient: str) -> None:
+    shop.place(by=ANNA._replace(email=email))
+    shop.run()
+    [mail] = shop.emails
+    assert mail["Destination"] == {"ToAddresses": [recipient]}
+
+
+@pytest.mark.parametrize("email", ["jürgen@example.com", "anna@☕.example", "anna@a.example, bela@b.example", "none"])
+def test_an_order_with_an_address_that_ses_can_not_take_is_recorded_as_rejected_and_closes(
+    shop: Shop, outcome: Envelope, metrics: Lines, log_lines: Lines, email: str
+) -> None:
+    # given one that was stored before such addresses were refused
+    shop.change(_order_id(outcome), email=email)
+    metrics()
+
+    # when
+    for _ in range(3):
+        shop.deliver("notification", outcome)
+
+    # then
+    assert shop.wire.of("ses:SendEmail") == []
+    item = shop.item(_order_id(outcome))
+    assert "its @" in item["notification"]["rejection"]
+    assert "dueAt" not in item
+    assert [line["NotificationsRejected"] for line in metrics() if "NotificationsRejected" in line] == [[1]]
+    assert email not in json.dumps(log_lines(), ensure_ascii=False)
+    assert len(shop.texts) == 1, "the text message is another channel"
+
+
+def test_only_a_domain_that_is_not_ascii_loads_the_tables_for_it() -> None:
+    """They would cost each cold start."""
+    uses = "from orders.address import deliverable; import handlers.order_service, handlers.notification, sys;"
+    for address, loaded in (("anna@example.com", "False"), ("anna@bücher.example", "True")):
+        script = f"{uses} deliverable({address!r}); print('idna' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.split()[-1] == loaded
 
 
 def test_an_order_without_a_phone_number_is_told_by_e_mail_alone(shop: Shop) -> None:
