@@ -53,4 +53,10 @@ class AuditLog:
             ExpressionAttributeValues=to_item({":order": order_id}),
         )
         entries = [from_item(item) for page in pages for item in page["Items"]]
-        return sorted(entries, key=lambda entry: (entry["timestamp"], entry.get("attempt", 0)))
+        return sorted(entries, key=_place_in_the_trail)
+
+
+def _place_in_the_trail(entry: Mapping[str, Any]) -> tuple[str, int]:
+    """The index has texts for timestamps only; an attempt may be anything in an entry that somebody else wrote."""
+    attempt = entry.get("attempt")
+    return entry["timestamp"], attempt if type(attempt) is int else 0

@@ -38,6 +38,15 @@ class Position(NamedTuple):
     order_id: str
 
 
+class OrdersOfCustomer(NamedTuple):
+    """One page of a customer's orders, newest first, and where the next page starts, if there is one."""
+
+    orders: list[Order]
+    unreadable: list[MalformedOrder | OrderNotFound]
+    """What is wrong with the orders of this page that are not among them."""
+    position: Position | None
+
+
 class Written(NamedTuple):
     """The order as it now stands, and whether the write's condition held."""
 
@@ -79,10 +88,8 @@ class OrderStore:
             raise OrderNotFound(order_id)
         return _order(answer["Item"])
 
-    def of_customer(
-        self, customer_id: str, *, limit: int, start: Position | None = None
-    ) -> tuple[list[Order], Position | None]:
-        """One page of the customer's orders, newest first, and where the next page starts, if there is one."""
+    def of_customer(self, customer_id: str, *, limit: int, start: Position | None = None) -> OrdersOfCustomer:
+        """A page of the index, with the orders themselves: one that can't be read must not hide the others."""
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": "byCustomer",
@@ -97,19 +104,25 @@ class OrderStore:
             )
         answer = self._dynamodb.query(**query)
         ids = [from_item(key)["orderId"] for key in answer["Items"]]
-        found = self._get_all(ids)
+        items = self._get_all(ids)
+        orders: list[Order] = []
+        unreadable: list[MalformedOrder | OrderNotFound] = []
+        for order_id in ids:
+            try:
+                if order_id not in items:
+                    raise OrderNotFound(order_id)  # the index lags behind the table
+                orders.append(_order(items[order_id]))
+            except (MalformedOrder, OrderNotFound) as error:
+                unreadable.append(error)
         last = from_item(answer["LastEvaluatedKey"]) if "LastEvaluatedKey" in answer else None
-        return (
-            [found[order_id] for order_id in ids],
-            Position(last["placedAt"], last["orderId"]) if last else None,
-        )
+        return OrdersOfCustomer(orders, unreadable, Position(last["placedAt"], last["orderId"]) if last else None)
 
-    def _get_all(self, order_ids: list[str]) -> dict[str, Order]:
-        """At most 100 orders by their ids. Raises ReadIncomplete.
+    def _get_all(self, order_ids: list[str]) -> dict[str, Mapping[str, Any]]:
+        """The items of at most 100 orders. Raises ReadIncomplete.
 
         A call may leave some out, mostly because the table is throttled: those are read again.
         """
-        found: dict[str, Order] = {}
+        found: dict[str, Mapping[str, Any]] = {}
         if not order_ids:
             return found
         wanted: Any = {
@@ -117,8 +130,8 @@ class OrderStore:
         }
         for attempt in range(1, backoff.ATTEMPTS + 1):
             answer = self._dynamodb.batch_get_item(RequestItems=wanted)
-            for order in map(_order, answer["Responses"].get(self._table, [])):
-                found[order.order_id] = order
+            for item in answer["Responses"].get(self._table, []):
+                found[item["orderId"]["S"]] = item
             wanted = answer["UnprocessedKeys"]
             if not wanted:
                 return found

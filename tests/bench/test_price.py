@@ -85,7 +85,7 @@ def test_a_month_has_every_alarm_metric_and_dashboard_of_the_template(decided: S
     month = {each.what: each for each in price.a_month(decided["reconciler, nothing due"])}
     assert (month["alarms"].amount, month["dashboard"].amount) == (10, 1)
     assert "OrdersOpenOverAnHour" in price.metrics()
-    assert month["business metrics"].amount == len(price.metrics()) == 9
+    assert month["business metrics"].amount == len(price.metrics()) == 10
     assert month["a run each minute"].amount == 43_800
 
 

@@ -239,3 +239,39 @@ def test_events_of_no_order_are_in_no_trail(shop: Shop, detail: Any) -> None:
     order_id, _ = shop.placed()
     shop.deliver("auditLogger", envelope("Whatever", "order-processing.elsewhere", detail))
     assert shop.trail(order_id, by=ANNA) == []
+
+
+# --- what somebody else wrote into the log ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"detail": None},
+        {"detail": "no map"},
+        {"detail": {"data": {"a set"}}},
+        {"detail": {"data": [b"bytes"]}},
+        {"source": None, "eventType": {"a set"}},
+        {"correlationId": b"bytes", "causationId": 1},
+        {"attempt": "first"},
+        {"attempt": {1, 2}},
+    ],
+    ids=str,
+)
+def test_an_odd_entry_shows_what_can_be_read_and_leaves_the_others_as_they_are(
+    shop: Shop, changes: dict[str, Any]
+) -> None:
+    # given two entries of the same moment, so that the attempts decide on their order
+    order_id, placed = shop.placed()
+    entry = _kept(shop, placed)
+    odd = {**entry, "eventId": "odd", **changes}
+    shop.log({name: value for name, value in odd.items() if value is not None})
+
+    # when
+    trail = {each["eventId"]: each for each in shop.trail(order_id)}
+
+    # then
+    shown, right = trail.pop("odd"), trail.pop(placed["id"])
+    unreadable = {*changes} - {"detail"} | ({"data"} if "detail" in changes else set())
+    assert right["data"] == placed["detail"]["data"]
+    assert shown == {**right, "eventId": "odd", **dict.fromkeys(unreadable)}

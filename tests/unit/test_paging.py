@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orders import clock
+from tests.conftest import Lines
 from tests.shop import ANNA, BELA, Shop
 
 
@@ -116,12 +117,13 @@ AT, ORDER = "2026-01-31T09:30:00.123Z", "00000000-0000-4000-8000-000000000000"
         _token("text"),
         _token([ANNA.sub, AT]),
         _token([ANNA.sub, AT, ORDER, 1]),
-        _token([ANNA.sub, "yesterday", ORDER]),
         _token([ANNA.sub, AT, ""]),
         _token([ANNA.sub, AT, None]),
         _token([ANNA.sub, AT, {"S": ORDER}]),
         _token([ANNA.sub, AT, "\ud800"]),
-        _token([ANNA.sub, AT, "x" * 3000]),
+        _token([ANNA.sub, AT, "x" * 2049]),
+        _token([ANNA.sub, "x" * 1025, ORDER]),
+        _token([ANNA.sub, "", ORDER]),
         _token([ANNA.sub, None, ORDER]),
         _token([BELA.sub, AT, ORDER]),
         urlsafe_b64encode(b"\xff\xfe").decode(),
@@ -133,6 +135,73 @@ def test_a_token_that_the_list_did_not_give_is_422(shop: Shop, token: str) -> No
     answer = shop.orders({"nextToken": token})
     assert (answer.status, [error["loc"] for error in answer.body["errors"]]) == (422, [["nextToken"]])
     assert shop.wire.calls == []
+
+
+# --- what lies in the table -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"paymentMethod": "tok_amex"},
+        {"status": "RETURNED"},
+        {"items": []},
+        {"phone": {"+49": "1"}},
+        {"payment": "paid"},
+    ],
+    ids=str,
+)
+def test_an_order_that_can_not_be_read_is_left_out_of_the_list_logged_and_counted(
+    shop: Shop, placed: list[str], log_lines: Lines, metrics: Lines, damage: dict[str, Any]
+) -> None:
+    # given
+    shop.change(placed[1], **damage)
+    metrics()
+
+    # when
+    ids, token = _ids(shop, {"limit": "3"})
+
+    # then
+    assert ids == [placed[0], placed[2]]
+    assert _ids(shop, {"limit": "3", "nextToken": str(token)})[0] == placed[3:6], "the short page leads to the next"
+    [line] = log_lines()
+    assert (line["level"], placed[1] in line["message"], next(iter(damage)) in line["message"]) == ("ERROR", True, True)
+    assert ANNA.email not in json.dumps(line)
+    assert [line["OrdersUnreadable"] for line in metrics() if "OrdersUnreadable" in line] == [[1]]
+
+
+def test_a_page_of_orders_that_can_not_be_read_is_empty_and_leads_on(shop: Shop, placed: list[str]) -> None:
+    for order_id in placed[:2]:
+        shop.change(order_id, status="RETURNED")
+    none, token = _ids(shop, {"limit": "2"})
+    assert none == []
+    assert _ids(shop, {"limit": "2", "nextToken": str(token)})[0] == placed[2:4]
+
+
+def test_an_order_that_is_gone_while_the_index_still_has_it_is_left_out(
+    shop: Shop, log_lines: Lines, metrics: Lines
+) -> None:
+    # given
+    order_id, _ = shop.placed()
+    shop.wire.answer("dynamodb:BatchGetItem", {"Responses": {"Orders": []}, "UnprocessedKeys": {}})
+
+    # when, then
+    assert _ids(shop, {}) == ([], None)
+    assert order_id in log_lines()[-1]["message"]
+    assert [line["OrdersUnreadable"] for line in metrics() if "OrdersUnreadable" in line] == [[1]]
+
+
+@pytest.mark.parametrize("odd", [{"placedAt": "yesterday"}, {"placedAt": "ü" * 512}, {"orderId": "by hand"}], ids=str)
+def test_a_list_goes_on_behind_an_order_with_an_odd_key(shop: Shop, odd: dict[str, Any]) -> None:
+    # given one that was put into the table by hand, and is the last one of the first page
+    order_id, _ = shop.placed()
+    shop.store({**shop.item(order_id), "orderId": ORDER, "placedAt": "2999-01-01T00:00:00.000Z", **odd})
+
+    # when
+    _, token = _ids(shop, {"limit": "1"})
+
+    # then
+    assert _ids(shop, {"limit": "1", "nextToken": str(token)})[0] == [order_id]
 
 
 def test_somebody_else_s_token_is_422(shop: Shop) -> None:
