@@ -13,14 +13,24 @@ from orders.model import PUBLIC, Order, OrderRequest
 
 Json = dict[str, Any]
 _SCHEMAS = "#/components/schemas/"
-_OURS: Mapping[str, tuple[int, ...]] = {
-    "GET /products": (500,),
-    "POST /orders": (400, 403, 413, 415, 422, 500),
-    "GET /orders": (403, 422, 500),
-    "GET /orders/{orderId}": (403, 404, 500),
-    "GET /orders/{orderId}/events": (403, 404, 500),
+Problems = Mapping[int, tuple[str, ...]]
+_INTERNAL: Problems = {500: ("internal",)}
+_READING: Problems = {403: ("not-an-id-token",), **_INTERNAL}
+OURS: Mapping[str, Problems] = {
+    "GET /products": _INTERNAL,
+    "POST /orders": {
+        400: ("bad-idempotency-key", "not-json", "repeated-key"),
+        403: ("email-not-verified", "not-an-id-token"),
+        413: ("body-too-large",),
+        415: ("unsupported-media-type",),
+        422: ("idempotency-key-reused", "undeliverable-email", "validation-failed"),
+        **_INTERNAL,
+    },
+    "GET /orders": {422: ("validation-failed",), **_READING},
+    "GET /orders/{orderId}": {404: ("order-not-found",), **_READING},
+    "GET /orders/{orderId}/events": {404: ("order-not-found",), **_READING},
 }
-"""The problems that the function answers, by route."""
+"""The problems that the function answers, by route and status: what their types end in."""
 _GATEWAY: Mapping[int, str] = {
     401: "The gateway's own: no ID token, or not a good one.",
     429: "The gateway's own: too many requests.",
@@ -116,7 +126,7 @@ def _responses(route: str) -> Json:
         "GET /orders/{orderId}": {"200": _answer("The order", "Order")},
         "GET /orders/{orderId}/events": {"200": _answer("The order's events", "Events")},
     }[route]
-    problems = {str(status): _problem(status) for status in _OURS[route]}
+    problems = {str(status): _problem(status, names) for status, names in OURS[route].items()}
     refusals = {
         str(status): {"description": text, "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}Message"}}}}
         for status, text in _GATEWAY.items()
@@ -141,11 +151,11 @@ _HEADERS: Mapping[str, Json] = {
 }
 
 
-def _problem(status: int) -> Json:
+def _problem(status: int, names: tuple[str, ...]) -> Json:
     schema = "Invalid" if status == 422 else "Problem"
     descriptions = {413: f"{TITLES[413]}: over {LARGEST_BODY:,} bytes", 404: f"{TITLES[404]}: no such order of yours"}
     return {
-        "description": descriptions.get(status, TITLES[status]),
+        "description": f"{descriptions.get(status, TITLES[status])} ({', '.join(names)})",
         "content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}{schema}"}}},
     }
 
@@ -188,14 +198,13 @@ def _schemas() -> Json:
 _SHOWN = {"payment": "Payment", "fulfillment": "Fulfillment", "notification": "Receipt"}
 _EVENT: Mapping[str, Json] = {
     "eventId": {"type": "string"},
-    "eventType": {"type": "string"},
     "timestamp": {"type": "string"},
-    "source": {"type": "string"},
     "attempt": {"type": ["integer", "null"]},
     "data": {},
 }
+_NAMES = sorted({name for problems in OURS.values() for names in problems.values() for name in names})
 _PROBLEM: Mapping[str, Json] = {
-    "type": {"type": "string", "pattern": "^urn:order-processing:problem:"},
+    "type": {"enum": [f"urn:order-processing:problem:{name}" for name in _NAMES]},
     "title": {"enum": list(TITLES.values())},
     "status": {"enum": list(TITLES)},
     "detail": {"type": "string"},

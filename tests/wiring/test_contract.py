@@ -1,12 +1,13 @@
 """The API's documents are what the code makes of itself, and name every route and answer."""
 
+import ast
 import json
 from typing import Any
 
 import pytest
 
 from contract.__main__ import DOCS, files
-from contract.openapi import document
+from contract.openapi import OURS, document
 from handlers.order_service import ROUTES
 from orders.catalogue import PRODUCTS
 from simulation import deployment
@@ -49,6 +50,24 @@ def test_what_an_order_may_have_in_the_document_is_what_the_api_shows(shop: Shop
 def test_no_answer_may_have_a_field_that_the_document_does_not_know() -> None:
     for name, schema in document()["components"]["schemas"].items():
         assert schema["additionalProperties"] is False, name
+
+
+def test_the_document_names_each_problem_that_the_code_knows_with_its_status_and_no_other() -> None:
+    named = {(status, name) for each in OURS.values() for status, names in each.items() for name in names}
+    assert named == _raised()
+    types = document()["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]
+    assert types == [f"urn:order-processing:problem:{name}" for name in sorted(name for _, name in named)]
+
+
+def _raised() -> set[tuple[int, str]]:
+    """Status and name of each `Problem(404, "order-not-found", …)` in the handlers."""
+    calls = [
+        node
+        for path in (deployment.ROOT / "handlers").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Problem"
+    ]
+    return {(ast.literal_eval(call.args[0]), ast.literal_eval(call.args[1])) for call in calls}
 
 
 def test_an_order_may_ask_for_what_is_sold() -> None:
