@@ -3,10 +3,13 @@
     asynchronous    EventBridge → Lambda and `Event` invocations: retries, throttling, the on-failure destination
     deletion        what waits for a deleted function, or ran in it, goes with it
     archive         AWS::Events::Archive in CloudFormation
+    replays         a replay has a right name and does not end before it starts
     buckets         CloudFormation removes no bucket that has files
     credentials     only a signature with a secret that was given out lets anybody in
     conditions      the keys by which IAM judges PutEvents and SendEmail
     tokens          what AWS's JWT authorizer asks of a token and MiniStack's does not
+    usernames       a user pool that is told so knows a customer by the address in any case
+    addresses       SES sends to addresses in ASCII only
     functions       a function finds its package and nothing of the emulator's own environment; unpacked once
     logs            what a function logs belongs to the invocation that logged it, and none waits for more
 

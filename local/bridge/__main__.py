@@ -7,7 +7,25 @@ import threading
 
 from ministack import app
 
-from local.bridge import archive, asynchronous, buckets, conditions, credentials, deletion, functions, logs, tokens
+from local.bridge import (
+    addresses,
+    archive,
+    asynchronous,
+    buckets,
+    conditions,
+    credentials,
+    deletion,
+    functions,
+    logs,
+    replays,
+    tokens,
+    usernames,
+)
+
+GAPS = (
+    *(asynchronous, deletion, archive, replays, buckets, credentials, conditions, tokens, usernames, addresses),
+    *(functions, logs),
+)
 
 
 def end_with_parent() -> None:
@@ -22,7 +40,7 @@ def end_with_parent() -> None:
 
 
 def main() -> None:
-    for gap in (asynchronous, deletion, archive, buckets, conditions, credentials, functions, logs, tokens):
+    for gap in GAPS:
         gap.install()
     if os.getpgrp() == os.getpid():  # as the launcher starts it; by hand it may share its group with a shell
         end_with_parent()

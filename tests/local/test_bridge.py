@@ -1,6 +1,7 @@
 """What the bridge adds to MiniStack, so that the embedded AWS does as AWS does. docs/emulator.md lists it."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -8,14 +9,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError
 
 from local.bridge import asynchronous
 from local.bridge.functions import AT_ONCE
+from local.inbox import messages
 from tests.forgery import SigningKey, encoded
 from tests.local.embedded_aws import EmbeddedAws, allow, eventually
 
@@ -242,6 +245,22 @@ def test_an_archive_lives_with_its_stack(aws: EmbeddedAws) -> None:
     eventually("the end of the stack", lambda: not archives(aws, "archive"))
 
 
+def test_a_replay_that_ends_before_it_starts_or_has_a_wrong_name_is_refused(aws: EmbeddedAws) -> None:
+    events, now = aws.client("events"), datetime.now(UTC)
+    bus = events.create_event_bus(Name="replayed")["EventBusArn"]
+    archive = events.create_archive(ArchiveName="replayed", EventSourceArn=bus)["ArchiveArn"]
+
+    def replay(name: str, *, minutes: int) -> None:
+        span = {"EventStartTime": now, "EventEndTime": now + timedelta(minutes=minutes)}
+        events.start_replay(ReplayName=name, EventSourceArn=archive, Destination={"Arn": bus}, **span)
+
+    for name, minutes in (("backwards", -1), ("a name", 1), ("n" * 65, 1), ("name/1", 1)):
+        with pytest.raises(ClientError, match="ValidationException"):
+            replay(name, minutes=minutes)
+    assert events.list_replays()["Replays"] == []
+    replay("n" * 64, minutes=1)
+
+
 def test_a_bucket_with_files_or_their_older_versions_stays_and_fails_the_removal_of_its_stack(aws: EmbeddedAws) -> None:
     versions = {"VersioningConfiguration": {"Status": "Enabled"}}
     bucket = {"Type": "AWS::S3::Bucket", "Properties": versions}
@@ -369,6 +388,103 @@ def test_iam_judges_an_email_by_its_sender(aws: EmbeddedAws, sender: str, allowe
         send()
     else:
         with pytest.raises(ClientError, match="AccessDenied"):
+            send()
+
+
+# --- customers and their mail ----------------------------------------------------------------------------------------
+
+PASSWORD = "Trial-password-1"
+
+
+class Pool(NamedTuple):
+    pool: str
+    client: str
+
+
+def pool_of_customers(aws: EmbeddedAws, *, case_sensitive: bool) -> Pool:
+    """A pool like the system's, in which Anna has signed up and is confirmed."""
+    cognito = aws.client("cognito-idp")
+    pool = cognito.create_user_pool(
+        PoolName="customers",
+        UsernameAttributes=["email"],
+        AutoVerifiedAttributes=["email"],
+        UsernameConfiguration={"CaseSensitive": case_sensitive},
+    )["UserPool"]["Id"]
+    client = cognito.create_user_pool_client(
+        UserPoolId=pool, ClientName="page", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
+    )["UserPoolClient"]["ClientId"]
+    sign_up(aws, client, "anna@example.com")
+    cognito.admin_confirm_sign_up(UserPoolId=pool, Username="anna@example.com")
+    return Pool(pool, client)
+
+
+def sign_up(aws: EmbeddedAws, client: str, email: str) -> str:
+    answer = aws.client("cognito-idp").sign_up(
+        ClientId=client, Username=email, Password=PASSWORD, UserAttributes=[{"Name": "email", "Value": email}]
+    )
+    return str(answer["UserSub"])
+
+
+def sign_in(aws: EmbeddedAws, client: str, email: str, password: str = PASSWORD) -> Any:
+    return aws.client("cognito-idp").initiate_auth(
+        ClientId=client, AuthFlow="USER_PASSWORD_AUTH", AuthParameters={"USERNAME": email, "PASSWORD": password}
+    )["AuthenticationResult"]
+
+
+def test_an_address_in_another_case_is_the_same_customer(aws: EmbeddedAws) -> None:
+    cognito, anna = aws.client("cognito-idp"), "ANNA@Example.com"
+    pool, client = pool_of_customers(aws, case_sensitive=False)
+
+    with pytest.raises(cognito.exceptions.UsernameExistsException):
+        sign_up(aws, client, anna)
+    with pytest.raises(cognito.exceptions.UsernameExistsException):
+        cognito.admin_create_user(UserPoolId=pool, Username=anna)
+
+    user = cognito.get_user(AccessToken=sign_in(aws, client, anna)["AccessToken"])
+    assert {"Name": "email", "Value": "anna@example.com"} in user["UserAttributes"]
+    cognito.forgot_password(ClientId=client, Username=anna)
+    latest = messages(aws.url, "anna@example.com")[-1]
+    [code] = re.findall(r"\b\d{6}\b", latest["BodyText"] or latest["BodyHtml"])
+    cognito.confirm_forgot_password(
+        ClientId=client, Username=anna.lower(), ConfirmationCode=code, Password="Trial-password-2"
+    )
+    assert sign_in(aws, client, anna, "Trial-password-2")
+
+
+def test_a_pool_that_minds_the_case_still_does(aws: EmbeddedAws) -> None:
+    cognito = aws.client("cognito-idp")
+    _, client = pool_of_customers(aws, case_sensitive=True)
+
+    with pytest.raises(cognito.exceptions.UserNotFoundException):
+        sign_in(aws, client, "Anna@example.com")
+    assert sign_up(aws, client, "Anna@example.com")
+
+
+@pytest.mark.parametrize(
+    ("recipient", "refusal"),
+    [
+        ("anna@example.com", None),
+        ("anna@xn--bcher-kva.example", None),
+        ("anna@bücher.example", "Domain contains illegal character"),
+        ("jürgen@example.com", "Local address contains control or whitespace"),
+    ],
+)
+def test_ses_takes_recipients_in_ascii_only(aws: EmbeddedAws, recipient: str, refusal: str | None) -> None:
+    ses, text = aws.client("sesv2"), {"Data": "Grüße"}
+    if "us@example.com" not in [each["IdentityName"] for each in ses.list_email_identities()["EmailIdentities"]]:
+        ses.create_email_identity(EmailIdentity="us@example.com")
+
+    def send() -> None:
+        ses.send_email(
+            FromEmailAddress="us@example.com",
+            Destination={"ToAddresses": ["bela@example.com", recipient]},
+            Content={"Simple": {"Subject": text, "Body": {"Text": text}}},
+        )
+
+    if refusal is None:
+        send()
+    else:
+        with pytest.raises(ses.exceptions.BadRequestException, match=refusal):
             send()
 
 

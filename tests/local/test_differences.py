@@ -318,6 +318,16 @@ def test_a_changed_address_takes_effect_at_once(aws: EmbeddedAws, users: Pool) -
     cognito.update_user_attributes(AccessToken=access, UserAttributes=[{"Name": "email", "Value": "anna@example.com"}])
 
 
+def test_a_changed_address_may_be_another_customers(aws: EmbeddedAws, users: Pool) -> None:
+    cognito, access = aws.client("cognito-idp"), tokens(aws, users)["AccessToken"]
+    email = [{"Name": "email", "Value": "bela@example.com"}]
+    cognito.sign_up(ClientId=users.client, Username="bela@example.com", Password=PASSWORD, UserAttributes=email)
+
+    cognito.update_user_attributes(AccessToken=access, UserAttributes=email)
+
+    cognito.update_user_attributes(AccessToken=access, UserAttributes=[{"Name": "email", "Value": "anna@example.com"}])
+
+
 # --- API Gateway -----------------------------------------------------------------------------------------------------
 
 
