@@ -34,8 +34,8 @@ def envelope_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 class Shopper:
     """`tokens` is what Cognito gave: `IdToken`, `AccessToken`."""
 
-    def __init__(self, cloud: Cloud, *, verified: bool = True) -> None:
-        self.email = f"customer-{uuid4().hex[:12]}@example.com"
+    def __init__(self, cloud: Cloud, *, verified: bool = True, domain: str = "example.com") -> None:
+        self.email = f"customer-{uuid4().hex[:12]}@{domain}"
         self._cloud = cloud
         self.tokens = self._sign_in(verified=verified)
         self.http = cloud.api(self.tokens["IdToken"])

@@ -110,6 +110,16 @@ def test_an_address_that_is_not_verified_may_not_order(cloud: Cloud) -> None:
     assert (answer.status_code, answer.json()["type"]) == (403, "urn:order-processing:problem:email-not-verified")
 
 
+def test_a_customer_whose_domain_is_not_ascii_is_told_at_its_punycode(cloud: Cloud) -> None:
+    shopper = Shopper(cloud, domain="straße.example")
+
+    order = shopper.ended_order()
+
+    assert order["notification"].keys() == {"channel", "messageId", "at"}
+    letters = cloud.mail_to(shopper.email.replace("straße", "xn--strae-oqa"))
+    assert [letter for letter in letters if order["orderId"] in letter["BodyText"]]
+
+
 def test_everybody_may_see_the_products(cloud: Cloud) -> None:
     answer = cloud.api(token=None).get("/products")
     assert answer.status_code == 200
