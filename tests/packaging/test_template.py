@@ -103,6 +103,23 @@ def test_only_prod_keeps_its_data_when_it_is_removed(stage: str, policy: str, re
         assert (resources[name]["DeletionPolicy"], resources[name]["UpdateReplacePolicy"]) == (policy, policy)
 
 
+def test_the_sender_s_identity_outlives_the_stage_but_no_deploy_that_fails(dev: Template) -> None:
+    """Other stages may send from it; and a second one of the same name can't be made."""
+    identity = dev["Resources"]["SenderIdentity"]
+    assert (identity["DeletionPolicy"], identity["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_notification_may_send_as_its_sender_also_where_that_has_a_default_configuration_set(dev: Template) -> None:
+    [statement] = [
+        each
+        for each in statements(dev["Resources"]["NotificationRole"]["Properties"])
+        if each["Action"] == "ses:SendEmail"
+    ]
+    account = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
+    assert statement["Resource"] == [{"Fn::Sub": f"{account}identity/*"}, {"Fn::Sub": f"{account}configuration-set/*"}]
+    assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": "a@example.com"}}
+
+
 LONGEST_NAMES = {
     "AWS::ApiGatewayV2::Api": {"Name": 128},
     "AWS::CloudFront::Function": {"Name": 64},
@@ -296,7 +313,11 @@ def test_the_dashboard_is_json(dev: Template) -> None:
 
 
 WILDCARDS = {
-    ("NotificationRole", "ses:SendEmail", "Resource"): "in SES's sandbox IAM judges the recipient's identity as well",
+    (
+        "NotificationRole",
+        "ses:SendEmail",
+        "Resource",
+    ): "IAM judges the recipient's identity (sandbox), and the sender's default configuration set",
     ("NotificationRole", "sns:Publish", "NotResource"): "a phone number is no resource: what is left without any topic",
 }
 """Which rights are not on a resource that is named in full, and why; resources/roles.yml says it at length."""
