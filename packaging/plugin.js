@@ -47,7 +47,11 @@ class OrderProcessing {
         if (this.hasStorefront) await storefront.upload(serverless.getProvider('aws'), serverless.serviceDir);
         if (this.stage === 'local') this.run(['-m', 'local.describe'], process.env);
       },
-      'before:remove:remove': () => storefront.empty(serverless.getProvider('aws')),
+      'before:remove:remove': async () => {
+        const provider = serverless.getProvider('aws');
+        // osls refuses to remove a protected stack, but only after this: its page must not be gone by then.
+        if (!(await storefront.isProtected(provider))) await storefront.empty(provider);
+      },
     };
     if (this.stage === 'local') {
       this.hooks['after:remove:remove'] = () => fs.rmSync(path.join(this.stateDir, 'stack.json'), { force: true });

@@ -53,12 +53,23 @@ function configuration(provider, outputs) {
   };
 }
 
-/** The stack's outputs by their names; none where there is no stack. */
+/** Whether CloudFormation would refuse to delete the stack. */
+async function isProtected(provider) {
+  return (await stackOf(provider)).EnableTerminationProtection === true;
+}
+
+/** The stack's outputs by their names. */
 async function outputsOf(provider) {
+  const { Outputs = [] } = await stackOf(provider);
+  return Object.fromEntries(Outputs.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
+}
+
+/** What CloudFormation says of the stack; nothing where there is none. */
+async function stackOf(provider) {
   const cloudFormation = await provider.getCloudFormationClient();
   try {
     const { Stacks } = await cloudFormation.send(new DescribeStacksCommand({ StackName: provider.naming.getStackName() }));
-    return Object.fromEntries((Stacks[0].Outputs || []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
+    return Stacks[0];
   } catch (error) {
     if (/does not exist/.test(error.message)) return {};
     throw error;
@@ -94,4 +105,4 @@ async function deleteAll(s3, Bucket, Objects) {
   if (Errors && Errors.length) throw new Error(`${Bucket} keeps ${Errors[0].Key}: ${Errors[0].Message}`);
 }
 
-module.exports = { upload, empty };
+module.exports = { upload, empty, isProtected };

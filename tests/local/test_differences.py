@@ -259,6 +259,14 @@ def test_backups_and_encryption_of_a_table_are_left_out(aws: EmbeddedAws) -> Non
     assert "SSEDescription" not in dynamodb.describe_table(TableName=name)["Table"]
 
 
+def test_a_protected_user_pool_can_be_deleted(aws: EmbeddedAws) -> None:
+    protected = {**POOL, "Properties": {**POOL.get("Properties", {}), "DeletionProtection": "ACTIVE"}}
+    outputs = {"Pool": {"Value": {"Ref": "Pool"}}}
+    pool = aws.deploy({"Resources": {"Pool": protected}, "Outputs": outputs}, "pool-protected")["Pool"]
+
+    aws.client("cognito-idp").delete_user_pool(UserPoolId=pool)
+
+
 def test_a_user_pool_has_no_provider_url(aws: EmbeddedAws) -> None:
     outputs = {"Url": {"Value": {"Fn::GetAtt": ["Pool", "ProviderURL"]}}}
 

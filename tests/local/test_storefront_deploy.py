@@ -122,6 +122,24 @@ def test_a_file_that_is_gone_from_web_goes_with_the_next_deploy(
     assert "index.html" in files_of(aws, stack)
 
 
+def test_a_protected_stack_is_not_removed_and_keeps_its_page_and_its_data(
+    stack: dict[str, Any], aws: EmbeddedAws, sls: Sls, state: State
+) -> None:
+    sls("deploy", "--param", "storefront=true", "--param", "retainData=True")
+
+    refused = sls_of(state)("remove")
+
+    assert refused.returncode == 1
+    assert "deletion protection is enabled" in refused.stdout + refused.stderr
+    assert "index.html" in files_of(aws, stack)
+    with pytest.raises(ClientError, match="[Pp]rotect"):
+        aws.client("dynamodb").delete_table(TableName=stack["OrdersTableName"])
+
+    sls("deploy", "--param", "storefront=true")  # takes the protection back, so that the next tests may remove it
+    [described] = aws.client("cloudformation").describe_stacks(StackName="order-processing-local")["Stacks"]
+    assert described["EnableTerminationProtection"] is False
+
+
 def test_a_deploy_without_it_takes_it_away(stack: dict[str, Any], aws: EmbeddedAws, sls: Sls) -> None:
     sls("deploy")
 

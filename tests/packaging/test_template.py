@@ -103,6 +103,18 @@ def test_only_prod_keeps_its_data_when_it_is_removed(stage: str, policy: str, re
         assert (resources[name]["DeletionPolicy"], resources[name]["UpdateReplacePolicy"]) == (policy, policy)
 
 
+@pytest.mark.parametrize(("stage", "protected"), [("dev", False), ("prod", True)])
+def test_only_prod_s_data_can_not_be_deleted_by_mistake(
+    stage: str, protected: bool, request: pytest.FixtureRequest
+) -> None:
+    """Types matter: a parameter of the command line is text. The stack's own protection is in tests/local."""
+    template = request.getfixturevalue(stage)
+    assert {each["DeletionProtectionEnabled"] for each in of_type(template, "AWS::DynamoDB::Table").values()} == {
+        protected
+    }
+    assert the(template, "AWS::Cognito::UserPool")["DeletionProtection"] == ("ACTIVE" if protected else "INACTIVE")
+
+
 def test_the_sender_s_identity_outlives_the_stage_but_no_deploy_that_fails(dev: Template) -> None:
     """Other stages may send from it; and a second one of the same name can't be made."""
     identity = dev["Resources"]["SenderIdentity"]
