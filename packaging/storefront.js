@@ -42,12 +42,11 @@ async function empty(provider) {
 
 /** The page's config.json. On this stage the panel that breaks things does not exist. */
 function configuration(provider, outputs) {
-  const region = provider.getRegion();
   return {
     stage: provider.getStage(),
-    region,
+    region: provider.getRegion(),
     apiUrl: '/api',
-    cognitoUrl: `https://cognito-idp.${region}.amazonaws.com/`,
+    cognitoUrl: outputs.CognitoUrl,
     userPoolClientId: outputs.UserPoolClientId,
     breakIt: false,
   };

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _FILE = Path(__file__).parent.parent.parent / "resources" / "storefront-headers.json"
 _POLICIES: dict[str, str] = json.loads(_FILE.read_text())
-_COGNITO_ON_AWS = " https://cognito-idp.${AWS::Region}.amazonaws.com"
+_COGNITO_ON_AWS = " https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}"
 
 HEADERS = {
     "content-security-policy": _POLICIES["contentSecurityPolicy"].replace(_COGNITO_ON_AWS, ""),  # here it is /cognito

@@ -12,7 +12,7 @@ from local.storefront.headers import HEADERS
 from simulation.deployment import ROOT
 from tests.packaging.test_template import Template, of_type, package, the
 
-COGNITO = " https://cognito-idp.${AWS::Region}.amazonaws.com"
+COGNITO = " https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}"
 FILES, API = "658327ea-f89d-4fab-a63d-7e88639e58f6", "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 """AWS's cache policies CachingOptimized and CachingDisabled."""
 VIEWER_BUT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
@@ -40,7 +40,7 @@ def test_it_is_only_there_when_it_is_asked_for(template: Template, without: Temp
     assert {name for name in more if not name.startswith("Storefront")} == set()
     assert len(more) == 6
     assert template["Resources"].keys() >= without["Resources"].keys()
-    assert template["Outputs"].keys() - without["Outputs"].keys() == {"WebUrl", "WebBucketName"}
+    assert template["Outputs"].keys() - without["Outputs"].keys() == {"WebUrl", "WebBucketName", "CognitoUrl"}
 
 
 def test_the_headers_are_those_of_the_local_server(template: Template) -> None:

@@ -132,6 +132,30 @@ def test_notification_may_send_as_its_sender_also_where_that_has_a_default_confi
     assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": "a@example.com"}}
 
 
+def literals(value: Any) -> Iterator[str]:
+    """Every text of the template that names a partition or its domain."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for member in value:
+            yield from literals(member)
+    elif isinstance(value, str) and re.search(r"amazonaws\.com|arn:aws", value):
+        yield value
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod", "longest"])
+def test_nothing_but_the_names_of_services_is_of_one_partition(stage: str, request: pytest.FixtureRequest) -> None:
+    """AWS::URLSuffix and AWS::Partition say it elsewhere. A service principal ends in amazonaws.com in all of them."""
+    found = set(literals(request.getfixturevalue(stage)))
+    assert {text for text in found if not re.fullmatch(r"[a-z0-9]+\.amazonaws\.com", text)} == set()
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "packaging").glob("*.js")), ids=lambda file: file.name)
+def test_the_plugin_names_no_partition(file: Path) -> None:
+    """What it writes into the storefront's configuration comes from the stack's outputs."""
+    assert re.findall(r"amazonaws\.com|arn:aws", file.read_text()) == []
+
+
 LONGEST_NAMES = {
     "AWS::ApiGatewayV2::Api": {"Name": 128},
     "AWS::CloudFront::Function": {"Name": 64},
