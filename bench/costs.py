@@ -42,7 +42,15 @@ def _page(values: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "## A month without orders"
     yield ""
-    yield from _table(price.a_month(values["reconciler, nothing due"]), "each month")
+    idle, free = price.a_month(values["reconciler, nothing due"]), price.PRICES["always_free"]
+    yield from _table(idle, "each month")
+    yield ""
+    yield (
+        f"AWS's always-free tier takes {free['CloudWatch alarm']} alarms, {free['CloudWatch dashboard']} dashboards,"
+        f" {free['CloudWatch metric']} metrics and {free['SQS requests']:,} requests of SQS off an account's bill each month, and Lambda's"
+        f" part of the reconciler's runs. Where nothing else uses them up, at most {price.beyond_free_tier(idle):.2f} USD of the"
+        f" {price.total(idle):.2f} are left. A second stage in the account finds the alarms and the metrics used up."
+    )
     yield ""
     yield "A business metric is billed for the hours in which something counts in it; here all of them do, all the time."
     yield ""

@@ -51,9 +51,12 @@ class Position(NamedTuple):
     unit: str
     price: float
     """Of one unit, in USD."""
+    free: float = 0
+    """So many units are always free, each month, to an account that uses them for nothing else."""
 
     @property
     def usd(self) -> float:
+        """By list price, without what is free."""
         return self.amount * self.price
 
 
@@ -62,6 +65,10 @@ Bill = Sequence[Position]
 
 def total(bill: Iterable[Position]) -> float:
     return sum(position.usd for position in bill)
+
+
+def beyond_free_tier(bill: Iterable[Position]) -> float:
+    return sum(max(0, position.amount - position.free) * position.price for position in bill)
 
 
 def by_service(bill: Bill) -> dict[str, float]:
@@ -172,18 +179,23 @@ def a_month(reconciler: Counts) -> Bill:
     alarms = len(deployment.of_type("AWS::CloudWatch::Alarm"))
     dashboards = len(deployment.of_type("AWS::CloudWatch::Dashboard"))
     run = total(a_million(reconciler)) / MILLION
-    per_month = PRICES["per_month"]
+    polls = _counted("SQS", "the queue's pollers", POLLS, "SQS requests")
     return [
-        Position("CloudWatch", "alarms", alarms, "", per_month["CloudWatch alarm"]),
-        Position("CloudWatch", "dashboard", dashboards, "", per_month["CloudWatch dashboard"]),
-        Position("CloudWatch", "business metrics", len(metrics()), "", per_month["CloudWatch metric"]),
-        _counted("SQS", "the queue's pollers", POLLS, "SQS requests"),
+        _monthly("alarms", alarms, "CloudWatch alarm"),
+        _monthly("dashboard", dashboards, "CloudWatch dashboard"),
+        _monthly("business metrics", len(metrics()), "CloudWatch metric"),
+        polls._replace(free=PRICES["always_free"]["SQS requests"]),
         Position("Reconciler", "a run each minute", MINUTES, "runs", run),
     ]
 
 
 def _counted(service: str, what: str, amount: float, priced_as: str) -> Position:
     return Position(service, what, amount, priced_as.partition(" ")[2], PRICES["per_million"][priced_as] / MILLION)
+
+
+def _monthly(what: str, amount: int, priced_as: str) -> Position:
+    price, free = PRICES["per_month"][priced_as], PRICES["always_free"][priced_as]
+    return Position("CloudWatch", what, amount, "", price, free)
 
 
 def _stored(service: str, what: str, amount: float, priced_as: str) -> Position:

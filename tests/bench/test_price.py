@@ -59,6 +59,13 @@ def test_what_is_kept_costs_each_month() -> None:
     assert price.total(in_indexes) == pytest.approx(0.25), "indexes have no backups"
 
 
+def test_what_is_always_free_is_taken_off_each_line_and_no_more_than_that() -> None:
+    alarms = price.Position("CloudWatch", "alarms", 12, "", 0.1, free=10)
+    dashboard = price.Position("CloudWatch", "dashboard", 1, "", 3, free=3)
+    runs = price.Position("Reconciler", "runs", 4, "", 0.5)
+    assert price.beyond_free_tier([alarms, dashboard, runs]) == pytest.approx(2 * 0.1 + 4 * 0.5)
+
+
 def test_an_e_mail_costs_a_hundredth_of_a_cent() -> None:
     assert price.total(price.e_mails({**NOTHING, "e-mails": 1})) == pytest.approx(100)
 
