@@ -45,20 +45,24 @@ def limits(values: Mapping[str, Counts]) -> Sequence[Limit]:
     telling = {call: n for call, n in of_orders.items() if call.startswith("notification")}
     message_ms = price.milliseconds({"calls": telling, "invocations": {"notification": 1}})
     concurrency = price.milliseconds(approved) / 1000
+    attempts = int(deployment.setting("${param:notificationAttempts}"))
+    minutes = attempts * int(deployment.of_type("AWS::SQS::Queue")["NotificationQueue"]["VisibilityTimeout"]) // 60
     healed = int(deployment.setting("${param:reconcileMaxOrders}")) / 60
     found = [
         Limit(
-            "SES in its sandbox: e-mails", 1, approved["e-mails"], "mails wait in the queue", "ask for production access",
+            "SES in its sandbox: e-mails", 1, approved["e-mails"],
+            f"SES refuses; after {attempts} attempts in {minutes} minutes the reconciler tries again", "ask for production access",
             f"{_DOCS}/ses/latest/dg/quotas.html",
         ),
         Limit(
             "Notification: messages at once", int(deployment.setting("${param:notificationConcurrency}")), message_ms / 1000,
-            "mails wait in the queue, for 14 days at most", "`notificationConcurrency`, up to 1,000",
+            "mails wait in the queue", "`notificationConcurrency`, up to 1,000",
             f"{_DOCS}/lambda/latest/dg/services-sqs-scaling.html", True,
         ),
         Limit(
-            "our own throttling: requests", int(deployment.setting("${param:throttleRate}")), 1,
+            "our own throttling: requests of a route", int(deployment.setting("${param:throttleRate}")), 1,
             "429, and the client tries again", "`throttleRate`, `throttleBurst`",
+            f"{_DOCS}/apigateway/latest/developerguide/http-api-throttling.html",
         ),
         Limit(
             "Lambda in a new account: at once", 10, concurrency, "503 to customers, events wait for up to 6 hours",

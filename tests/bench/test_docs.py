@@ -76,7 +76,7 @@ def test_a_limit_is_enough_for_what_it_allows_over_what_an_order_takes(decided: 
     assert found["EventBridge: invocations of targets"].orders == pytest.approx(18_750 / 8)
     assert found["Orders: write units"].per_order == 9
     assert found["`openOrders`: write units of 20 keys"].orders == 10_000
-    assert found["our own throttling: requests"].orders == 100
+    assert found["our own throttling: requests of a route"].orders == 100
     assert found["Lambda: at once"].per_order == pytest.approx(0.232), "seconds of function time"
 
 
