@@ -159,7 +159,8 @@ assert "AWS_ENDPOINT_URL" in stopped.stderr
 # npm run remove -- --stage dev
 # ```
 #
-# removes all of it, unless `retainData` is true: then the tables and the user pool stay. You need not believe it. What a stack made
+# removes the stack and what is in it. The sender's identity stays, for other stages may send from it. Where `retainData` is true, tables
+# and user pool stay as well, and the stack goes only when its protection is off. You need not believe it. What a stack made
 # carries its name or its tag, and can be looked for. You try the search on the running stack, where it must find something:
 
 
