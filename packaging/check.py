@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ".serverless/cloudformation-template-update-stack.json"
 REGIONS = ("us-east-1", "eu-central-1", "ap-southeast-2")
 
-PACKAGE = ["sls", "package", "--stage", "dev", "--param", "senderEmail=orders@example.com"]
+PACKAGE = ["sls", "package", "--param", "senderEmail=orders@example.com", "--stage"]
 LINT = ["cfn-lint", "--include-checks", "I", "--append-rules", "cfn_lint_serverless.rules"]
 LINT += ["--regions", *REGIONS, "--", TEMPLATE]
 SCAN = ["checkov", "--config-file", "packaging/checkov.yml", "--file", TEMPLATE]
@@ -26,12 +26,12 @@ CHECKS = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "lint": ["ruff", "check", "--quiet", "."],
     "types": ["mypy"],
-    "package": PACKAGE,
+    "package": [*PACKAGE, "dev"],
     "template": LINT,
     "scan": SCAN,
-    "package with the storefront": [*PACKAGE, "--param", "storefront=true"],
-    "template with the storefront": LINT,
-    "scan with the storefront": SCAN,
+    "package of prod, with the storefront": [*PACKAGE, "prod", "--param", "storefront=true"],  # protected as well
+    "template of prod": LINT,
+    "scan of prod": SCAN,
 }
 
 
@@ -41,7 +41,7 @@ def passes(name: str, command: list[str], environment: dict[str, str]) -> bool:
         command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     passed = run.returncode == 0
-    print(f"{'ok    ' if passed else 'FAILED'}  {name:28}  {time.monotonic() - started:4.1f} s", flush=True)
+    print(f"{'ok    ' if passed else 'FAILED'}  {name:36}  {time.monotonic() - started:4.1f} s", flush=True)
     if not passed:
         print(run.stdout.rstrip(), flush=True)
     return passed

@@ -230,7 +230,7 @@ def test_there_are_no_metrics_of_queues_events_or_printed_ones_and_so_no_alarms(
 
 # --- CloudFormation --------------------------------------------------------------------------------------------------
 
-POOL = {
+POOL: dict[str, Any] = {
     "Type": "AWS::Cognito::UserPool",
     "Properties": {
         "UsernameAttributes": ["email"],
@@ -260,7 +260,7 @@ def test_backups_and_encryption_of_a_table_are_left_out(aws: EmbeddedAws) -> Non
 
 
 def test_a_protected_user_pool_can_be_deleted(aws: EmbeddedAws) -> None:
-    protected = {**POOL, "Properties": {**POOL.get("Properties", {}), "DeletionProtection": "ACTIVE"}}
+    protected = {**POOL, "Properties": {**POOL["Properties"], "DeletionProtection": "ACTIVE"}}
     outputs = {"Pool": {"Value": {"Ref": "Pool"}}}
     pool = aws.deploy({"Resources": {"Pool": protected}, "Outputs": outputs}, "pool-protected")["Pool"]
 
