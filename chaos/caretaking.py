@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.dead_letters import redrive
+from operations.dead_letters import Undelivered, redrive
 from operations.stack import Stack
 from orders.dynamodb import from_item
 
@@ -71,7 +71,7 @@ class Caretaker:
         try:
             for letter in redrive(stack):
                 self.redriven[letter.consumer.removeprefix(stack.function(""))] += 1
-        except (ClientError, BotoCoreError):
+        except (ClientError, BotoCoreError, Undelivered):
             self.interrupted += 1
 
     def open_orders(self) -> set[str]:

@@ -6,29 +6,28 @@ stderr; 128 and the signal's number when it was stopped before it was ready.
 
 import argparse
 import errno
-import io
 import os
 import sys
 from contextlib import suppress
 
 from local.state import LocalError
 from local.stopping import Stopped, no_longer, raise_when_asked
+from operations.streams import complain_in_lines, prepare, print_nothing_more
 
 
 def main() -> int:
+    prepare()
     raise_when_asked()
     try:
         arguments = _parser().parse_args()
         port = _port(arguments.port)
         for name in ("no_proxy", "NO_PROXY"):  # what we start is on this machine, whatever way out the user has
             os.environ[name] = f"127.0.0.1,{os.environ.get(name, '')}"
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # an old locale has no →
         from local.start import start  # takes a while: only now, when Ctrl-C is no traceback any more
 
         return start(port, once=arguments.once)
     except LocalError as error:
-        print(error, file=sys.stderr)
+        complain_in_lines(error)
         return 1
     except Stopped as stopped:
         with suppress(OSError):  # the terminal may be gone
@@ -37,7 +36,7 @@ def main() -> int:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads what we print any more
+        print_nothing_more()
         return 1
     finally:
         no_longer()

@@ -20,8 +20,8 @@ from botocore.credentials import Credentials
 from local.ports import HOST, in_use, is_taken
 from local.state import LocalError, State, write
 from local.waiting import until
+from operations.region import default_region
 
-REGION = "us-east-1"
 _CHECKOUT = Path(__file__).parent.parent
 _START_SECONDS = 60
 _INHERITED = ("PATH", "LD_LIBRARY_PATH")
@@ -43,7 +43,7 @@ def emulator(state: State, port: int, *, web_port: int | None = None) -> Iterato
         state.temporary.mkdir(mode=0o700)  # the key that signs the tokens is in it
         description: dict[str, Any] = {
             "endpointUrl": f"http://{HOST}:{port}",
-            "region": REGION,
+            "region": default_region(),  # osls deploys to no other
             "accessKeyId": "AKIALOCALADMINISTRATOR",
             "secretAccessKey": secrets.token_urlsafe(30),
         }
@@ -113,7 +113,7 @@ def _environment(state: State, port: int, description: dict[str, Any]) -> dict[s
         "AUTH": "true",
         "AWS_ACCESS_KEY_ID": description["accessKeyId"],
         "AWS_SECRET_ACCESS_KEY": description["secretAccessKey"],
-        "MINISTACK_REGION": REGION,
+        "MINISTACK_REGION": description["region"],
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "1",  # retries after 1 and 2 seconds; on AWS minutes
         "IOT_MTLS_ENABLED": "0",  # not ours, and they take ports
         "SFTP_ENABLED": "0",

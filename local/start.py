@@ -11,8 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from rich.markup import escape
-
 from local.inbox import inbox
 from local.running import stack
 from local.samples import SAMPLES, asking, follow, place, shortcoming
@@ -30,7 +28,7 @@ def start(port: int, *, once: bool) -> int:
     """The whole of it; returns the exit code. Raises LocalError, and Stopped before it is ready."""
     terminal, state = Terminal(), State()
     with stack(state, port, web_port=port + 1, step=terminal.step) as description:
-        terminal.say(f"\n[bold]The storefront[/] is at {description['webUrl']}\n")
+        terminal.say("\n[bold]The storefront[/] is at {url}\n", url=description["webUrl"])
         with terminal.step("Signing up a customer"), asking("the sign-up of a sample customer"):
             customer = Customer(find("local").client("cognito-idp"), description, description["apiUrl"], _CUSTOMER)
         well = show_samples(terminal, customer, description["endpointUrl"])
@@ -61,34 +59,43 @@ def show_samples(terminal: Terminal, customer: Customer, endpoint_url: str) -> b
             sent = {message["MessageId"]: message for message in inbox(endpoint_url, customer.email)}
         if wrong := shortcoming(sample, evidence, sent):
             shortcomings.append(wrong)
-            terminal.say(f"[bold red]✗ {escape(wrong)}[/]")
+            terminal.say("[bold red]✗ {wrong}[/]", wrong=wrong)
         if letter := sent.get(evidence.order.get("notification", {}).get("messageId")):
             letters.append(letter)
         terminal.say()
     terminal.letters(letters)
     well, colour = len(SAMPLES) - len(shortcomings), "red" if shortcomings else "green"
-    terminal.say(f"\n[{colour}]{well} of {len(SAMPLES)} orders ended as they should, with their e-mail sent[/]")
+    words = f"\n[{colour}]{{well}} of {{samples}} orders ended as they should, with their e-mail sent[/]"
+    terminal.say(words, well=well, samples=len(SAMPLES))
     return not shortcomings
 
 
 def _show_the_way(terminal: Terminal, description: Mapping[str, Any], token: Path) -> None:
     shown = shlex.quote(os.path.relpath(token) if token.is_relative_to(Path.cwd()) else str(token))
     around_proxy = "--noproxy '*' " if getproxies().keys() & {"http", "all"} else ""
-    url = shlex.quote(f"{description['apiUrl']}/orders")
-    terminal.say(f"""
-[bold]The storefront[/]: order something at {description["webUrl"]}
+    words = """
+[bold]The storefront[/]: order something at {web}
 
-[bold]The API[/] is at {description["apiUrl"]}
-Ask it for the sample orders, signed in as {_CUSTOMER}:
+[bold]The API[/] is at {api}
+Ask it for the sample orders, signed in as {customer}:
 
-curl {around_proxy}-H "Authorization: Bearer $(cat {escape(shown)})" {url}
+curl {around_proxy}-H "Authorization: Bearer $(cat {token})" {orders}
 
 [bold]What next?[/]
   orders/choreography.py              what an order goes through, on one page
   npm test                            the stories that the tests tell
   npm run dlq -- list --stage local   what could not be handled, and why
   Ctrl-C                              stops everything
-""")
+"""
+    terminal.say(
+        words,
+        web=description["webUrl"],
+        api=description["apiUrl"],
+        customer=_CUSTOMER,
+        around_proxy=around_proxy,
+        token=shown,
+        orders=shlex.quote(f"{description['apiUrl']}/orders"),
+    )
 
 
 def _stay(description: Mapping[str, Any], customer: Customer, token: Path, state: State) -> None:

@@ -12,6 +12,9 @@ from rich.text import Text
 
 from local.samples import Sample
 from local.timeline import Evidence, Line, lines, unheard
+from operations.screen import console as plain_console
+from operations.screen import filled
+from operations.streams import printable
 from orders.letter import money
 
 _STYLES = {
@@ -28,25 +31,25 @@ class Terminal:
     """Where it is shown; by default on standard output."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or plain_console(soft_wrap=True)
         self.moves = self.console.file.isatty() and not self.console.is_dumb_terminal
         """Whether a line may be written over."""
 
-    def say(self, text: str = "") -> None:
-        """Print a line; rich's markup applies."""
-        self.console.print(text)
+    def say(self, words: str = "", **data: object) -> None:
+        """Print a line; rich's markup applies to the words, and not to the data in their `{places}`."""
+        self.console.print(filled(words, **data))
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Around something that takes a while: its name when it begins, and in the same line how long it took."""
         started = time.monotonic()
-        self.console.print(f"{title} … ", end="")
+        self.console.print(filled("{title} … ", title=title), end="")
         try:
             yield
         except BaseException:
-            self.console.print("[red]✗[/]")
+            self.console.print(filled("[red]✗[/]"))
             raise
-        self.console.print(f"[dim]{time.monotonic() - started:.1f} s[/]")
+        self.console.print(filled("[dim]{seconds} s[/]", seconds=f"{time.monotonic() - started:.1f}"))
 
     @contextmanager
     def timeline(self, sample: Sample, order: Mapping[str, Any]) -> Iterator[Callable[[Evidence], None]]:
@@ -69,36 +72,40 @@ class Terminal:
     def letters(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """To whom, subject and first lines of e-mails."""
         for message in messages:
-            to = f"✉ to {', '.join(message['To'])}: "
-            self.console.print(Text.assemble((to, "magenta"), (message["Subject"], "bold")))
+            to = ", ".join(message["To"])
+            self.say("[magenta]✉ to {to}: [/][bold]{subject}[/]", to=to, subject=message["Subject"])
             written = [line for line in message["BodyText"].splitlines() if line.strip()]
             for line in written[:_FIRST_LINES]:
-                self.console.print(Text.assemble(("  │ ", "dim"), line))
+                self.say("[dim]  │ [/]{line}", line=line)
 
 
 def heading(sample: Sample, order: Mapping[str, Any]) -> Text:
     """Two lines: the order's number, as its e-mail has it, and why it was placed; what was ordered."""
     goods = ", ".join(f"{item['quantity']} × {item['name']}" for item in order["items"])
-    return Text.assemble(
-        (f"Order {order['orderId'][:8].upper()}: {sample.title}", "bold"),
-        (f" ({order['paymentMethod']})\n", "dim"),
-        (f"{goods} for {money(order['totalAmount'], order['currency'])}", "dim"),
+    return filled(
+        "[bold]Order {number}: {title}[/][dim] ({method})[/]\n[dim]{goods} for {total}[/]",
+        number=order["orderId"][:8].upper(),
+        title=sample.title,
+        method=order["paymentMethod"],
+        goods=goods,
+        total=money(order["totalAmount"], order["currency"]),
     )
 
 
 def row(line: Line) -> Text:
     """`    16 ms  PaymentProcessing   OrderPlacedEvent → PaymentCompletedEvent`: 80 columns hold each."""
-    return Text.assemble(
-        (f"{line.milliseconds:>5} ms  ", "dim"),
-        (f"{line.function:<18}  ", "bold"),
-        f"{line.cause} → ",
-        (line.outcome, _STYLES.get(line.outcome, "cyan")),
+    row = filled(
+        "[dim]{after} ms  [/][bold]{function}  [/]{cause} → ",
+        after=f"{line.milliseconds:>5}",
+        function=f"{line.function:<18}",
+        cause=line.cause,
     )
+    return row.append(printable(line.outcome), _STYLES.get(line.outcome, "cyan"))
 
 
 def picture(evidence: Evidence) -> Group:
     """All rows, and below them who is awaited."""
     rows = [row(line) for line in lines(evidence)]
     if silent := unheard(evidence):
-        return Group(*rows, Spinner("dots", Text(f"waiting for {', '.join(silent)}", "dim")))
+        return Group(*rows, Spinner("dots", filled("[dim]waiting for {silent}[/]", silent=", ".join(silent))))
     return Group(*rows)

@@ -36,7 +36,7 @@ from local.state import STATE_DIR_VARIABLE, State  # noqa: E402
 from notebooks.exercises import EXERCISES, Verdict  # noqa: E402
 from notebooks.pictures import Picture, sequence, timeline, topology, tree  # noqa: E402
 from operations.customer import Customer  # noqa: E402
-from operations.dead_letters import DeadLetter, dead_letters  # noqa: E402
+from operations.dead_letters import DeadLetter, dead_letters, purge  # noqa: E402
 from operations.stack import Stack, StackUnavailable, find  # noqa: E402
 from orders.audit import AuditLog  # noqa: E402
 from orders.dynamodb import from_item, to_item  # noqa: E402
@@ -80,6 +80,7 @@ def connect() -> Stack:
         _started.enter_context(running.stack(State(), PORT, step=_step))
         atexit.register(_started.close)
         stack = find(stage)
+    os.environ["AWS_DEFAULT_REGION"] = stack.session.region_name
     if stack.endpoint_url:
         os.environ.pop("AWS_PROFILE", None)
         credentials = stack.session.get_credentials().get_frozen_credentials()
@@ -87,9 +88,8 @@ def connect() -> Stack:
             AWS_ENDPOINT_URL=stack.endpoint_url,
             AWS_ACCESS_KEY_ID=credentials.access_key,
             AWS_SECRET_ACCESS_KEY=credentials.secret_key,
-            AWS_DEFAULT_REGION=stack.session.region_name,
         )
-        boto3.setup_default_session()
+    boto3.setup_default_session()
     _found[:] = [stack]
     return stack
 
@@ -152,7 +152,7 @@ def dead_letter_of(order_id: str, seconds: float = 60) -> DeadLetter:
         f"a dead letter of order {order_id[:8]}",
         seconds=seconds,
     )
-    stack.client("sqs").delete_message(QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt_handle)
+    purge(stack, [letter])
     return letter
 
 

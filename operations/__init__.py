@@ -1,8 +1,9 @@
 """What an operator does by hand, on stage `local` and on AWS alike: look after dead letters, and replay events.
 
-    npm run dlq -- list|redrive|purge [--stage dev]
+    npm run dlq -- list|redrive|purge [--stage dev] [--region …] [--aws-profile …]
     npm run replay -- --from 2026-01-31T09:00Z [--to …] [--stage dev]
     npm run replay -- --order ID [--stage dev]
 
-Both may be repeated and interrupted at will: no second charge, no second e-mail, nothing lost.
+All may be repeated and interrupted at will: no second charge, no second e-mail, nothing lost. What comes from a queue,
+a table, AWS or a user is shown literally; what goes wrong is one line on stderr and an exit code, see `command`.
 """

@@ -22,4 +22,4 @@ def switch_gateway(stack: Stack, to: Gateway) -> None:
 
 def _variables(stack: Stack) -> dict[str, str]:
     configuration = stack.client("lambda").get_function_configuration(FunctionName=stack.function(_FUNCTION))
-    return dict(configuration["Environment"]["Variables"])
+    return dict(configuration.get("Environment", {}).get("Variables", {}))

@@ -1,34 +1,73 @@
 """An event comes twice, as EventBridge may deliver it: at least once."""
 
 import json
+import re
+from argparse import ArgumentTypeError
+from collections.abc import Mapping
+from typing import Any
 
+from operations.errors import OperatorError
 from operations.stack import Stack
 from orders.audit import AuditLog
 from orders.events import OrderPlacedEvent
 
+_EVENT = {"eventId", "timestamp", "eventType", "source", "detail"}
+"""What an entry has that came over the bus. AuditLogger logs whatever it is invoked with."""
 
-class UnknownOrder(Exception):
-    """The audit log knows no OrderPlacedEvent of this order."""
+_UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
-def publish_again(stack: Stack, order_id: str) -> str:
+class UnknownOrder(OperatorError):
+    """The audit log knows no such order, or no OrderPlacedEvent of it."""
+
+
+class EventRefused(OperatorError):
+    """EventBridge did not take the event."""
+
+
+def order_id(typed: str) -> str:
+    """The order's id as the system writes it, which is lower case. Raises ArgumentTypeError for no text."""
+    if not (typed and typed.isprintable()):
+        raise ArgumentTypeError(f"{typed!r} is no order's id")
+    return typed.lower() if _UUID.fullmatch(typed) else typed  # an event may name any other text as its order
+
+
+def trail(stack: Stack, order: str) -> list[dict[str, Any]]:
+    """The events of an order, as the audit log keeps them, oldest first. Raises UnknownOrder."""
+    entries = AuditLog(stack.client("dynamodb"), stack.outputs["AuditLogTableName"]).trail(order)
+    events = [entry for entry in entries if entry.keys() >= _EVENT]
+    if not events:
+        raise UnknownOrder(f"the audit log knows no order {order}")
+    return events
+
+
+def detail_of(entry: Mapping[str, Any]) -> Any:
+    """An entry's detail as it was published: the audit log keeps what can't be a map as JSON text."""
+    detail = entry["detail"]
+    try:
+        return json.loads(detail) if isinstance(detail, str) else detail
+    except ValueError:
+        return detail
+
+
+def publish_again(stack: Stack, order: str) -> str:
     """Put an order's OrderPlacedEvent on the bus once more, as it was; returns the id of the new entry.
 
     Every consumer gets it, and the audit log keeps it: the same fact, under another id of EventBridge's. Raises
-    UnknownOrder.
+    UnknownOrder, EventRefused.
     """
-    log = AuditLog(stack.client("dynamodb"), stack.outputs["AuditLogTableName"])
-    placed = [entry for entry in log.trail(order_id) if entry["eventType"] == OrderPlacedEvent.__name__]
+    placed = [entry for entry in trail(stack, order) if entry["eventType"] == OrderPlacedEvent.__name__]
     if not placed:
-        raise UnknownOrder(f"the audit log knows no order {order_id}")
+        raise UnknownOrder(f"the audit log knows no {OrderPlacedEvent.__name__} of order {order}")
     first = placed[0]
-    entry = {
+    again = {
         "EventBusName": stack.outputs["EventBusName"],
         "Source": first["source"],
         "DetailType": first["eventType"],
-        "Detail": json.dumps(first["detail"]),
+        "Detail": json.dumps(detail_of(first)),
     }
-    answer = stack.client("events").put_events(Entries=[entry])
+    answer = stack.client("events").put_events(Entries=[again])
     if answer["FailedEntryCount"]:
-        raise RuntimeError(f"EventBridge refused the event: {answer['Entries'][0]['ErrorMessage']}")
+        refusal = answer["Entries"][0]
+        raise EventRefused(f"EventBridge refused the event: {refusal.get('ErrorCode')}, {refusal.get('ErrorMessage')}")
     return str(answer["Entries"][0]["EventId"])

@@ -12,17 +12,25 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from rich.console import Console
+from botocore.exceptions import ClientError
 
-from operations.stack import Stack, StackUnavailable, add_stage, find
-from orders.audit import AuditLog
+from operations.command import Parser, run
+from operations.errors import OperatorError
+from operations.repetition import detail_of, order_id, trail
+from operations.screen import console, filled
+from operations.stack import Stack, add_stage
 
 _UNDER_WAY = {"STARTING", "RUNNING", "CANCELLING"}
+
+
+class ReplayFailed(OperatorError):
+    """Some events were not replayed."""
 
 
 class Replay(NamedTuple):
@@ -40,10 +48,10 @@ class Delivery(NamedTuple):
     target: str
 
 
-def replay_span(stack: Stack, start: datetime, end: datetime) -> Iterator[Replay]:
+def replay_span(stack: Stack, start: datetime, end: datetime) -> Generator[Replay, None, None]:
     """Replay what was archived from `start` to `end`; yields its progress until it has ended.
 
-    Whoever stops listening before that cancels the replay.
+    Whoever stops listening before that cancels the replay. Raises ReplayFailed.
     """
     events = stack.client("events")
     bus = events.describe_event_bus(Name=stack.outputs["EventBusName"])["Arn"]
@@ -61,20 +69,38 @@ def replay_span(stack: Stack, start: datetime, end: datetime) -> Iterator[Replay
             time.sleep(0.5)  # between two looks at a replay of minutes
     finally:
         if state in _UNDER_WAY:
-            events.cancel_replay(ReplayName=name)
+            _cancel(events, name)
+    if state != "COMPLETED":
+        raise ReplayFailed(f"{name} ended as {state}: {answer.get('StateReason', 'EventBridge does not say why')}")
 
 
-def replay_order(stack: Stack, order_id: str) -> Iterator[Delivery]:
-    """Hand each event of an order to the targets that the deployed rules lead it to; yields each delivery."""
+def _cancel(events: Any, name: str) -> None:
+    try:
+        events.cancel_replay(ReplayName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "IllegalStatusException":  # it has ended since we looked
+            raise
+
+
+def replay_order(stack: Stack, order: str) -> Iterator[Delivery]:
+    """Hand each event of an order to the targets that the deployed rules lead it to; yields each delivery.
+
+    A target that can't be reached keeps nothing from the others. Raises UnknownOrder, and at the end ReplayFailed.
+    """
     name = f"replay-{uuid4()}"
-    routes = list(_routes(stack))
-    log = AuditLog(stack.client("dynamodb"), stack.outputs["AuditLogTableName"])
-    for entry in log.trail(order_id):
+    routes, failures = list(_routes(stack)), []
+    for entry in trail(stack, order):
         envelope = {**_envelope(stack, entry), "replay-name": name}
         for pattern, target in routes:
             if _matches(stack, pattern, envelope):
-                stack.deliver(target, json.dumps(envelope))
-                yield Delivery(entry["eventType"], target)
+                try:
+                    stack.deliver(target, json.dumps(envelope))
+                except (ClientError, ValueError) as error:
+                    failures.append(f"{entry['eventType']} could not be delivered: {error}")
+                else:
+                    yield Delivery(entry["eventType"], target)
+    if failures:
+        raise ReplayFailed("; ".join(dict.fromkeys(failures)))
 
 
 def _routes(stack: Stack) -> Iterator[tuple[str, str]]:
@@ -90,7 +116,6 @@ def _routes(stack: Stack) -> Iterator[tuple[str, str]]:
 
 def _envelope(stack: Stack, entry: Mapping[str, Any]) -> dict[str, Any]:
     account = stack.outputs["OrderNotificationTopicArn"].split(":")[4]
-    detail = entry["detail"]
     return {
         "version": "0",
         "id": entry["eventId"],
@@ -100,7 +125,7 @@ def _envelope(stack: Stack, entry: Mapping[str, Any]) -> dict[str, Any]:
         "time": entry["timestamp"].partition(".")[0] + "Z",
         "region": stack.session.region_name,
         "resources": [],
-        "detail": json.loads(detail) if isinstance(detail, str) else detail,
+        "detail": detail_of(entry),
     }
 
 
@@ -110,40 +135,58 @@ def _matches(stack: Stack, pattern: str, envelope: Mapping[str, Any]) -> bool:
 
 
 def main() -> int:
-    arguments = _parser().parse_args()
-    console = Console()
-    try:
-        stack = find(arguments.stage)
-    except StackUnavailable as error:
-        print(error, file=sys.stderr)
-        return 1
-    if arguments.order:
+    return run(_parser(), _work, _fault)
+
+
+def _work(stack: Stack, arguments: argparse.Namespace) -> int:
+    screen = console(soft_wrap=True)
+    if arguments.order is not None:
         count = 0
         for delivery in replay_order(stack, arguments.order):
             count += 1
-            console.print(f"[green]✓[/] {delivery.event_type} ─▶ {delivery.target.rpartition(':')[2]}")
-        console.print(f"{count} deliveries")
+            consumer = delivery.target.rpartition(":")[2]
+            screen.print(filled("[green]✓[/] {event} ─▶ {consumer}", event=delivery.event_type, consumer=consumer))
+        screen.print(f"{count} deliveries")
         return 0
-    with console.status("replaying …") as status:
-        for progress in replay_span(stack, arguments.start, arguments.end or datetime.now(UTC)):
+    with (
+        screen.status("replaying …") as status,
+        closing(replay_span(stack, arguments.start, arguments.end or datetime.now(UTC))) as replay,
+    ):
+        for progress in replay:
             status.update(f"{progress.name}: {progress.state}, up to {progress.reached}")
-    console.print(f"{progress.name}: {progress.state}")
-    return 0 if progress.state == "COMPLETED" else 1
+    screen.print(f"{progress.name}: {progress.state}")
+    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="npm run replay --", description=__doc__.partition("\n")[0])
+def _fault(arguments: argparse.Namespace) -> str | None:
+    """What is wrong with the span of time."""
+    now = datetime.now(UTC)
+    if arguments.order is not None:
+        return "--to belongs to --from; --order replays all of the order" if arguments.end else None
+    if arguments.start >= now:
+        return f"--from {arguments.start:%Y-%m-%dT%H:%M:%SZ} is in the future: nothing was archived then"
+    if arguments.end and arguments.start >= arguments.end:
+        return "--from has to be before --to"
+    return None
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="npm run replay --", description=__doc__.partition("\n")[0].partition(": ")[2])
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--from", dest="start", type=_time, help="a time, such as 2026-01-31T09:00Z")
-    what.add_argument("--order", metavar="ID", help="one order instead of a span of time")
-    parser.add_argument("--to", dest="end", type=_time, help="a time; default: now")
+    what.add_argument("--from", dest="start", type=_time, metavar="TIME", help="such as 2026-01-31T09:00Z")
+    what.add_argument("--order", metavar="ID", type=order_id, help="one order instead of a span of time")
+    parser.add_argument("--to", dest="end", type=_time, metavar="TIME", help="default: now")
     add_stage(parser)
     return parser
 
 
 def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    """In UTC, where no other zone is named."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write it like 2026-01-31T09:00Z") from None
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,14 +14,29 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from operations.errors import OperatorError
+from operations.region import default_region
+
 SERVICE = "order-processing"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-_PATIENCE = Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+_PATIENCE = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 """Nothing here takes ten seconds: who waits at a terminal, or before the page, is better served by another try."""
 
+_STAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
+"""What can be a part of a stack's name, which has at most 128 characters."""
 
-class StackUnavailable(Exception):
-    """There is no such stack; the message says what to do about it."""
+_CONNECTION = ("endpointUrl", "region", "accessKeyId", "secretAccessKey")
+
+
+class StackUnavailable(OperatorError):
+    """There is no such stack, or it can't be asked; the message says what to do about it."""
+
+
+class Outputs(dict[str, Any]):
+    """A stack's outputs by name. One that is missing raises StackUnavailable: the stack is of another version."""
+
+    def __missing__(self, name: str) -> Any:
+        raise StackUnavailable(f"the stack has no output {name}: deploy it again, and look whether that succeeds")
 
 
 class Stack(NamedTuple):
@@ -34,7 +50,7 @@ class Stack(NamedTuple):
     @property
     def api_url(self) -> str:
         """Where the API answers; locally that is not the URL of the output."""
-        return self.outputs.get("apiUrl", self.outputs["HttpApiUrl"])
+        return str(self.outputs["apiUrl" if "apiUrl" in self.outputs else "HttpApiUrl"])
 
     def client(self, service: str) -> Any:
         return self.session.client(service, endpoint_url=self.endpoint_url, config=_PATIENCE)
@@ -44,46 +60,67 @@ class Stack(NamedTuple):
         return f"{SERVICE}-{self.stage}-{name}"
 
     def deliver(self, target: str, payload: str) -> None:
-        """Hand a payload to a function, topic or queue, by its ARN (or a queue's URL), as EventBridge would."""
-        match target.split(":")[2] if target.startswith("arn:") else "url":
-            case "lambda":
+        """Hand a payload to a function, topic or queue, by its ARN (or a queue's URL), as EventBridge would.
+
+        Raises ValueError for any other target.
+        """
+        match _SERVICE_OF.match(target):
+            case None if target.startswith(("http://", "https://")):
+                self.client("sqs").send_message(QueueUrl=target, MessageBody=payload)
+            case found if found and found[1] == "lambda":
                 self.client("lambda").invoke(FunctionName=target, InvocationType="Event", Payload=payload)
-            case "sns":
+            case found if found and found[1] == "sns":
                 self.client("sns").publish(TopicArn=target, Message=payload)
-            case "sqs":
+            case found if found and found[1] == "sqs":
                 sqs = self.client("sqs")
                 queue_url = sqs.get_queue_url(QueueName=target.rpartition(":")[2])["QueueUrl"]
                 sqs.send_message(QueueUrl=queue_url, MessageBody=payload)
-            case "url":
-                self.client("sqs").send_message(QueueUrl=target, MessageBody=payload)
-            case service:
-                raise ValueError(f"don't know how to deliver to {service}: {target}")
+            case _:
+                raise ValueError(f"{target} is no function, topic or queue")
+
+
+_SERVICE_OF = re.compile(r"arn:[^:]*:([^:]*):")
 
 
 def add_stage(parser: argparse.ArgumentParser) -> None:
+    """Add what says which stack: `--stage`, `--region` and `--aws-profile`, the last two as `sls deploy` has them."""
     parser.add_argument("--stage", default="dev", help="local, or a stage on AWS; default: dev")
+    parser.add_argument("--region", help="where the stage is on AWS; default: provider.region of serverless.yml")
+    parser.add_argument(
+        "--aws-profile", metavar="NAME", help="whose credentials to take; default: those of your environment"
+    )
 
 
-def find(stage: str) -> Stack:
+def find(stage: str, region: str | None = None, profile: str | None = None) -> Stack:
     """The stack of a stage: `local` as .local/stack.json describes it, others with your AWS credentials.
 
-    Raises StackUnavailable.
+    On AWS it looks where `sls deploy` would deploy to: in the region of serverless.yml, unless one is named. A default
+    region of the user's plays no part. Raises StackUnavailable.
     """
-    return _local() if stage == "local" else _on_aws(stage)
+    if not _STAGE.fullmatch(stage):
+        raise StackUnavailable(f"{stage!r} can't be a stage: use letters, digits and hyphens, such as dev")
+    return _local(region) if stage == "local" else _on_aws(stage, region or default_region(), profile)
 
 
-def _local() -> Stack:
-    description = Path(os.environ.get("ORDER_PROCESSING_STATE_DIR", ".local")) / "stack.json"
+def _local(region: str | None) -> Stack:
+    file = Path(os.environ.get("ORDER_PROCESSING_STATE_DIR", ".local")) / "stack.json"
     try:
-        stack = json.loads(description.read_text())
+        stack = described(json.loads(file.read_text()))
     except FileNotFoundError:
         raise StackUnavailable("no local stack is running; start one with: npm start") from None
-    return described(stack)
+    except (OSError, ValueError, RecursionError) as error:
+        raise StackUnavailable(f"{file} can't be read ({error}); stop npm start, and start it again") from error
+    if region and region != stack.outputs["region"]:
+        raise StackUnavailable(f"the local stack is in {stack.outputs['region']}, not in {region}; leave out --region")
+    return stack
 
 
 def described(stack: Mapping[str, Any]) -> Stack:
     """The local stack that this description, the content of `stack.json`, is of. Raises StackUnavailable."""
-    if urlsplit(stack["endpointUrl"]).hostname not in _LOOPBACK:
+    if not isinstance(stack, Mapping) or not all(isinstance(stack.get(name), str) for name in _CONNECTION):
+        raise StackUnavailable("stack.json describes no stack; stop npm start, and start it again")
+    endpoint = urlsplit(stack["endpointUrl"])
+    if endpoint.hostname not in _LOOPBACK:
         raise StackUnavailable(f"{stack['endpointUrl']} is not on this machine; stage local talks to nothing else")
     # The user's profiles are for AWS, and one that is gone would stop us: none is read.
     nothing = {"profile": None, "config_file": os.devnull, "credentials_file": os.devnull}
@@ -91,18 +128,25 @@ def described(stack: Mapping[str, Any]) -> Stack:
     session = boto3.Session(
         stack["accessKeyId"], stack["secretAccessKey"], region_name=stack["region"], botocore_session=unconfigured
     )
-    return Stack("local", session, stack["endpointUrl"], stack)
+    return Stack("local", session, stack["endpointUrl"], Outputs(stack))
 
 
-def _on_aws(stage: str) -> Stack:
-    session, name = boto3.Session(), f"{SERVICE}-{stage}"
+def _on_aws(stage: str, region: str, profile: str | None) -> Stack:
+    name = f"{SERVICE}-{stage}"
     try:
-        [stack] = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        session = boto3.Session(profile_name=profile, region_name=region)
+        [stack] = session.client("cloudformation", config=_PATIENCE).describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
+        refusal = error.response["Error"]
+        if refusal["Code"] == "ValidationError" and "does not exist" in refusal["Message"]:
+            raise StackUnavailable(
+                f"no stack {name} in {region}; if it is in another region, name that with --region;"
+                f" else deploy it with: npm run deploy -- --stage {stage}"
+            ) from error
+        raise StackUnavailable(f"AWS in {region} refuses to show {name}: {error}") from error
+    except BotoCoreError as error:  # no credentials, no such profile, no such region, no network
         raise StackUnavailable(
-            f"no stack {name}: {error}; deploy it with: npm run deploy -- --stage {stage}"
+            f"AWS in {region} can't be asked for {name}: {error} The local stack is: --stage local"
         ) from error
-    except BotoCoreError as error:  # no region, no credentials, no network
-        raise StackUnavailable(f"AWS can't be asked for {name}: {error} The local stack is: --stage local") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
-    return Stack(stage, session, None, outputs)
+    return Stack(stage, session, None, Outputs(outputs))

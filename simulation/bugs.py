@@ -476,10 +476,8 @@ BUGS = (
         "a redrive loses nothing",
         "operations/dead_letters.py",
         (
-            "                stack.deliver(letter.target, payload)\n"
-            "                sqs.delete_message(QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt_handle)\n",
-            "                sqs.delete_message(QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt_handle)\n"
-            "                stack.deliver(letter.target, payload)\n",
+            "                stack.deliver(letter.target, letter.payload)\n                look.delete(letter)\n",
+            "                look.delete(letter)\n                stack.deliver(letter.target, letter.payload)\n",
         ),
     ),
     _bug(

@@ -15,6 +15,7 @@ from simulation.faults import Fault
 from simulation.tables import ConditionalCheckFailedException, Page, Write
 
 Answer = dict[str, Any]
+_RECEIPT = " receipt "
 
 
 def client(cloud: Cloud, service: str, config: Any) -> Any:
@@ -236,8 +237,9 @@ class SQS(_Client):
             received = self._cloud.queues[QueueUrl].receive(MaxNumberOfMessages, VisibilityTimeout)
             messages = [
                 {
+                    "MessageId": message.name,
                     "Body": message.body,
-                    "ReceiptHandle": message.name,
+                    "ReceiptHandle": f"{message.name}{_RECEIPT}{message.received}",
                     "Attributes": {"SentTimestamp": str(int(self._cloud.milliseconds(message.sent_at)))},
                     "MessageAttributes": {
                         name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
@@ -250,13 +252,27 @@ class SQS(_Client):
         return self._call("ReceiveMessage", effect, QueueUrl)  # type: ignore[no-any-return]
 
     def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> None:
-        self._call("DeleteMessage", lambda _: self._cloud.queues[QueueUrl].delete(ReceiptHandle))
+        def effect(_fault: Fault | None) -> None:
+            if name := self._holder(QueueUrl, ReceiptHandle):
+                self._cloud.queues[QueueUrl].delete(name)
+
+        self._call("DeleteMessage", effect)
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
         def effect(_fault: Fault | None) -> None:
-            self._cloud.queues[QueueUrl].hide(ReceiptHandle, VisibilityTimeout)
+            name = self._holder(QueueUrl, ReceiptHandle)
+            if not name:
+                error = {"Code": "ReceiptHandleIsInvalid", "Message": "received again since, or deleted"}
+                raise ClientError({"Error": error}, "ChangeMessageVisibility")
+            self._cloud.queues[QueueUrl].hide(name, VisibilityTimeout)
 
         self._call("ChangeMessageVisibility", effect)
+
+    def _holder(self, queue_url: str, receipt: str) -> str | None:
+        """The message that this receipt is the last one of. An older one deletes nothing, and AWS does not say so."""
+        name, _, received = receipt.rpartition(_RECEIPT)
+        message = self._cloud.queues[queue_url].messages.get(name)
+        return name if message and str(message.received) == received else None
 
     def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:
         def effect(_fault: Fault | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 @dataclass
 class QueueMessage:
     name: str
-    """Its id and receipt handle."""
+    """Its id; a receipt handle is made of it and of how often it was received."""
     body: str
     attributes: Mapping[str, str]
     sent_at: float

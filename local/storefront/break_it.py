@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from local.inbox import messages
-from operations.dead_letters import dead_letters, redrive
+from operations.dead_letters import Undelivered, dead_letters, redrive
 from operations.outage import Gateway, gateway, switch_gateway
-from operations.repetition import UnknownOrder, publish_again
+from operations.repetition import EventRefused, UnknownOrder, publish_again
 from operations.stack import Stack
 
 Answer = dict[str, Any]
@@ -52,11 +52,16 @@ def send_twice(stack: Stack, _: Request, body: Answer) -> Answer:
         return {"eventType": "OrderPlacedEvent", "eventId": publish_again(stack, order_id)}
     except UnknownOrder as error:
         raise HTTPException(404, str(error)) from error
+    except EventRefused as error:
+        raise HTTPException(502, str(error)) from error
 
 
 def redrive_all(stack: Stack, _: Request, __: Answer) -> Answer:
-    with _at_the_queues:
-        return {"redriven": sum(1 for _ in redrive(stack))}
+    try:
+        with _at_the_queues:
+            return {"redriven": sum(1 for _ in redrive(stack))}
+    except Undelivered as error:
+        raise HTTPException(502, str(error)) from error
 
 
 def inbox(stack: Stack, request: Request, _: Answer) -> Answer:

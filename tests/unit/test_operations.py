@@ -1,11 +1,17 @@
-"""Where the operator's commands find the stack of a stage."""
+"""Where the operator's commands find the stack of a stage, and what they say where there is none."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from operations.errors import OperatorError
+from operations.region import default_region
 from operations.stack import StackUnavailable, find
+from simulation import deployment
+from tests.unit.dead_letter_queues import refusal
 
 
 @pytest.fixture
@@ -54,12 +60,158 @@ def test_without_a_local_stack_the_message_says_how_to_start_one(
         find("local")
 
 
-def test_without_a_region_or_credentials_the_message_names_what_is_missing_and_the_local_stage(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+@pytest.mark.parametrize(
+    "content",
+    ["", '{"endpointUrl": "http://127.0', "[]", "null", '"text"', "{}", "[" * 100_000, b"\xff\xfe"],
+    ids=lambda content: repr(content[:20]),
+)
+def test_half_a_description_is_one_line(described: Path, content: str | bytes) -> None:
+    described.write_bytes(content if isinstance(content, bytes) else content.encode())
 
-    with pytest.raises(StackUnavailable, match=r"order-processing-dev: You must specify a region\. .* --stage local"):
+    with pytest.raises(StackUnavailable, match=r"stack\.json .*; stop npm start, and start it again$"):
+        find("local")
+
+
+@pytest.mark.parametrize("name", ["endpointUrl", "region", "accessKeyId", "secretAccessKey"])
+@pytest.mark.parametrize("value", [None, 7])
+def test_a_description_without_a_connection_is_one_line(described: Path, name: str, value: object) -> None:
+    described.write_text(json.dumps({**json.loads(described.read_text()), name: value}))
+
+    with pytest.raises(StackUnavailable, match=r"^stack\.json describes no stack; stop npm start, and start it again$"):
+        find("local")
+
+
+def test_an_output_that_is_not_there_is_one_line(described: Path) -> None:
+    with pytest.raises(StackUnavailable, match=r"^the stack has no output DeadLetterQueueUrl: deploy it again"):
+        find("local").outputs["DeadLetterQueueUrl"]
+
+
+# --- on AWS: in which region, and with whose credentials --------------------------------------------------------------
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The regions that have a stack of stage dev, in CloudFormation's own words."""
+    regions: set[str] = set()
+
+    def call(client: Any, _operation: str, parameters: dict[str, str]) -> dict[str, Any]:
+        if client.meta.region_name not in regions:
+            message = f"Stack with id {parameters['StackName']} does not exist"
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
+        return {"Stacks": [{"Outputs": [{"OutputKey": "EventBusName", "OutputValue": "bus"}]}]}
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", call)
+    return regions
+
+
+def test_the_default_region_is_the_one_that_a_deploy_takes() -> None:
+    assert default_region() == deployment.service()["provider"]["region"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "provider:\n  region: eu-west-1\n",
+        'service: x\nprovider: # AWS\n  name: aws\n\n  # where\n  region: "eu-west-1" # Ireland\n  runtime: x\n',
+        "custom:\n  region: mars-1\nprovider:\n  name: aws\n  region:   'eu-west-1'\n",
+    ],
+)
+def test_the_default_region_is_read_however_it_is_written(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "serverless.yml"
+    file.write_text(text)
+
+    assert default_region(file) == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    "text", ["provider:\n  region: ${env:R}\n", "provider:\n  name: x\ncustom:\n  region: mars-1\n"]
+)
+def test_a_region_that_only_a_deploy_knows_has_to_be_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "serverless.yml"
+    file.write_text(text)
+
+    with pytest.raises(OperatorError, match="name the region with: --region"):
+        default_region(file)
+
+
+def test_a_stack_is_found_where_it_was_deployed_whatever_the_users_default_region(
+    deployed: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.add(default_region())
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.setenv(name, "eu-north-1")
+
+    found = find("dev")
+
+    assert found.session.region_name == default_region()
+    assert found.outputs["EventBusName"] == "bus"
+
+
+def test_a_region_that_is_named_is_the_one_that_is_asked(deployed: set[str]) -> None:
+    deployed.add("eu-north-1")
+
+    assert find("dev", "eu-north-1").session.region_name == "eu-north-1"
+    with pytest.raises(StackUnavailable) as raised:
         find("dev")
+    assert str(raised.value) == (
+        f"no stack order-processing-dev in {default_region()}; if it is in another region, name that with --region;"
+        " else deploy it with: npm run deploy -- --stage dev"
+    )
+
+
+def test_the_local_stack_is_in_its_own_region(described: Path) -> None:
+    assert find("local", "us-east-1").stage == "local"
+    with pytest.raises(StackUnavailable, match=r"^the local stack is in us-east-1, not in mars-1; leave out --region$"):
+        find("local", "mars-1")
+
+
+@pytest.mark.parametrize("stage", ["", "a b", "../x", "dev\n", "-x", "é", "x" * 101, "\x1b[2J"])
+def test_a_stage_that_can_be_none_is_one_line(stage: str) -> None:
+    with pytest.raises(StackUnavailable, match=r"can't be a stage: use letters, digits and hyphens, such as dev$"):
+        find(stage)
+
+
+@pytest.mark.parametrize(
+    ("variables", "profile", "message"),
+    [
+        ({}, None, r"Unable to locate credentials"),
+        ({"AWS_PROFILE": "gone"}, None, r"profile \(gone\) could not be found"),
+        ({}, "missing", r"profile \(missing\) could not be found"),
+        ({"AWS_CONFIG_FILE": __file__}, None, r"Unable to parse config file"),
+    ],
+)
+def test_whose_credentials_can_not_be_had_is_told_with_the_region_and_the_local_stage(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], profile: str | None, message: str
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(StackUnavailable, match=rf"^AWS in mars-1 can't be asked .*{message}.* --stage local$"):
+        find("dev", "mars-1", profile)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (refusal("ExpiredToken"), r"^AWS in mars-1 refuses to show order-processing-dev: .*ExpiredToken"),
+        (refusal("AccessDenied"), r"^AWS in mars-1 refuses to show order-processing-dev: .*AccessDenied"),
+        (refusal("ValidationError"), r"^AWS in mars-1 refuses to show order-processing-dev: .*ValidationError"),
+        (
+            EndpointConnectionError(endpoint_url="https://x"),
+            r"^AWS in mars-1 can't be asked for order-processing-dev: ",
+        ),
+    ],
+    ids=["an expired credential", "no permission", "a name that AWS does not like", "no network"],
+)
+def test_what_aws_says_instead_of_showing_the_stack_is_told(
+    monkeypatch: pytest.MonkeyPatch, answer: Exception, message: str
+) -> None:
+    def call(*_: object, **__: object) -> None:
+        raise answer
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", call)
+
+    with pytest.raises(StackUnavailable, match=message):
+        find("dev", "mars-1")

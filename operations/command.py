@@ -1,0 +1,65 @@
+"""One way to write a command of the operator's: a parser, and a function of the stack that returns the exit code.
+
+Exit codes: 0 it is done; 1 it failed, with one line on stderr; 2 it was called wrongly; 130 it was stopped by Ctrl-C.
+"""
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.parsers import ResponseParserError
+
+from operations.errors import OperatorError
+from operations.stack import Stack, find
+from operations.streams import complain, prepare, print_nothing_more, printable
+
+INTERRUPTED = 130
+
+Work = Callable[[Stack, argparse.Namespace], int]
+Fault = Callable[[argparse.Namespace], str | None]
+"""What is wrong with arguments that are right one by one; None where nothing is."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{printable(message)}; see: {self.prog} --help\n")
+
+
+def run(parser: Parser, work: Work, fault: Fault = lambda _: None) -> int:
+    """Parse the command line, find the stack, do the work; the exit code. An error of our own code is not hidden."""
+    prepare()
+    arguments = parser.parse_args()
+    if wrong := fault(arguments):
+        parser.error(wrong)
+    try:
+        code = work(find(arguments.stage, arguments.region, arguments.aws_profile), arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where an error is one line
+        return code
+    except KeyboardInterrupt:
+        complain("stopped")
+        return INTERRUPTED
+    except HTTPClientError as error:
+        asked = "the local stack; is npm start still running?" if arguments.stage == "local" else "AWS"
+        complain(f"{error}. No answer of {asked}")
+    except (OperatorError, ClientError, BotoCoreError, ResponseParserError) as error:
+        complain(error)
+    except OSError as error:
+        print_nothing_more()
+        if error.errno not in (errno.EPIPE, errno.EIO):  # a reader that has gone away needs no message
+            complain(f"the output can't be written: {error}")
+    return 1
+
+
+def ask(question: str) -> str:
+    """What the operator types; nothing where there is nobody to type."""
+    try:
+        return input(question)
+    except (EOFError, RuntimeError):  # the input has ended, or was closed from the start
+        print()
+        return ""

@@ -1,0 +1,13 @@
+"""What a command of the operator's can't do.
+
+OperatorError        the message is one line: what is wrong, and what to do
+├─ StackUnavailable  operations.stack: there is no such stack, or nobody may ask for it
+├─ UnknownOrder      operations.repetition: the audit log knows nothing of the order
+├─ EventRefused      operations.repetition: EventBridge did not take the event
+├─ Undelivered       operations.dead_letters: a redrive left some dead letters in their queue
+└─ ReplayFailed      operations.replay: some events were not replayed
+"""
+
+
+class OperatorError(Exception):
+    """The command can't do what it was asked; the message is one line that says why, and what to do."""

@@ -1,0 +1,248 @@
+"""Dead letters, whatever they are and however many: what is seen of them, what is delivered, and what is left."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from operations import dead_letters as module
+from operations.dead_letters import Undelivered, dead_letters, purge, redrive
+from tests.unit.dead_letter_queues import (
+    DEAD,
+    DEAD_NOTIFICATIONS,
+    FUNCTION,
+    GONE,
+    NOTIFICATIONS,
+    POISON,
+    Queues,
+    refusal,
+)
+
+
+@pytest.fixture
+def queues(monkeypatch: pytest.MonkeyPatch) -> Queues:
+    queues = Queues()
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: queues.now))
+    return queues
+
+
+def put_each(queues: Queues, times: int) -> None:
+    for _ in range(times):
+        queues.put_failure(POISON)
+
+
+# --- what a dead letter may be ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("payload", [[1, 2], "text", 7, 1.5, True, None, {}, {"detail": [1]}, {"detail": {"data": 1}}])
+def test_a_payload_that_is_no_event_is_a_row_and_is_delivered_as_it_was(queues: Queues, payload: object) -> None:
+    queues.put_failure(payload, reason="can't read it")
+
+    [letter] = dead_letters(queues.stack)
+
+    assert letter[2:5] == (payload if isinstance(payload, dict) else {}, FUNCTION, "can't read it")
+    assert (letter.event_type, letter.order_id, letter.consumer) == ("-", "-", "order-processing-dev-fulfillment")
+    assert list(redrive(queues.stack)) == [letter]
+    assert [(target, json.loads(sent)) for target, sent in queues.delivered] == [(FUNCTION, payload)]
+    assert queues.left() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "attributes"),
+    [
+        ("no JSON", {}),
+        ("", {}),
+        ("[" * 100_000, {}),
+        ("9" * 5_000, {}),
+        ("null", {}),
+        ({"requestPayload": [1, 2]}, {}),
+        ({"requestPayload": 1, "requestContext": None}, {}),
+        ({"requestPayload": 1, "requestContext": {"functionArn": {"no": "text"}}}, {}),
+        ({"requestPayload": 1, "requestContext": {"functionArn": "https://elsewhere.example"}}, {}),
+        (POISON, {"TARGET_ARN": {"DataType": "Binary", "BinaryValue": b"\x00"}}),
+        (POISON, {"TARGET_ARN": {"DataType": "String", "StringValue": "https://elsewhere.example"}}),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_message_that_does_not_say_where_it_failed_stays_visible_until_it_is_purged(
+    queues: Queues, body: object, attributes: dict[str, Any]
+) -> None:
+    message = queues.put(body, **attributes)
+
+    [letter] = dead_letters(queues.stack)
+    with pytest.raises(Undelivered, match=r"^still a dead letter: .* for -: it does not say where it failed$"):
+        list(redrive(queues.stack))
+
+    assert (letter.target, letter.consumer, letter.reason) == ("", "-", "not known")
+    assert (queues.delivered, queues.left()) == ([], [message])
+    assert purge(queues.stack, [letter]) == 1
+    assert queues.left() == []
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        ({"errorMessage": "declined"}, "declined"),
+        ({"errorMessage": {"no": "text"}}, '{"no": "text"}'),
+        ("a text", "a text"),
+        ([1], "[1]"),
+        (0, "0"),
+        (None, "RetriesExhausted"),
+        ({"errorType": "Runtime.ExitError"}, "RetriesExhausted"),
+        ({"errorMessage": ""}, "RetriesExhausted"),
+    ],
+)
+def test_the_reason_is_what_the_response_says_else_lambdas_condition(
+    queues: Queues, response: object, reason: str
+) -> None:
+    context = {"functionArn": FUNCTION, "condition": "RetriesExhausted"}
+    queues.put({"requestContext": context, "requestPayload": POISON, "responsePayload": response})
+
+    assert [letter.reason for letter in dead_letters(queues.stack)] == [reason]
+
+
+def test_what_notification_gave_up_goes_to_its_queue_word_for_word(queues: Queues) -> None:
+    for body in ('{"a":  1.50}', "no JSON"):
+        queues.put(body, DEAD_NOTIFICATIONS)
+
+    assert [letter.consumer for letter in redrive(queues.stack)] == ["notes", "notes"]
+    assert queues.delivered == [(NOTIFICATIONS, '{"a":  1.50}'), (NOTIFICATIONS, "no JSON")]
+
+
+# --- a redrive --------------------------------------------------------------------------------------------------------
+
+
+def test_a_letter_for_a_function_that_is_gone_keeps_no_other_back(queues: Queues) -> None:
+    gone = queues.put_failure(POISON, GONE)
+    for number in range(25):
+        queues.put_failure(number)
+
+    with pytest.raises(Undelivered, match=r"^still a dead letter: Poison for order-processing-dev-gone: .*NotFound"):
+        list(redrive(queues.stack))
+
+    assert [json.loads(payload) for _, payload in queues.delivered] == list(range(25))
+    assert queues.left() == [gone]
+
+
+def test_each_letter_that_stays_is_told(queues: Queues) -> None:
+    messages = [queues.put_failure(POISON, GONE) for _ in range(3)]
+
+    with pytest.raises(Undelivered, match="gone, and 2 more: ") as raised:
+        list(redrive(queues.stack))
+
+    assert [letter.message_id for letter, _ in raised.value.failures] == messages == queues.left()
+
+
+@pytest.mark.parametrize(
+    "error", [refusal("ExpiredTokenException"), EndpointConnectionError(endpoint_url="https://lambda.example")]
+)
+def test_what_every_letter_would_meet_ends_the_redrive_and_loses_none(queues: Queues, error: Any) -> None:
+    messages = [queues.put_failure(POISON) for _ in range(12)]
+    queues.refusals[FUNCTION] = error
+
+    with pytest.raises(type(error)):
+        list(redrive(queues.stack))
+
+    assert queues.left() == messages
+
+
+def test_a_redrive_that_nobody_listens_to_any_more_leaves_the_rest_visible(queues: Queues) -> None:
+    messages = [queues.put_failure(number) for number in range(12)]
+
+    delivered = redrive(queues.stack)
+    next(delivered)
+    delivered.close()
+
+    assert queues.left() == messages[1:]
+
+
+def test_what_fails_again_meanwhile_is_left_for_the_next_time(queues: Queues) -> None:
+    """The gateway is still down: each delivery comes back, and a redrive has an end nevertheless."""
+    for number in range(3):
+        queues.put_failure(number)
+    queues.on_receive = lambda: put_each(queues, len(queues.delivered))
+    queues.receive_seconds = 0.1
+
+    assert len(list(redrive(queues.stack))) == 3
+    assert queues.left()
+
+
+# --- however many -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("receive_seconds", [0, 0.2, 1, 5])
+def test_thousands_are_seen_once_each_though_the_listing_takes_longer_than_the_hold(
+    queues: Queues, receive_seconds: float
+) -> None:
+    messages = [queues.put_failure(number) for number in range(5_000)]
+    queues.receive_seconds = receive_seconds
+
+    letters = dead_letters(queues.stack)
+
+    assert [letter.message_id for letter in letters] == messages
+    assert queues.left() == messages, "and all are visible again"
+    assert queues.receives < 2_000
+
+
+def test_a_hold_that_hides_nothing_ends_as_well(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_HOLD_SECONDS", 0)
+    messages = [queues.put_failure(number) for number in range(7)]
+
+    assert [letter.message_id for letter in dead_letters(queues.stack)] == messages
+
+
+def test_a_queue_that_is_filled_for_ever_ends_as_well(queues: Queues) -> None:
+    messages = [queues.put_failure(number) for number in range(7)]
+    queues.receive_seconds = 0.1
+    queues.on_receive = lambda: put_each(queues, 20)
+
+    assert [letter.message_id for letter in dead_letters(queues.stack)] == messages
+
+
+def test_a_message_that_came_again_is_deleted_by_its_last_receipt(queues: Queues) -> None:
+    messages = [queues.put_failure(number) for number in range(30)]
+    queues.receive_seconds = 50
+    letters = dead_letters(queues.stack)
+
+    assert purge(queues.stack, letters) == len(messages)
+    assert queues.left() == []
+
+
+def test_a_letter_that_somebody_else_took_meanwhile_is_no_error(queues: Queues) -> None:
+    messages = [queues.put_failure(number) for number in range(2)]
+
+    with module._look(queues.stack) as look:
+        assert len(list(look.letters())) == 2
+        queues.delete_message(QueueUrl=DEAD, ReceiptHandle=f"{messages[0]}#1")
+
+    assert queues.left() == messages[1:]
+
+
+# --- a purge ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_purge_deletes_only_what_was_shown(queues: Queues) -> None:
+    shown = [queues.put_failure(number) for number in range(12)]
+    letters = dead_letters(queues.stack)
+    queues.now += 1
+    late = queues.put_failure("came while the operator was asked")
+
+    assert purge(queues.stack, letters) == len(shown)
+    assert queues.left() == [late]
+
+
+def test_a_purge_of_nothing_deletes_nothing(queues: Queues) -> None:
+    message = queues.put_failure(POISON)
+
+    assert purge(queues.stack, []) == 0
+    assert queues.left() == [message]
+
+
+def test_a_purge_of_all_needs_no_list(queues: Queues) -> None:
+    queues.put_failure(POISON)
+    queues.put(POISON, DEAD_NOTIFICATIONS)
+
+    assert purge(queues.stack) == 2
+    assert queues.left() == []
