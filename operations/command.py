@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
 from operations.errors import OperatorError
@@ -44,9 +45,9 @@ def run(parser: Parser, work: Work, fault: Fault = lambda _: None) -> int:
     except KeyboardInterrupt:
         complain("stopped")
         return INTERRUPTED
-    except HTTPClientError as error:
-        asked = "the local stack; is npm start still running?" if arguments.stage == "local" else "AWS"
-        complain(f"{error}. No answer of {asked}")
+    except (NoConnection, HTTPClientError) as error:
+        whose = "the local stack (is npm start still running?)" if arguments.stage == "local" else "AWS"
+        complain(f"no answer of {whose}: {error}")
     except (OperatorError, ClientError, BotoCoreError, ResponseParserError) as error:
         complain(error)
     except OSError as error:

@@ -1,0 +1,423 @@
+"""How the operator's commands are called, how they end, and that nothing they print can act on a terminal."""
+
+import ast
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ParamValidationError,
+)
+
+from operations import break_it, command, dlq, replay
+from operations.command import Parser, run
+from operations.errors import OperatorError
+from operations.stack import Stack, StackUnavailable, add_stage
+from simulation.deployment import ROOT
+from tests.unit.dead_letter_queues import GONE, POISON, Queues, refusal
+
+COMMANDS = {"dlq": dlq.main, "replay": replay.main, "break_it": break_it.main}
+HOSTILE = {
+    "[/b]": "[/b]",
+    "[/var/task/x]": "[/var/task/x]",
+    "[bold]x": "[bold]x",
+    "\\[/]\\": "\\[/]\\",
+    ":smile:": ":smile:",
+    "{order}": "{order}",
+    "\x1b[2J\x07": r"\x1b[2J\x07",
+    "\x9b31m": r"\x9b31m",
+    "a\nb\rc": r"a\nb\rc",
+    "\u202egnp.exe": r"\u202egnp.exe",
+}
+"""What is not to act on a terminal, and how it is shown."""
+
+Called = Callable[..., int]
+
+
+@pytest.fixture
+def queues() -> Queues:
+    return Queues()
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch, queues: Queues) -> Called:
+    """`called("dlq", "list")`: the exit code of a command, on a stack whose dead letters are `queues`."""
+    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setattr(command, "find", lambda *_: queues.stack)
+
+    def call(name: str, *arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        try:
+            return COMMANDS[name]()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+
+    return call
+
+
+def event(order_id: str, detail_type: str = "OrderPlacedEvent") -> dict[str, object]:
+    return {"detail-type": detail_type, "detail": {"data": {"orderId": order_id}}}
+
+
+# --- what is printed --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("hostile", "shown"), [*HOSTILE.items()])
+def test_what_lies_in_a_queue_is_shown_literally(
+    called: Called, queues: Queues, capsys: pytest.CaptureFixture[str], hostile: str, shown: str
+) -> None:
+    queues.put_failure(event(hostile, hostile), reason=hostile)
+    assert called("dlq", "list") == 0
+    listed = capsys.readouterr().out
+    assert listed.count(shown) == 3
+
+    queues.put_failure(event(hostile, hostile), GONE)
+    assert called("dlq", "redrive") == 1
+    out, err = capsys.readouterr()
+    assert f"✓ {shown} of order {shown} ─▶ order-processing-dev-fulfillment\n" in out
+    assert f"✗ {shown} of order {shown} ─▶ order-processing-dev-gone\n" in out
+    assert err.startswith(f"{shown} of order {shown} stays in the queue: ")
+    assert err.count("\n") == 1
+
+    assert called("dlq", "purge", "--yes") == 0
+    purged = capsys.readouterr().out
+    assert shown in purged
+    assert not {"\x1b", "\x07", "\r", "\x9b", "\u202e"} & {*listed, *out, *err, *purged}
+
+
+@pytest.mark.parametrize(("hostile", "shown"), [*HOSTILE.items()])
+def test_an_error_is_one_line_whatever_it_quotes(
+    called: Called, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hostile: str, shown: str
+) -> None:
+    def find(*_: object) -> Stack:
+        raise StackUnavailable(f"no {hostile} here")
+
+    monkeypatch.setattr(command, "find", find)
+
+    assert called("dlq", "list") == 1
+    assert capsys.readouterr() == ("", f"no {shown} here\n")
+
+
+@pytest.mark.parametrize("folder", ["operations", "local"])
+def test_nothing_is_printed_but_by_the_console_that_takes_data_literally(folder: str) -> None:
+    """Else somebody's order id is markup again, or an escape sequence."""
+    makers = {"operations/screen.py", "operations/streams.py"}
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        if (name := file.relative_to(ROOT).as_posix()) in makers:
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call):
+                made = ast.unparse(node.func)
+                assert made not in {"Console", "escape", "Text.from_markup", "rich.print"}, f"{name}:{node.lineno}"
+                if made == "print":
+                    assert "sys.stderr" not in ast.unparse(node) or isinstance(node.args[0], ast.Constant), name
+
+
+# --- how it ends ------------------------------------------------------------------------------------------------------
+
+
+def test_a_redrive_tells_what_stays_and_ends_with_1(
+    called: Called, queues: Queues, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = queues.put_failure(POISON, GONE)
+    queues.put_failure(event("order-2"))
+
+    assert called("dlq", "redrive") == 1
+
+    out, err = capsys.readouterr()
+    assert out.endswith("1 delivered again, 1 not\n")
+    assert re.fullmatch(r"Poison of order - stays in the queue: .*ResourceNotFoundException.*\n", err)
+    assert queues.left() == [gone]
+
+
+def test_what_comes_while_a_purge_asks_is_not_deleted(
+    called: Called, queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queues.put_failure(POISON)
+
+    def answer(_question: str) -> str:
+        queues.put_failure(event("late"))
+        return "yes"
+
+    monkeypatch.setattr("builtins.input", answer)
+
+    assert called("dlq", "purge") == 0
+    assert capsys.readouterr().out.endswith("1 deleted\n")
+    assert called("dlq", "list") == 0
+    assert "late" in capsys.readouterr().out
+
+
+def test_a_purge_that_finds_less_than_it_has_shown_says_so(
+    called: Called, queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queues.put_failure(POISON)
+
+    def answer(_question: str) -> str:
+        assert called("dlq", "redrive") == 0
+        return "yes"
+
+    monkeypatch.setattr("builtins.input", answer)
+
+    assert called("dlq", "purge") == 1
+    assert capsys.readouterr().err == "1 were not there any more: redriven, deleted, or held by somebody else\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperatorError("it can't be done"),
+        refusal("AccessDenied"),
+        refusal("ThrottlingException"),
+        ParamValidationError(report="two\nlines"),
+        BotoCoreError(),
+        EndpointConnectionError(endpoint_url="http://127.0.0.1:4566"),
+        ConnectionClosedError(endpoint_url="http://127.0.0.1:4566"),
+        OSError(28, "No space left on device"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_fails_is_one_line_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, queues: Queues, capfd: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    monkeypatch.setattr(command, "find", lambda *_: queues.stack)
+    monkeypatch.setattr(command, "print_nothing_more", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["command", "--stage", "local"])
+    parser = Parser()
+    add_stage(parser)
+
+    def fail(*_: object) -> int:
+        raise error
+
+    assert run(parser, fail) == 1
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    if isinstance(error, EndpointConnectionError | ConnectionClosedError):
+        assert "is npm start still running?" in err
+
+
+def test_an_error_of_the_programs_own_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch, called: Called, queues: Queues
+) -> None:
+    monkeypatch.setattr(dlq, "dead_letters", lambda _: [][0])
+
+    with pytest.raises(IndexError):
+        called("dlq", "list")
+
+
+# --- how it is called -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--from", "yesterday"], "argument --from: 'yesterday' is no time; write it like 2026-01-31T09:00Z"),
+        (["--from", "0001-01-01T00:00+14:00"], "is no time; write it like 2026-01-31T09:00Z"),
+        (["--from", "2999-01-01"], "--from 2999-01-01T00:00:00Z is in the future"),
+        (["--from", "2026-01-02", "--to", "2026-01-01"], "--from has to be before --to"),
+        (["--from", "2026-01-02", "--to", "2026-01-02T01:00+01:00"], "--from has to be before --to"),
+        (["--order", "x", "--to", "2026-01-02"], "--to belongs to --from"),
+        (["--order", "x", "--from", "2026-01-02"], "not allowed with argument"),
+        (["--order", ""], "argument --order: '' is no order's id"),
+        (["--order", "a\nb"], r"argument --order: 'a\nb' is no order's id"),
+        (["--to", "2026-01-02"], "one of the arguments --from --order is required"),
+        ([], "one of the arguments --from --order is required"),
+        (["--order", "x", "\x1b[2J"], r"unrecognized arguments: \x1b[2J"),
+    ],
+)
+def test_a_replay_that_makes_no_sense_is_one_line_and_exit_code_2(
+    called: Called, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert called("replay", *arguments) == 2
+
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+    assert err.endswith("; see: npm run replay -- --help\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("dlq", []), ("dlq", ["empty"]), ("break_it", ["gateway", "left"]), ("break_it", ["send-twice", ""])],
+)
+def test_a_command_that_does_not_exist_is_one_line_and_exit_code_2(
+    called: Called, capsys: pytest.CaptureFixture[str], name: str, arguments: list[str]
+) -> None:
+    assert called(name, *arguments) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("dlq", ["list"]),
+        ("dlq", ["redrive"]),
+        ("dlq", ["purge"]),
+        ("replay", []),
+        ("break_it", ["gateway"]),
+        ("break_it", ["send-twice"]),
+    ],
+)
+def test_each_command_takes_a_stage_a_region_and_a_profile_and_says_so(
+    called: Called, capsys: pytest.CaptureFixture[str], name: str, arguments: list[str]
+) -> None:
+    assert called(name, *arguments, "--help") == 0
+    text = capsys.readouterr().out
+    assert [option for option in ("--stage", "--region", "--aws-profile") if option not in text] == []
+    assert "default: provider.region of serverless.yml" in " ".join(text.split())
+
+
+def test_what_was_typed_is_where_it_looks(
+    called: Called, queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(command, "find", lambda *where: asked.append(where) or queues.stack)
+
+    assert called("dlq", "list", "--stage", "prod", "--region", "eu-west-1", "--aws-profile", "ops") == 0
+    assert called("dlq", "list") == 0
+    assert asked == [("prod", "eu-west-1", "ops"), ("dev", None, None)]
+
+
+@pytest.mark.parametrize("name", ["replay", "break_it"])
+def test_an_order_id_in_upper_case_is_the_same_order(
+    called: Called, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(replay, "replay_order", lambda _, order: asked.append(order) or [])
+    monkeypatch.setattr(break_it, "publish_again", lambda _, order: asked.append(order) or "e1")
+    option = ["--order"] if name == "replay" else ["send-twice"]
+
+    for typed in ("0B1DD2C5-6DD5-4BAC-8B0A-A8D65CE8B1B4", "ANYTHING else"):
+        assert called(name, *option, typed) == 0
+    assert asked == ["0b1dd2c5-6dd5-4bac-8b0a-a8d65ce8b1b4", "ANYTHING else"]
+
+
+# --- as a process -----------------------------------------------------------------------------------------------------
+
+_PROCESS = """
+import json, sys
+from operations import command, dlq
+from tests.unit.dead_letter_queues import Queues
+queues = Queues()
+for number in range(int(sys.argv.pop(1))):
+    event = {"detail-type": "Zahlung \\u2192 \\u20ac", "detail": {"data": {"orderId": str(number)}}}
+    queues.put_failure(event, reason="\\u65e5\\u672c \\u2026")
+command.find = lambda *_: queues.stack
+try:
+    sys.exit(dlq.main())
+finally:
+    with open(sys.argv[0], "w") as file:
+        json.dump({"delivered": len(queues.delivered), "left": len(queues.left())}, file)
+"""
+
+
+@contextmanager
+def process(tmp_path: Path, letters: int, *arguments: str, **environment: str) -> Iterator["Ran"]:
+    """A `dlq` command with so many dead letters."""
+    code = _PROCESS.replace("sys.argv[0]", repr(str(tmp_path / "end")))
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(letters), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "0", "LC_ALL": "C", **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as started:
+        assert started.stdin
+        assert started.stdout
+        assert started.stderr
+        yield Ran(started, started.stdin, started.stdout, started.stderr, tmp_path / "end")
+
+
+class Ran(NamedTuple):
+    process: "subprocess.Popen[bytes]"
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+    file: Path
+
+    def ended(self) -> tuple[int, bytes]:
+        """Exit code and stderr, of which there is little."""
+        return self.process.wait(), self.stderr.read()
+
+    @property
+    def letters(self) -> dict[str, int]:
+        """How many were delivered, and how many are left, once it has ended."""
+        found: dict[str, int] = json.loads(self.file.read_text())
+        return found
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "iso-8859-15", "utf-8"])
+@pytest.mark.parametrize(
+    ("command", "letters"), [("list", {"delivered": 0, "left": 3}), ("redrive", {"delivered": 3, "left": 0})]
+)
+def test_an_output_that_can_not_show_a_character_ends_nothing(
+    tmp_path: Path, encoding: str, command: str, letters: dict[str, int]
+) -> None:
+    with process(tmp_path, 3, command, PYTHONIOENCODING=encoding) as ran:
+        assert b"Zahlung" in ran.stdout.read()
+        assert ran.ended() == (0, b"")
+    assert ran.letters == letters
+
+
+def test_a_redrive_whose_output_nobody_reads_leaves_what_it_does_not_deliver(tmp_path: Path) -> None:
+    with process(tmp_path, 500, "redrive") as ran:
+        assert ran.stdout.readline()
+        ran.stdout.close()
+        assert ran.ended() == (1, b"")
+    assert sum(ran.letters.values()) == 500
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["purge"]])
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path, arguments: list[str]) -> None:
+    with process(tmp_path, 5_000, *arguments) as ran:
+        assert ran.stdout.readline()
+        ran.stdout.close()
+        assert ran.ended() == (1, b"")
+    assert ran.letters["left"] == 5_000
+
+
+@pytest.mark.parametrize("answer", [b"", b"\n", b"no\n", b"yes please\n", b"ja", b"\xff\n"])
+def test_a_purge_that_gets_no_yes_deletes_nothing(tmp_path: Path, answer: bytes) -> None:
+    with process(tmp_path, 2, "purge", PYTHONIOENCODING="utf-8") as ran:
+        ran.stdin.write(answer)
+        ran.stdin.close()
+        assert ran.stdout.read().endswith(b"nothing was deleted\n")
+        assert ran.ended() == (1, b"")
+    assert ran.letters["left"] == 2
+
+
+def test_a_ctrl_c_at_the_question_deletes_nothing(tmp_path: Path) -> None:
+    with process(tmp_path, 2, "purge") as ran:
+        shown = b""
+        while not shown.endswith(b"Type yes: "):
+            shown += (character := ran.stdout.read(1))
+            assert character, "it ended before it asked"
+        ran.process.send_signal(signal.SIGINT)
+        assert ran.ended() == (130, b"stopped\n")
+    assert ran.letters["left"] == 2
+
+
+def test_a_disk_that_is_full_is_one_line(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("Linux has it")
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", _PROCESS.replace("sys.argv[0]", repr(str(tmp_path / "end"))), "2", "list"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (ran.returncode, ran.stderr) == (1, "the output can't be written: [Errno 28] No space left on device\n")
