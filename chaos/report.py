@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from chaos.disruption import Happened
 from chaos.faults import SERVICES
 from chaos.ledger import Call
 from chaos.load import Answers
+from operations.screen import filled
 from orders.clock import moment
 from orders.model import FINAL
 from simulation.evidence import Evidence
@@ -49,18 +49,17 @@ def show(console: Console, run: Run, evidence: Evidence, violations: Sequence[st
     console.print()
     console.print(figures(run, evidence), faults(run.happened))
     for violation in violations:
-        console.print(f"[bold red]✗[/] {escape(violation)}")
+        console.print(filled("[bold red]✗[/] {violation}", violation=violation))
     for order_id in _named(evidence, violations)[:STORIES]:
-        console.print(f"\n[bold]What happened to order {order_id}[/]")
+        console.print(filled("\n[bold]What happened to order {order}[/]", order=order_id))
         for line in story(order_id, run, evidence):
-            console.print(escape(line))
+            console.print(filled("{line}", line=line))
     if violations:
-        console.print(
-            f"\n[bold red]Broken promises: {len(violations)}.[/] A run that is like this one, though not the same:"
-        )
+        words = "\n[bold red]Broken promises: {count}.[/] A run that is like this one, though not the same:"
+        console.print(filled(words, count=len(violations)))
         console.print(f"  npm run chaos -- --orders {run.orders} --seed {run.seed}")
         return 1
-    console.print("[green]Nothing was lost, nobody was charged twice, and everybody was told.[/]")
+    console.print(filled("[green]Nothing was lost, nobody was charged twice, and everybody was told.[/]"))
     return 0
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from operations.screen import filled
 from simulation.bugs import BUGS
 from simulation.crashes import Crashes, one_order
 from simulation.deployment import ROOT
@@ -65,12 +66,12 @@ def simulate(console: Console, first: int, count: int, jobs: int) -> int:
 def tell(console: Console, outcome: Outcome) -> int:
     """The story of one schedule, and what is wrong with it."""
     for line in outcome.story.readable():
-        console.print(line, highlight=False, markup=False)
+        console.print(filled("{line}", line=line), highlight=False)
     if outcome.ok:
         console.print(f"[green]✓[/] seed {outcome.seed}: every promise was kept")
         return 0
     for violation in outcome.violations:
-        console.print(f"[red]✗[/] {violation}", highlight=False)
+        console.print(filled("[red]✗[/] {violation}", violation=violation), highlight=False)
     console.print(f"again: {command(outcome)}", highlight=False)
     return 1
 
@@ -88,7 +89,8 @@ def kill(console: Console, jobs: int) -> int:
         mark = "[red]✗[/]" if failing or not count else "[green]✓[/]"
         console.print(f"{mark} {method}: {count:,} crashes and pairs of crashes, {time.monotonic() - started:.0f} s")
         for crashes, violation in failing:
-            console.print(f"  {', '.join(f'{fault.value} ({place})' for place, fault in crashes.items())}: {violation}")
+            where = ", ".join(f"{fault.value} ({place})" for place, fault in crashes.items())
+            console.print(filled("  {where}: {violation}", where=where, violation=violation))
         failed = failed or bool(failing) or not count
     return int(failed)
 

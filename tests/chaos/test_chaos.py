@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from rich.console import Console
 
 from chaos.run import Chaos
 from local.ports import free_port
 from local.state import State
 from local.terminal import Terminal
+from operations.screen import console
 from operations.stack import Stack, described
 from simulation.deployment import ROOT
 from tests.conftest import ENVIRONMENT
@@ -37,7 +37,7 @@ class Ran(NamedTuple):
 def ran() -> Iterator[Ran]:
     state = State(ROOT / ".local" / "test-chaos")
     printed = io.StringIO()
-    terminal = Terminal(Console(file=printed, width=200))
+    terminal = Terminal(console(file=printed, width=200))
     with pytest.MonkeyPatch.context() as patch:
         for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
             patch.delenv(name)

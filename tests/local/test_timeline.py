@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from local.samples import SAMPLES, shortcoming
 from local.terminal import Terminal, picture
 from local.timeline import CONSUMERS, Evidence, is_over, lines, unheard
+from operations.screen import console
 from simulation import deployment
 
 APPROVED, DECLINED, _ = SAMPLES
@@ -35,8 +35,8 @@ class Tty(StringIO):
 
 
 def shown(evidences: list[Evidence], file: StringIO) -> str:
-    console = Console(file=file, width=80, highlight=False, soft_wrap=True, _environ={"TERM": "xterm"})
-    with Terminal(console).timeline(APPROVED, evidences[0].order) as show:
+    screen = console(file=file, width=80, soft_wrap=True, _environ={"TERM": "xterm"})
+    with Terminal(screen).timeline(APPROVED, evidences[0].order) as show:
         for evidence in evidences:
             show(evidence)
     return file.getvalue()
@@ -87,8 +87,8 @@ def test_on_a_terminal_the_picture_grows_and_says_who_is_awaited() -> None:
     ended = recorded("approved")
     paid = earlier(ended, statuses=1, events=2, without=("notification", "fulfillment"))
 
-    with (console := Console(width=80)).capture() as capture:
-        console.print(picture(paid))
+    with (screen := console(width=80)).capture() as capture:
+        screen.print(picture(paid))
     grown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown([paid, ended], Tty()))
 
     assert "waiting for Fulfillment, OrderStatusUpdater" in capture.get()
@@ -99,6 +99,33 @@ def test_what_has_no_evidence_is_not_shown() -> None:
     unlogged = earlier(recorded("approved"), statuses=3, events=1)
 
     assert [line.outcome for line in lines(unlogged)] == ["status PLACED", "OrderPlacedEvent"]
+
+
+def test_what_an_event_or_an_order_says_is_shown_literally() -> None:
+    """Anybody who may publish chooses an event's name and source."""
+    order, trail = recorded("declined")
+    hostile = "[/b]\x1b[2J\n:x:"
+    event = {**trail[0], "eventType": hostile, "source": hostile, "domainEventId": "made-up"}
+    items = [{**item, "name": hostile} for item in order["items"]]
+    evidence = Evidence({**order, "paymentMethod": hostile, "items": items}, [*trail, event])
+
+    text = shown([evidence], StringIO())
+
+    assert text.count(r"[/b]\x1b[2J\n:x:") == 4
+    assert "\x1b" not in text
+
+
+def test_an_e_mail_is_shown_literally() -> None:
+    file = StringIO()
+    message = {"To": ["[/a]@example.com"], "Subject": "\x1b]0;x\x07[/b]", "BodyText": "[bold]Hello\u202e\n\nBye"}
+
+    Terminal(console(file=file, width=80, soft_wrap=True)).letters([message])
+
+    assert file.getvalue().splitlines() == [
+        r"✉ to [/a]@example.com: \x1b]0;x\x07[/b]",
+        r"  │ [bold]Hello\u202e",
+        "  │ Bye",
+    ]
 
 
 def test_every_line_fits_80_columns() -> None:

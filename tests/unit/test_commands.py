@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from types import SimpleNamespace
+from typing import IO, Any, NamedTuple, cast
 
 import pytest
 from botocore.exceptions import (
@@ -23,9 +24,10 @@ from botocore.exceptions import (
 from operations import break_it, command, dlq, replay
 from operations.command import Parser, run
 from operations.errors import OperatorError
-from operations.stack import Stack, StackUnavailable, add_stage
+from operations.stack import Outputs, Stack, StackUnavailable, add_stage
+from orders.dynamodb import to_item
 from simulation.deployment import ROOT
-from tests.unit.dead_letter_queues import GONE, POISON, Queues, refusal
+from tests.unit.dead_letter_queues import FUNCTION, GONE, POISON, Queues, refusal
 
 COMMANDS = {"dlq": dlq.main, "replay": replay.main, "break_it": break_it.main}
 HOSTILE = {
@@ -68,6 +70,30 @@ def called(monkeypatch: pytest.MonkeyPatch, queues: Queues) -> Called:
 
 def event(order_id: str, detail_type: str = "OrderPlacedEvent") -> dict[str, object]:
     return {"detail-type": detail_type, "detail": {"data": {"orderId": order_id}}}
+
+
+PLACED = {
+    "eventId": "e1",
+    "timestamp": "2026-01-01T00:00:00.000Z",
+    "eventType": "OrderPlacedEvent",
+    "source": "order-processing.orders",
+    "orderId": "o1",
+    "detail": {"data": {"orderId": "o1"}},
+}
+
+
+def audit_log(rows: list[dict[str, Any]]) -> Any:
+    """A DynamoDB that has these rows of one order."""
+    pages = [{"Items": [to_item(row) for row in rows]}]
+    return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages))
+
+
+def stack_with(**clients: Any) -> Stack:
+    """A stack whose services are these stand-ins."""
+    session = SimpleNamespace(client=lambda service, **_: clients[service], region_name="us-east-1")
+    names = {name: name for name in ("EventBusName", "EventArchiveName", "AuditLogTableName")}
+    topic = {"OrderNotificationTopicArn": "arn:aws:sns:us-east-1:000000000000:topic"}
+    return Stack("dev", cast(Any, session), None, Outputs({**names, **topic}))
 
 
 # --- what is printed --------------------------------------------------------------------------------------------------
@@ -206,6 +232,124 @@ def test_whatever_fails_is_one_line_and_exit_code_1(
         assert "is npm start still running?" in err
 
 
+def test_a_replay_that_eventbridge_ends_early_is_one_line_and_exit_code_1(
+    called: Called, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = SimpleNamespace(
+        describe_event_bus=lambda **_: {"Arn": "bus"},
+        describe_archive=lambda **_: {"ArchiveArn": "archive"},
+        start_replay=lambda **_: None,
+        describe_replay=lambda **_: {"State": "FAILED", "StateReason": "no [/b] permission"},
+    )
+    monkeypatch.setattr(command, "find", lambda *_: stack_with(events=events))
+
+    assert called("replay", "--from", "2026-01-01") == 1
+    assert re.fullmatch(r"replay-\S+ ended as FAILED: no \[/b\] permission\n", capsys.readouterr().err)
+
+
+def test_a_replay_that_is_stopped_is_cancelled_also_where_it_ends_just_then(
+    called: Called, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cancelled: list[str] = []
+
+    def interrupt(**_: str) -> None:
+        raise KeyboardInterrupt
+
+    def cancel(ReplayName: str) -> None:
+        cancelled.append(ReplayName)
+        raise refusal("IllegalStatusException")
+
+    events = SimpleNamespace(
+        describe_event_bus=lambda **_: {"Arn": "bus"},
+        describe_archive=lambda **_: {"ArchiveArn": "archive"},
+        start_replay=lambda **_: None,
+        describe_replay=interrupt,
+        cancel_replay=cancel,
+    )
+    monkeypatch.setattr(command, "find", lambda *_: stack_with(events=events))
+
+    assert called("replay", "--from", "2026-01-01") == 130
+    assert (len(cancelled), capsys.readouterr().err) == (1, "stopped\n")
+
+
+def test_an_event_that_eventbridge_refuses_is_one_line_and_exit_code_1(
+    called: Called, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "not now"}]}
+    events = SimpleNamespace(put_events=lambda **_: refused)
+    monkeypatch.setattr(command, "find", lambda *_: stack_with(events=events, dynamodb=audit_log([PLACED])))
+
+    assert called("break_it", "send-twice", "o1") == 1
+    assert capsys.readouterr().err == "EventBridge refused the event: InternalFailure, not now\n"
+
+
+@pytest.mark.parametrize("rows", [[], [{"eventId": "e1", "timestamp": "2026", "orderId": "o1"}]])
+@pytest.mark.parametrize("arguments", [("replay", "--order"), ("break_it", "send-twice")])
+def test_an_order_that_the_audit_log_knows_no_event_of_is_one_line_and_exit_code_1(
+    called: Called,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rows: list[dict[str, Any]],
+    arguments: tuple[str, ...],
+) -> None:
+    events = SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: []))
+    monkeypatch.setattr(command, "find", lambda *_: stack_with(events=events, dynamodb=audit_log(rows)))
+
+    assert called(*arguments, "o1") == 1
+    assert capsys.readouterr() == ("", "the audit log knows no order o1\n")
+
+
+@pytest.mark.parametrize("detail", [{"data": {"orderId": "o1"}}, '{"data": {"orderId": "o1"}}'])
+def test_an_event_is_sent_twice_as_it_was_however_the_audit_log_keeps_it(
+    called: Called, monkeypatch: pytest.MonkeyPatch, detail: object
+) -> None:
+    sent: list[dict[str, str]] = []
+
+    def put_events(Entries: list[dict[str, str]]) -> dict[str, Any]:
+        sent.extend(Entries)
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "e2"}]}
+
+    rows = audit_log([{**PLACED, "detail": detail}])
+    stack = stack_with(events=SimpleNamespace(put_events=put_events), dynamodb=rows)
+    monkeypatch.setattr(command, "find", lambda *_: stack)
+
+    assert called("break_it", "send-twice", "o1") == 0
+    assert json.loads(sent[0]["Detail"]) == {"data": {"orderId": "o1"}}
+
+
+def test_a_target_that_is_gone_keeps_a_replay_from_no_other(
+    called: Called, monkeypatch: pytest.MonkeyPatch, queues: Queues, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = [{"Name": name, "State": "ENABLED", "EventPattern": "{}"} for name in (GONE, FUNCTION)]
+    events = SimpleNamespace(
+        get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [{"Rules": rules}]),
+        list_targets_by_rule=lambda Rule, **_: {"Targets": [{"Arn": Rule}]},
+        test_event_pattern=lambda **_: {"Result": True},
+    )
+    stack = stack_with(events=events, dynamodb=audit_log([PLACED]), **{"lambda": queues})
+    monkeypatch.setattr(command, "find", lambda *_: stack)
+
+    assert called("replay", "--order", "o1") == 1
+
+    out, err = capsys.readouterr()
+    assert out == "✓ OrderPlacedEvent ─▶ order-processing-dev-fulfillment\n"
+    assert re.fullmatch(r"OrderPlacedEvent could not be delivered: .*ResourceNotFoundException.*\n", err)
+
+
+def test_a_gateway_whose_function_is_gone_is_one_line_and_exit_code_1(
+    called: Called, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def configuration(**_: str) -> None:
+        raise refusal("ResourceNotFoundException", "GetFunctionConfiguration")
+
+    functions = SimpleNamespace(get_function_configuration=configuration)
+    monkeypatch.setattr(command, "find", lambda *_: stack_with(**{"lambda": functions}))
+
+    for arguments in (["gateway"], ["gateway", "up"]):
+        assert called("break_it", *arguments) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_an_error_of_the_programs_own_is_not_hidden(
     monkeypatch: pytest.MonkeyPatch, called: Called, queues: Queues
 ) -> None:
@@ -281,7 +425,12 @@ def test_what_was_typed_is_where_it_looks(
     called: Called, queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[tuple[object, ...]] = []
-    monkeypatch.setattr(command, "find", lambda *where: asked.append(where) or queues.stack)
+
+    def find(*where: object) -> Stack:
+        asked.append(where)
+        return queues.stack
+
+    monkeypatch.setattr(command, "find", find)
 
     assert called("dlq", "list", "--stage", "prod", "--region", "eu-west-1", "--aws-profile", "ops") == 0
     assert called("dlq", "list") == 0
@@ -293,8 +442,13 @@ def test_an_order_id_in_upper_case_is_the_same_order(
     called: Called, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(replay, "replay_order", lambda _, order: asked.append(order) or [])
-    monkeypatch.setattr(break_it, "publish_again", lambda _, order: asked.append(order) or "e1")
+
+    def act(_: Stack, order: str) -> list[str]:
+        asked.append(order)
+        return []
+
+    monkeypatch.setattr(replay, "replay_order", act)
+    monkeypatch.setattr(break_it, "publish_again", act)
     option = ["--order"] if name == "replay" else ["send-twice"]
 
     for typed in ("0B1DD2C5-6DD5-4BAC-8B0A-A8D65CE8B1B4", "ANYTHING else"):
@@ -348,7 +502,7 @@ class Ran(NamedTuple):
 
     def ended(self) -> tuple[int, bytes]:
         """Exit code and stderr, of which there is little."""
-        return self.process.wait(), self.stderr.read()
+        return self.process.wait(timeout=60), self.stderr.read()
 
     @property
     def letters(self) -> dict[str, int]:
@@ -403,7 +557,10 @@ def test_a_ctrl_c_at_the_question_deletes_nothing(tmp_path: Path) -> None:
         while not shown.endswith(b"Type yes: "):
             shown += (character := ran.stdout.read(1))
             assert character, "it ended before it asked"
-        ran.process.send_signal(signal.SIGINT)
+        while ran.process.poll() is None:  # a signal between the question and the reading only takes hold at the next
+            ran.process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                ran.process.wait(timeout=2)
         assert ran.ended() == (130, b"stopped\n")
     assert ran.letters["left"] == 2
 
