@@ -7,7 +7,7 @@ import argparse
 import errno
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
@@ -25,7 +25,11 @@ Fault = Callable[[argparse.Namespace], str | None]
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments in one line."""
+    """Says what is wrong with the arguments in one line, and in its help how the command ends."""
+
+    def __init__(self, **options: Any) -> None:
+        ends = f"exit codes: 0 done, 1 failed, 2 called wrongly, {INTERRUPTED} stopped by Ctrl-C"
+        super().__init__(**{"epilog": ends, **options})
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{printable(message)}; see: {self.prog} --help\n")

@@ -10,6 +10,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from local.ports import free_port
 from operations.dead_letters import DeadLetter, dead_letters, purge, redrive
 from operations.replay import replay_order, replay_span
 from operations.stack import Stack
@@ -158,6 +159,59 @@ def test_a_replay_of_a_span_of_time_ends_and_changes_nothing(cloud: Cloud, anna:
     assert anna.order(order_id) == order
     assert anna.trail(order_id) == trail
     assert len(anna.inbox_of(order_id)) == 1
+
+
+def test_an_order_is_found_in_upper_case_and_an_unknown_one_is_one_line(
+    cloud: Cloud, anna: Shopper, stack: Stack
+) -> None:
+    order_id = str(anna.place().json()["orderId"])
+    anna.ended(order_id)
+    unknown = str(uuid4())
+
+    found = command(cloud, "operations.replay", "--order", order_id.upper())
+    missed = command(cloud, "operations.replay", "--order", unknown.upper())
+
+    assert found.returncode == 0, found.stderr
+    assert "✓ OrderPlacedEvent ─▶ order-processing-local-paymentProcessing\n" in found.stdout
+    assert (missed.returncode, missed.stdout, missed.stderr) == (1, "", f"the audit log knows no order {unknown}\n")
+
+
+def test_whatever_lies_in_the_queue_is_listed_delivered_where_it_says_so_and_purged(cloud: Cloud, stack: Stack) -> None:
+    url, target = stack.outputs["DeadLetterQueueUrl"], stack.function("gone")
+    function = f"arn:aws:lambda:{stack.outputs['region']}:000000000000:function:{target}:$LATEST"
+    record = {"requestContext": {"functionArn": function}, "requestPayload": [1, 2], "responsePayload": "[/b]\x1b[2J"}
+    for body in (json.dumps(record), "no JSON", '{"requestPayload": null}'):
+        cloud.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+
+    listed = command(cloud, "operations.dlq", "list")
+    redriven = command(cloud, "operations.dlq", "redrive")
+    purged = command(cloud, "operations.dlq", "purge", answer="yes\n")
+
+    assert (listed.returncode, redriven.returncode, purged.returncode) == (0, 1, 0), redriven.stderr
+    assert (target in listed.stdout, r"[/b]\x1b[2J" in listed.stdout) == (True, True)
+    assert redriven.stdout.endswith("0 delivered again, 3 not\n")
+    assert len(redriven.stderr.splitlines()) == 3
+    assert purged.stdout.endswith("3 deleted\n")
+    assert dead_letters(stack) == []
+
+
+def test_a_stack_that_has_died_is_one_line(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Killed, it leaves its description behind."""
+    folder = tmp_path_factory.mktemp("died")
+    description = {**cloud.stack, "endpointUrl": f"http://127.0.0.1:{free_port()}"}
+    (folder / "stack.json").write_text(json.dumps(description))
+
+    for arguments in (["dlq", "list"], ["replay", "--order", "x"], ["break_it", "gateway"]):
+        ran = subprocess.run(
+            [sys.executable, "-m", f"operations.{arguments[0]}", *arguments[1:], "--stage", "local"],
+            cwd=ROOT,
+            env={**os.environ, "ORDER_PROCESSING_STATE_DIR": str(folder)},
+            capture_output=True,
+            text=True,
+        )
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert ran.stderr.startswith("no answer of the local stack (is npm start still running?): ")
+        assert ran.stderr.count("\n") == 1
 
 
 def test_a_stage_that_is_not_there_is_one_line(tmp_path_factory: pytest.TempPathFactory) -> None:

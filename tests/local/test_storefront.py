@@ -10,13 +10,17 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from local.ports import free_port
 from local.state import LocalError, State
+from local.storefront import break_it
 from local.storefront.app import FILES
 from local.storefront.headers import HEADERS
 from local.storefront.passing import LARGEST_BODY, SIGN_IN
 from local.storefront.serving import served
+from tests.unit.dead_letter_queues import GONE, POISON, Queues
 
 JSON = {"content-type": "application/json"}
 ONE_EACH = httpx.Limits(max_keepalive_connections=0)  # one that is refused closes its connection
@@ -349,6 +353,18 @@ def test_what_is_no_object_is_400(page: httpx.Client, path: str, body: str, stat
 def test_what_names_nothing_to_do_is_422(page: httpx.Client, path: str, body: object) -> None:
     answer = page.post(path, json=body, headers={"origin": origin(page)})
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+
+
+def test_a_redrive_that_leaves_something_says_what_and_why() -> None:
+    queues = Queues()
+    queues.put_failure(POISON, GONE)
+    queues.put_failure(POISON)
+
+    with pytest.raises(HTTPException, match=r"^502: still a dead letter: Poison for .*-gone: .*NotFound") as refused:
+        break_it.redrive_all(queues.stack, Request({"type": "http"}), {})
+
+    assert refused.value.status_code == 502
+    assert len(queues.delivered) == 1
 
 
 @pytest.mark.parametrize("path", ["/", "/break-it/state", "/api/products"])

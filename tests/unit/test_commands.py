@@ -416,9 +416,10 @@ def test_each_command_takes_a_stage_a_region_and_a_profile_and_says_so(
     called: Called, capsys: pytest.CaptureFixture[str], name: str, arguments: list[str]
 ) -> None:
     assert called(name, *arguments, "--help") == 0
-    text = capsys.readouterr().out
+    text = " ".join(capsys.readouterr().out.split())
     assert [option for option in ("--stage", "--region", "--aws-profile") if option not in text] == []
-    assert "default: provider.region of serverless.yml" in " ".join(text.split())
+    assert "default: provider.region of serverless.yml" in text
+    assert "exit codes: 0 done, 1 failed, 2 called wrongly, 130 stopped by Ctrl-C" in text
 
 
 def test_what_was_typed_is_where_it_looks(
