@@ -542,6 +542,16 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path, arguments: list
     assert ran.letters["left"] == 5_000
 
 
+def test_a_reader_that_goes_away_before_the_last_word_is_no_traceback(tmp_path: Path) -> None:
+    with process(tmp_path, 2, "purge") as ran:
+        while not ran.stdout.readline().startswith(b"2 in the dead-letter queues"):
+            assert ran.process.poll() is None
+        ran.stdout.close()
+        ran.stdin.close()
+        assert ran.ended() == (1, b"")
+    assert ran.letters["left"] == 2
+
+
 @pytest.mark.parametrize("answer", [b"", b"\n", b"no\n", b"yes please\n", b"ja", b"\xff\n"])
 def test_a_purge_that_gets_no_yes_deletes_nothing(tmp_path: Path, answer: bytes) -> None:
     with process(tmp_path, 2, "purge", PYTHONIOENCODING="utf-8") as ran:

@@ -233,6 +233,14 @@ def test_a_purge_deletes_only_what_was_shown(queues: Queues) -> None:
     assert queues.left() == [late]
 
 
+def test_a_purge_of_some_leaves_the_others_visible(queues: Queues) -> None:
+    messages = [queues.put_failure(number) for number in range(12)]
+    letters = dead_letters(queues.stack)
+
+    assert purge(queues.stack, letters[6:]) == 6
+    assert queues.left() == messages[:6]
+
+
 def test_a_purge_of_nothing_deletes_nothing(queues: Queues) -> None:
     message = queues.put_failure(POISON)
 
