@@ -277,7 +277,7 @@ def test_a_redrive_beside_a_look_from_another_window_finds_every_dead_letter(
         envelope_of(wait_for("whole trail", lambda: page.events(order_id), lambda all: len(all) == 3)[-1])
     )
     purge(described(cloud.stack))
-    queue, sqs = cloud.stack["DeadLetterQueueUrl"], cloud.client("sqs")
+    queue, sqs = cloud.stack["NotificationDeadLetterQueueUrl"], cloud.client("sqs")
     for _ in range(3):
         sqs.send_message(QueueUrl=queue, MessageBody=told)
 
