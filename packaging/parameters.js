@@ -25,14 +25,18 @@ const whole = (least, most, unit) => ({
 
 const boolean = { takes: 'true or false', read: (text) => /^(true|false)$/i.exec(text)?.[0].toLowerCase() };
 
+const address = matching(
+  /^([\w.%+'-]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2,})?$/,
+  'a bare address, like orders@example.com: ASCII, with no name before it'
+);
+
 const PARAMETERS = {
   // One text for SES's identity, the role's ses:FromAddress and the function's variable: a display name would be part of
   // all three. Empty in serverless.yml: a deploy asks for it.
-  senderEmail: matching(
-    /^([\w.%+'-]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2,})?$/,
-    'a bare address, like orders@example.com: ASCII, with no name before it'
-  ),
+  senderEmail: address,
   verifySender: boolean,
+  alarmEmail: address,
+  monthlyBudgetUsd: whole(0, MOST, 'US dollars; 0 for no budget'),
   retainData: boolean,
   // CloudWatch's list, without 1096, which osls does not know.
   logRetentionInDays: oneOf(
@@ -74,7 +78,15 @@ function readParameters(given, params, stage) {
     named.add(name);
     values[name] = read(name, value, `--param ${name}`);
   }
+  if (isGiven(values.monthlyBudgetUsd) && !isGiven(values.alarmEmail)) {
+    refuse('monthlyBudgetUsd needs whom it mails: --param alarmEmail=you@example.com');
+  }
   return values;
+}
+
+/** Whether a value says something: neither empty nor none. `${given:name}` of serverless.yml. */
+function isGiven(value) {
+  return value !== undefined && value !== '' && value !== '0';
 }
 
 function read(name, value, where) {
@@ -108,4 +120,4 @@ function asRead(words, values) {
   });
 }
 
-module.exports = { PARAMETERS, readParameters, asRead };
+module.exports = { PARAMETERS, readParameters, isGiven, asRead };

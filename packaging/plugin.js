@@ -10,7 +10,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { setTimeout: pause } = require('node:timers/promises');
 
-const { asRead, readParameters } = require('./parameters.js');
+const { asRead, isGiven, readParameters } = require('./parameters.js');
 const { refuse } = require('./refusal.js');
 const storefront = require('./storefront.js');
 
@@ -36,7 +36,10 @@ class OrderProcessing {
     this.python = path.join(serverless.serviceDir, '.venv', 'bin', 'python');
     this.stateDir = path.resolve(serverless.serviceDir, process.env.ORDER_PROCESSING_STATE_DIR || '.local');
     this.lock = path.join(serverless.serviceDir, '.venv', 'sls.lock');
-    this.configurationVariablesSources = { rule: { resolve: ({ address }) => ({ value: this.ruleOf(address) }) } };
+    this.configurationVariablesSources = {
+      rule: { resolve: ({ address }) => ({ value: this.ruleOf(address) }) },
+      given: { resolve: ({ address }) => ({ value: String(isGiven(this.parameters?.[address])) }) }, // none for --help
+    };
     this.hooks = {
       'before:package:createDeploymentArtifacts': () => this.build(),
       'before:aws:deploy:deploy:updateStack': async () => {
