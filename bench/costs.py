@@ -54,6 +54,7 @@ def _page(values: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "A business metric is billed for the hours in which something counts in it; here all of them do, all the time."
     yield ""
+    yield from _at_most(values)
     yield "## What is assumed"
     yield ""
     waits = ", ".join(f"{service} {ms} ms" for service, ms in price.CALL_MS.items())
@@ -78,6 +79,48 @@ def _page(values: Mapping[str, Any]) -> Iterator[str]:
         "- *Request ids* are as short as API Gateway's, 16 characters; the embedded AWS's have 36, and with them an order would"
         " cost a write unit more."
     )
+
+
+def _at_most(values: Mapping[str, Any]) -> Iterator[str]:
+    story = price.dearest(values)
+    bill, orders = price.a_day(values[story]), price.throttled()
+    mails = [each for each in bill if each.service == "SES"]
+    a_million, accounts = price.total(price.a_million(values[story])), price.sign_ups()
+    yield "## What a day can cost at most"
+    yield ""
+    yield (
+        "Anybody can sign up and place orders; the API's throttling bounds what that costs. The dearest request is an order placed (the story"
+        f" *{story}*): {a_million:.2f} USD for a million, and {price.total(price.e_mails(values[story])):.0f} USD for their e-mails."
+    )
+    yield ""
+    yield "| at `throttleRate` for a whole day | | USD |"
+    yield "| --- | --- | --- |"
+    yield (
+        f"| orders | {orders // price.DAY} a second × {price.DAY:,} s = {_amount(orders)}, × {a_million:.2f} USD for a million"
+        f" | {price.total(bill) - price.total(mails):,.0f} |"
+    )
+    yield f"| their e-mails | as many, × {price.total(mails) / orders * price.MILLION:.0f} USD for a million | {price.total(mails):,.0f} |"
+    yield f"| **sum** | | **{price.total(bill):,.0f}** |"
+    yield f"| kept after that, each month | {_amount(orders)} orders | {price.total(price.kept(values[story])) * orders / price.MILLION:,.0f} |"
+    yield ""
+    yield (
+        "Half of `throttleRate` is half of the sum. SES's daily quota and the limit on text messages (1 USD a month until you ask for more)"
+        " bound the messages further; the prices of text messages are not in it. An order of more lines costs some write units more,"
+        " and so does one that is retried."
+    )
+    yield ""
+    yield (
+        f"**The throttle does not bound sign-ups.** Browsers call Cognito themselves. Its default quota is {price.SIGN_UPS} new accounts a second,"
+        f" and a sign-up makes an active user: {price.SIGN_UPS} × {price.DAY:,} s × {accounts.price} USD = **{accounts.usd:,.0f} USD** for a day of nothing"
+        " else. Cognito's own limit of 50 e-mails a day may end that earlier; nobody has tried. A pool that is not meant for"
+        " everybody should be closed to sign-up (`AdminCreateUserConfig`), and one that is should have AWS WAF before it."
+    )
+    yield ""
+    yield (
+        "`--param alarmEmail=… --param monthlyBudgetUsd=…` has AWS Budgets write to you at 80 % of the budget spent and at 100 % forecast. It"
+        " looks at the whole account, up to three times a day, and forecasts after about five weeks: it tells you, and stops nothing."
+    )
+    yield ""
 
 
 def _unchecked(bill: Bill) -> float:

@@ -164,6 +164,34 @@ def choices(counts: Counts) -> dict[str, float]:
     }
 
 
+# --- a day at the throttle --------------------------------------------------------------------------------------------
+
+DAY = 24 * 60 * 60
+SIGN_UPS = 50
+"""That Cognito takes each second, in all pools of an account's region: its default quota for `UserCreation`."""
+
+
+def throttled() -> int:
+    """The requests of a day that API Gateway lets through at most, over all callers."""
+    return int(deployment.setting("${param:throttleRate}")) * DAY
+
+
+def dearest(stories: Mapping[str, Counts]) -> str:
+    """Of the stories that one request begins."""
+    return max(stories, key=lambda name: total(a_million(stories[name])))
+
+
+def a_day(counts: Counts) -> Bill:
+    """The bill for a day in which every request that the throttle lets through is this story."""
+    share = throttled() / MILLION
+    return [each._replace(amount=each.amount * share) for each in [*a_million(counts), *e_mails(counts)]]
+
+
+def sign_ups() -> Position:
+    """What a day of nothing but new accounts costs: the throttle is the API's, and Cognito is asked directly."""
+    return Position("Cognito", "active users", SIGN_UPS * DAY, "", PRICES["per_month"]["Cognito active user"])
+
+
 # --- a month without orders -------------------------------------------------------------------------------------------
 
 

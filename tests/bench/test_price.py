@@ -7,6 +7,7 @@ import pytest
 
 from bench import price
 from bench.price import PRICES
+from simulation import deployment
 from tests.bench.conftest import Stories
 
 NOTHING: Mapping[str, Any] = {
@@ -90,10 +91,31 @@ def test_each_usual_choice_costs_more(decided: Stories) -> None:
 
 def test_a_month_has_every_alarm_metric_and_dashboard_of_the_template(decided: Stories) -> None:
     month = {each.what: each for each in price.a_month(decided["reconciler, nothing due"])}
-    assert (month["alarms"].amount, month["dashboard"].amount) == (10, 1)
+    assert (month["alarms"].amount, month["dashboard"].amount) == (12, 1)
     assert "OrdersOpenOverAnHour" in price.metrics()
     assert month["business metrics"].amount == len(price.metrics()) == 10
     assert month["a run each minute"].amount == 43_800
+
+
+def test_a_day_at_the_throttle_is_as_many_of_the_dearest_request_as_the_api_lets_through(decided: Stories) -> None:
+    """By hand: what serverless.yml lets through, times what a million of it cost, and a hundredth of a cent for a mail."""
+    orders = 100 * 24 * 60 * 60
+    assert deployment.service()["params"]["default"]["throttleRate"] == 100
+    story = price.dearest(decided)
+    assert all(
+        price.total(price.a_million(each)) <= price.total(price.a_million(decided[story])) for each in decided.values()
+    )
+    assert decided[story]["invocations"]["orderService"] == decided[story]["e-mails"] == 1
+
+    at_most = price.total(price.a_day(decided[story]))
+
+    assert at_most == pytest.approx(orders * price.total(price.a_million(decided[story])) / 1_000_000 + orders * 0.0001)
+    assert f"| **sum** | | **{at_most:,.0f}** |" in (deployment.ROOT / "docs" / "costs.md").read_text()
+
+
+def test_a_day_of_sign_ups_is_what_cognito_s_quota_and_price_make_of_it() -> None:
+    assert price.sign_ups().usd == pytest.approx(50 * 86_400 * 0.015)
+    assert f"**{price.sign_ups().usd:,.0f} USD**" in (deployment.ROOT / "docs" / "costs.md").read_text()
 
 
 def test_the_prices_have_a_date_a_region_and_a_source_for_each_service(decided: Stories) -> None:

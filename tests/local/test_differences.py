@@ -267,6 +267,25 @@ def test_a_protected_user_pool_can_be_deleted(aws: EmbeddedAws) -> None:
     aws.client("cognito-idp").delete_user_pool(UserPoolId=pool)
 
 
+def test_a_budget_fails_its_stack(aws: EmbeddedAws) -> None:
+    limit = {"BudgetType": "COST", "TimeUnit": "MONTHLY", "BudgetLimit": {"Amount": 5, "Unit": "USD"}}
+    budget = {"Type": "AWS::Budgets::Budget", "Properties": {"Budget": limit}}
+
+    with pytest.raises((AssertionError, ClientError), match="AWS::Budgets::Budget|ROLLBACK_COMPLETE"):
+        aws.deploy({"Resources": {"Budget": budget}}, "budget")
+
+
+def test_an_address_is_subscribed_without_a_link(aws: EmbeddedAws) -> None:
+    to = {"TopicArn": {"Ref": "Topic"}, "Protocol": "email", "Endpoint": "ops@example.com"}
+    subscription = {"Type": "AWS::SNS::Subscription", "Properties": to}
+    topic = {"Type": "AWS::SNS::Topic"}
+    outputs = {"Topic": {"Value": {"Ref": "Topic"}}}
+    deployed = aws.deploy({"Resources": {"Topic": topic, "Email": subscription}, "Outputs": outputs}, "subscription")
+
+    [found] = aws.client("sns").list_subscriptions_by_topic(TopicArn=deployed["Topic"])["Subscriptions"]
+    assert found["SubscriptionArn"].startswith("arn:aws:sns:")  # on AWS: PendingConfirmation
+
+
 def test_a_user_pool_has_no_provider_url(aws: EmbeddedAws) -> None:
     outputs = {"Url": {"Value": {"Fn::GetAtt": ["Pool", "ProviderURL"]}}}
 

@@ -78,6 +78,7 @@ def refused(*given: str) -> str:
 
 ADDRESS = "a bare address, like orders@example.com: ASCII, with no name before it"
 WHOLE = "a whole number from 1 to 3600 (seconds)"
+BUDGET = "a whole number of at least 0 (US dollars; 0 for no budget)"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,8 @@ WHOLE = "a whole number from 1 to 3600 (seconds)"
         ("storefront", "1", "true or false"),
         ("lambdaLogLevel", "info", "one of DEBUG, INFO, WARN"),
         *(("senderEmail", value, ADDRESS) for value in ("nobody", "a@b@example.com", "a@localhost")),
+        ("alarmEmail", "Shop <a@example.com>", ADDRESS),
+        *(("monthlyBudgetUsd", value, BUDGET) for value in ("-1", "9.50", "2147483648", "$50")),
         *(
             ("senderEmail", value, ADDRESS)
             for value in ("Shop <a@example.com>", "\u00e4@example.com", "a@example.com\nb")
@@ -122,6 +125,27 @@ def test_a_name_that_there_is_not_is_refused_with_those_that_there_are(name: str
 
 def test_a_parameter_is_given_once_or_not_at_all() -> None:
     assert refused("storefront=true", "storefront=true") == "--param storefront is given twice: give it once."
+
+
+def test_a_budget_without_anybody_to_tell_is_refused() -> None:
+    assert refused("monthlyBudgetUsd=50") == (
+        "monthlyBudgetUsd needs whom it mails: --param alarmEmail=you@example.com"
+    )
+
+
+@pytest.mark.parametrize("params", [{"monthlyBudgetUsd": 50}, {}])
+def test_whom_a_budget_mails_may_stand_in_serverless_yml_as_well(params: dict[str, int]) -> None:
+    given = ["monthlyBudgetUsd=50"] if not params else []
+    default = {"alarmEmail": "ops@example.com", "monthlyBudgetUsd": 0}
+
+    read = in_node("p.readParameters(v[0], {default: v[1], prod: v[2]}, 'prod')", given, default, params)
+
+    assert read == {"alarmEmail": "ops@example.com", "monthlyBudgetUsd": "50"}
+
+
+@pytest.mark.parametrize(("value", "given"), [("", False), ("0", False), ("50", True), ("a@example.com", True)])
+def test_a_value_is_given_if_it_is_neither_empty_nor_none(value: str, given: bool) -> None:
+    assert in_node("p.isGiven(v[0])", value) is given
 
 
 # --- AWS's documented ranges, by its own models and by osls -----------------------------------------------------------

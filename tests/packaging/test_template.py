@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boto3 import Session
 
 from tests.packaging.checkout import ROOT, Checkout
 
@@ -21,6 +22,10 @@ FUNCTIONS = (
     "AuditLogger",
     "Reconciler",
 )
+REGIONS = [
+    each for kind in Session().get_available_partitions() for each in Session().get_available_regions("lambda", kind)
+]
+LONGEST_REGION = max(REGIONS, key=len)
 LONGEST_STAGE = "l" * int(re.findall(r"LONGEST = (\d+)", (ROOT / "packaging" / "stage.js").read_text())[0])
 DEAD_LETTERS = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
 
@@ -42,7 +47,8 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Template:
 @pytest.fixture(scope="module")
 def longest(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """Of the longest stage, with all that there is only on demand."""
-    return package(tmp_path_factory.mktemp("longest"), LONGEST_STAGE, storefront="TRUE")
+    on_demand = {"storefront": "TRUE", "alarmEmail": "ops@example.com", "monthlyBudgetUsd": "50"}
+    return package(tmp_path_factory.mktemp("longest"), LONGEST_STAGE, **on_demand)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +178,7 @@ LONGEST_NAMES = {
 
 
 def texts(value: Any, stack: str, key: str = "") -> Iterator[tuple[str, str]]:
-    """Each text in a resource, at any depth, with the stack's name written out, and the property that it is of."""
+    """Each text in a resource, at any depth, with the stack and the region named, and the property that it is of."""
     if isinstance(value, dict):
         if value == {"Ref": "AWS::StackName"}:
             yield key, stack
@@ -182,7 +188,7 @@ def texts(value: Any, stack: str, key: str = "") -> Iterator[tuple[str, str]]:
         for member in value:
             yield from texts(member, stack, key)
     elif isinstance(value, str):
-        yield key, value.replace("${AWS::StackName}", stack)
+        yield key, value.replace("${AWS::StackName}", stack).replace("${AWS::Region}", LONGEST_REGION)
 
 
 def test_the_longest_stage_is_the_longest_whose_names_aws_takes(longest: Template) -> None:
@@ -195,6 +201,27 @@ def test_the_longest_stage_is_the_longest_whose_names_aws_takes(longest: Templat
 
     assert {kind for kind, _, _ in left} == LONGEST_NAMES.keys()
     assert min(left.values()) == 0, "not one character less, and not one more"
+
+
+OF_THE_ACCOUNT = ("AWS::Budgets::", "AWS::CloudFront::", "AWS::CloudWatch::Dashboard", "AWS::IAM::", "AWS::Route53::")
+"""What an account has once for all its regions."""
+
+
+def test_the_same_stage_in_another_region_takes_no_name_of_the_account_twice(longest: Template) -> None:
+    """Its name has the region in it, or CloudFormation makes it up."""
+    named = set()
+    for resource in longest["Resources"].values():
+        if resource["Type"].startswith(OF_THE_ACCOUNT):
+            for key, name in texts(resource["Properties"], "stack"):
+                if key in ("Name", "DashboardName", "BudgetName", "RoleName"):
+                    assert LONGEST_REGION in name, (resource["Type"], name)
+                    named.add(resource["Type"])
+    assert named == {
+        "AWS::CloudFront::Function",
+        "AWS::CloudFront::OriginAccessControl",
+        "AWS::CloudFront::ResponseHeadersPolicy",
+        "AWS::CloudWatch::Dashboard",
+    }
 
 
 def test_lambda_logs_only_what_failed_beside_our_lines(dev: Template) -> None:
@@ -325,21 +352,6 @@ def test_a_message_is_hidden_six_times_as_long_as_the_function_may_run(dev: Temp
     assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["NotificationDeadLetterQueue", "Arn"]}
     variables = dev["Resources"]["NotificationLambdaFunction"]["Properties"]["Environment"]["Variables"]
     assert int(variables["CLAIM_SECONDS"]) == timeout
-
-
-@pytest.mark.parametrize(
-    ("metric", "watched"),
-    [
-        ("Errors", {f"{name}LambdaFunction" for name in FUNCTIONS}),
-        ("ApproximateNumberOfMessagesVisible", {"DeadLetterQueue", "NotificationDeadLetterQueue"}),
-        ("OrdersOpenOverAnHour", {"AWS::StackName"}),
-    ],
-)
-def test_an_alarm_watches(metric: str, watched: set[str], dev: Template) -> None:
-    alarms = [each for each in of_type(dev, "AWS::CloudWatch::Alarm").values() if each["MetricName"] == metric]
-    values = [dimension["Value"] for alarm in alarms for dimension in alarm["Dimensions"]]
-    assert {value.get("Ref") or value["Fn::GetAtt"][0] for value in values} == watched
-    assert all(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in alarms)
 
 
 def test_the_dashboard_is_json(dev: Template) -> None:

@@ -180,8 +180,7 @@ def test_the_notification_s_queue_gives_single_messages_back_and_gives_up_into_i
 
 
 def test_the_queue_gets_the_bus_s_envelope_as_the_functions_do() -> None:
-    [subscription] = deployment.of_type("AWS::SNS::Subscription").values()
-    assert subscription["RawMessageDelivery"] is True
+    assert deployment.of_type("AWS::SNS::Subscription")["NotificationSubscription"]["RawMessageDelivery"] is True
 
 
 def test_the_indexes_are_those_that_the_code_asks() -> None:
