@@ -22,6 +22,8 @@ LINT = ["cfn-lint", "--include-checks", "I", "--append-rules", "cfn_lint_serverl
 LINT += ["--regions", *REGIONS, "--", TEMPLATE]
 SCAN = ["checkov", "--config-file", "packaging/checkov.yml", "--file", TEMPLATE]
 
+ON_DEMAND = ("storefront=true", "alarmEmail=ops@example.com", "monthlyBudgetUsd=50")
+
 CHECKS = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "lint": ["ruff", "check", "--quiet", "."],
@@ -29,9 +31,9 @@ CHECKS = {
     "package": [*PACKAGE, "dev"],
     "template": LINT,
     "scan": SCAN,
-    "package of prod, with the storefront": [*PACKAGE, "prod", "--param", "storefront=true"],  # protected as well
-    "template of prod": LINT,
-    "scan of prod": SCAN,
+    "package of prod with all on demand": [*PACKAGE, "prod", *(word for each in ON_DEMAND for word in ("--param", each))],
+    "template of prod with all on demand": LINT,
+    "scan of prod with all on demand": SCAN,
 }
 
 

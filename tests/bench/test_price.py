@@ -98,7 +98,7 @@ def test_a_month_has_every_alarm_metric_and_dashboard_of_the_template(decided: S
 
 
 def test_a_day_at_the_throttle_is_as_many_of_the_dearest_request_as_the_api_lets_through(decided: Stories) -> None:
-    """By hand: what serverless.yml lets through, times what a million of it cost, and a hundredth of a cent for a mail."""
+    """By hand: what serverless.yml lets through, times what a million cost, and a hundredth of a cent for a mail."""
     orders = 100 * 24 * 60 * 60
     assert deployment.service()["params"]["default"]["throttleRate"] == 100
     story = price.dearest(decided)

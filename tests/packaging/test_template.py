@@ -162,6 +162,14 @@ def test_the_plugin_names_no_partition(file: Path) -> None:
     assert re.findall(r"amazonaws\.com|arn:aws", file.read_text()) == []
 
 
+def test_what_a_removed_stage_keeps_can_be_imported_by_itself(prod: Template) -> None:
+    """As docs/runbook.md does it: a stack of these alone, before the deploy."""
+    kept = {name: body for name, body in prod["Resources"].items() if body.get("DeletionPolicy") == "Retain"}
+    [extract] = re.findall(r"JSON.stringify\(\{Resources: \{(.*?)\}\}\)", (ROOT / "docs" / "runbook.md").read_text())
+    assert extract.split(", ") == list(kept)
+    assert not re.search('"Ref"|"Fn::|"DependsOn"', json.dumps(kept))
+
+
 LONGEST_NAMES = {
     "AWS::ApiGatewayV2::Api": {"Name": 128},
     "AWS::CloudFront::Function": {"Name": 64},

@@ -87,10 +87,9 @@ def test_the_right_to_deploy_covers_every_kind_of_resource() -> None:
     policy = json.loads((ROOT / "docs" / "deploy-policy.json").read_text())
     allowed = {action.partition(":")[0] for each in policy["Statement"] for action in each["Action"]} | {"s3"}
     prefixes = {
-        "ApiGatewayV2": "apigateway", "Budgets": "budgets", "CloudFront": "cloudfront", "CloudWatch": "cloudwatch", "Cognito": "cognito-idp",
-        "DynamoDB": "dynamodb",
-        "Events": "events", "IAM": "iam", "Lambda": "lambda", "Logs": "logs", "S3": "s3", "SES": "ses", "SNS": "sns",
-        "SQS": "sqs",
+        "ApiGatewayV2": "apigateway", "Budgets": "budgets", "CloudFront": "cloudfront", "CloudWatch": "cloudwatch",
+        "Cognito": "cognito-idp", "DynamoDB": "dynamodb", "Events": "events", "IAM": "iam", "Lambda": "lambda",
+        "Logs": "logs", "S3": "s3", "SES": "ses", "SNS": "sns", "SQS": "sqs",
     }  # fmt: skip
     kinds = {resource["Type"].split("::")[1] for resource in deployment.resources().values()}
 
