@@ -79,7 +79,7 @@ function readParameters(given, params, stage) {
     values[name] = read(name, value, `--param ${name}`);
   }
   if (isGiven(values.monthlyBudgetUsd) && !isGiven(values.alarmEmail)) {
-    refuse('monthlyBudgetUsd needs whom it mails: --param alarmEmail=you@example.com');
+    refuse('monthlyBudgetUsd needs an address to write to: --param alarmEmail=you@example.com');
   }
   return values;
 }

@@ -106,6 +106,23 @@ def test_deploying_again_keeps_what_is_there(
     assert json.loads(state.stack.read_text()) == deployed
 
 
+def test_whom_the_alarms_are_mailed_to_comes_and_goes_with_its_parameter_and_a_budget_never_comes(
+    deployed: dict[str, Any], aws: EmbeddedAws, sls: Sls
+) -> None:
+    before, sns = inventory(aws), aws.client("sns")
+
+    named = sls("deploy", "--param", "alarmEmail=ops@example.com", "--param", "monthlyBudgetUsd=50")
+    assert named.returncode == 0, named.stdout + named.stderr
+    told = sns.list_subscriptions_by_topic(TopicArn=deployed["AlarmTopicArn"])["Subscriptions"]
+    assert [(each["Protocol"], each["Endpoint"]) for each in told] == [("email", "ops@example.com")]
+    assert not aws.client("budgets").describe_budgets(AccountId="000000000000").get("Budgets")
+
+    nobody = sls("deploy")
+    assert nobody.returncode == 0, nobody.stdout + nobody.stderr
+    assert inventory(aws) == before
+    assert not sns.list_subscriptions_by_topic(TopicArn=deployed["AlarmTopicArn"])["Subscriptions"]
+
+
 def test_info_names_the_functions(deployed: dict[str, Any], sls: Sls) -> None:
     info = sls("info")
 

@@ -42,7 +42,7 @@ def breaches(alarm: dict[str, Any], value: float) -> bool:
         "GreaterThanOrEqualToThreshold": value >= alarm["Threshold"],
         "LessThanThreshold": value < alarm["Threshold"],
     }
-    return compare[alarm["ComparisonOperator"]]
+    return bool(compare[alarm["ComparisonOperator"]])
 
 
 # --- what rings -------------------------------------------------------------------------------------------------------
