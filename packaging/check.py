@@ -31,7 +31,11 @@ CHECKS = {
     "package": [*PACKAGE, "dev"],
     "template": LINT,
     "scan": SCAN,
-    "package of prod with all on demand": [*PACKAGE, "prod", *(word for each in ON_DEMAND for word in ("--param", each))],
+    "package of prod with all on demand": [
+        *PACKAGE,
+        "prod",
+        *(word for each in ON_DEMAND for word in ("--param", each)),
+    ],
     "template of prod with all on demand": LINT,
     "scan of prod with all on demand": SCAN,
 }
