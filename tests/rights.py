@@ -47,6 +47,16 @@ def statements(function: str) -> list[dict[str, Any]]:
     return found
 
 
+def published_under(statement: dict[str, Any]) -> dict[str, Any]:
+    """The sources and detail types of a right to publish, which has to demand that every entry names one of them."""
+    condition: dict[str, dict[str, Any]] = statement["Condition"]  # without one anybody may publish anything
+    names = condition["ForAllValues:StringEquals"]
+    assert names.keys() == {"events:source", "events:detail-type"}
+    assert condition["Null"] == dict.fromkeys(names, "false"), "ForAllValues is true of no value at all"
+    assert len(listed(names["events:source"])) == 1, "IAM does not ask which type is under which source"
+    return names
+
+
 def listed(value: Any) -> list[Any]:
     """IAM takes one of a thing, or a list of them."""
     return value if isinstance(value, list) else [value]
@@ -56,7 +66,7 @@ def _resources(statement: dict[str, Any]) -> Iterator[str]:
     action, condition = statement["Action"], statement.get("Condition")
     if action == "events:PutEvents":
         assert statement["Resource"] == {"Fn::GetAtt": "EventBus.Arn"}
-        names = condition["StringEquals"]  # type: ignore[index] # without one anybody may publish anything
+        names = published_under(statement)
         for source in listed(names["events:source"]):
             for detail_type in listed(names["events:detail-type"]):
                 yield f"EventBus: {source}, {detail_type}"

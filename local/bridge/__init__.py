@@ -7,6 +7,7 @@
     buckets         CloudFormation removes no bucket that has files
     credentials     only a signature with a secret that was given out lets anybody in
     conditions      the keys by which IAM judges PutEvents and SendEmail
+    entries         PutEvents takes no event without a source, a detail type or a detail
     tokens          what AWS's JWT authorizer asks of a token and MiniStack's does not
     usernames       a user pool that is told so knows a customer by the address in any case
     addresses       SES sends to addresses in ASCII only

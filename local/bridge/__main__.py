@@ -15,6 +15,7 @@ from local.bridge import (
     conditions,
     credentials,
     deletion,
+    entries,
     functions,
     logs,
     replays,
@@ -23,7 +24,19 @@ from local.bridge import (
 )
 
 GAPS = (
-    *(asynchronous, deletion, archive, replays, buckets, credentials, conditions, tokens, usernames, addresses),
+    *(
+        asynchronous,
+        deletion,
+        archive,
+        replays,
+        buckets,
+        credentials,
+        conditions,
+        entries,
+        tokens,
+        usernames,
+        addresses,
+    ),
     *(functions, logs),
 )
 

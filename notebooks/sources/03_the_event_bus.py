@@ -227,7 +227,9 @@ for function in names.split():
     publishers[function] = iam.get_role_policy(RoleName=role, PolicyName=policy_name)["PolicyDocument"]
 {
     function: [
-        part["Condition"]["StringEquals"] for part in document["Statement"] if part["Action"] == "events:PutEvents"
+        part["Condition"]["ForAllValues:StringEquals"]
+        for part in document["Statement"]
+        if part["Action"] == "events:PutEvents"
     ]
     for function, document in publishers.items()
 }
@@ -237,7 +239,7 @@ for function in names.split():
 #
 # <details><summary>Answer</summary>
 #
-# No. IAM judges each entry of a PutEvents call by its source and its detail type, and denies it: `AccessDeniedException`. Its own event
+# No. IAM judges a PutEvents call by the sources and detail types of all its entries, and denies it: `AccessDeniedException`. Its own event
 # it may publish, even twice.
 #
 # </details>

@@ -333,22 +333,30 @@ def test_what_aws_serves_without_a_signature_is_served(aws: EmbeddedAws) -> None
 PAID = {"Source": "shop.payment", "DetailType": "Paid"}
 
 
+MINE: dict[str, Any] = {"events:source": "shop.payment", "events:detail-type": ["Paid", "Declined"]}
+ONLY_MINE: dict[str, Any] = {"ForAllValues:StringEquals": MINE, "Null": dict.fromkeys(MINE, "false")}
+
+
 @pytest.mark.parametrize(
     ("entries", "allowed"),
     [
         ([PAID], True),
         ([PAID, PAID], True),
+        ([PAID, {**PAID, "DetailType": "Declined"}], True),
         ([{**PAID, "Source": "shop.orders"}], False),
         ([{**PAID, "DetailType": "Refunded"}], False),
         ([PAID, {**PAID, "DetailType": "Refunded"}], False),
         ([{**PAID, "Source": "shop.orders"}, PAID], False),
+        ([{"Source": "shop.payment"}], False),
+        ([{"DetailType": "Paid"}], False),
+        ([{**PAID, "DetailType": ""}], False),
+        ([{}], False),
     ],
 )
-def test_iam_judges_each_event_by_its_source_and_detail_type(
+def test_iam_judges_a_call_by_the_sources_and_detail_types_of_all_its_events(
     aws: EmbeddedAws, entries: list[dict[str, str]], allowed: bool
 ) -> None:
-    mine = {"events:source": "shop.payment", "events:detail-type": ["Paid", "Declined"]}
-    publisher = aws.client_of(aws.user(allow("events:PutEvents", StringEquals=mine)), "events")
+    publisher = aws.client_of(aws.user(allow("events:PutEvents", **ONLY_MINE)), "events")
 
     def publish() -> None:
         publisher.put_events(Entries=[{**entry, "Detail": "{}"} for entry in entries])
@@ -358,6 +366,49 @@ def test_iam_judges_each_event_by_its_source_and_detail_type(
     else:
         with pytest.raises(ClientError, match="AccessDenied"):
             publish()
+
+
+@pytest.mark.parametrize(
+    ("condition", "allowed"),
+    [
+        ({"StringEquals": MINE}, False),
+        ({"ForAnyValue:StringEquals": MINE}, True),
+        ({"ForAllValues:StringEquals": MINE}, True),
+    ],
+)
+def test_a_key_with_several_values_meets_only_a_condition_that_says_how_many_must_match(
+    aws: EmbeddedAws, condition: dict[str, Any], allowed: bool
+) -> None:
+    publisher = aws.client_of(aws.user(allow("events:PutEvents", **condition)), "events")
+
+    if allowed:
+        publisher.put_events(Entries=[{**PAID, "Detail": "{}"}])
+    else:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            publisher.put_events(Entries=[{**PAID, "Detail": "{}"}])
+
+
+def test_without_null_a_condition_on_all_values_allows_a_call_that_has_none(aws: EmbeddedAws) -> None:
+    """Why the roles demand both keys."""
+    condition: dict[str, Any] = {"ForAllValues:StringEquals": MINE}
+    publisher = aws.client_of(aws.user(allow("events:PutEvents", **condition)), "events")
+
+    publisher.put_events(Entries=[{"Detail": "{}"}])
+
+
+def test_an_event_that_lacks_what_every_event_needs_is_refused_and_the_others_are_taken(aws: EmbeddedAws) -> None:
+    whole = {**PAID, "Detail": "{}"}
+    lacking = [{name: value for name, value in whole.items() if name != missing} for missing in whole]
+
+    answer = aws.client("events").put_events(Entries=[lacking[0], whole, *lacking[1:]])
+
+    assert answer["FailedEntryCount"] == 3
+    assert [entry.get("ErrorMessage", "taken") for entry in answer["Entries"]] == [
+        "Parameter Source is not valid. Reason: Source is a required argument.",
+        "taken",
+        "Parameter DetailType is not valid. Reason: DetailType is a required argument.",
+        "Parameter Detail is not valid. Reason: Detail is a required argument.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from handlers.order_service import ROUTES
 from orders.events import EVENTS, Event
 from simulation import deployment
+from tests.rights import published_under
 from tests.shop import Envelope, envelope
 
 BY_EVENT = {
@@ -109,7 +110,7 @@ def _publishers() -> dict[str, set[tuple[str, str]]]:
         for policy in properties["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
                 if statement["Action"] == "events:PutEvents":
-                    names = statement["Condition"]["StringEquals"]
+                    names = published_under(statement)
                     types = names["events:detail-type"]
                     for detail_type in [types] if isinstance(types, str) else types:
                         found.setdefault(role, set()).add((names["events:source"], detail_type))
