@@ -21,7 +21,7 @@ class RecordedRights:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._used: set[tuple[str, Right]] = set()
+        self.used: set[tuple[str, Right]] = set()
         self._findings: list[str] = []
 
     @classmethod
@@ -32,22 +32,22 @@ class RecordedRights:
 
     def record(self, call: Call) -> None:
         if call.function:
-            self._used |= {(call.function, right) for right in needed_by(call)}
+            self.used |= {(call.function, right) for right in needed_by(call)}
 
     @pytest.hookimpl(optionalhook=True)  # pytest-xdist's
     def pytest_testnodedown(self, node: Any) -> None:
         """A process has ended; one that crashed leaves nothing."""
         used = getattr(node, "workeroutput", {}).get("used rights", [])
-        self._used |= {(function, (action, resource)) for function, action, resource in used}
+        self.used |= {(function, (action, resource)) for function, action, resource in used}
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(self._config, "workeroutput"):
-            self._config.workeroutput["used rights"] = sorted((function, *right) for function, right in self._used)
+            self._config.workeroutput["used rights"] = sorted((function, *right) for function, right in self.used)
             return
         granted = {(function, right) for function in FUNCTIONS for right in granted_to(function)}
-        self._findings += [f"{_said(each)}: no role grants it" for each in sorted(self._used - granted)]
+        self._findings += [f"{_said(each)}: no role grants it" for each in sorted(self.used - granted)]
         if self._is_whole() and session.exitstatus == pytest.ExitCode.OK:
-            self._findings += [f"{_said(each)}: granted, but no test used it" for each in sorted(granted - self._used)]
+            self._findings += [f"{_said(each)}: granted, but no test used it" for each in sorted(granted - self.used)]
         if self._findings and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

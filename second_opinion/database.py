@@ -1,0 +1,38 @@
+"""DynamoDB: the unit stories, and the simulator's evaluator of expressions, on dynalite."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from local.state import LocalError
+from second_opinion.engines import FOLDER
+from second_opinion.verdict import Verdict
+from simulation.deployment import ROOT
+
+TESTS = ("tests/unit", "tests/simulation/test_expressions.py", "tests/wiring/test_roles.py")
+"""The last one makes every call that a role grants, for `permissions`."""
+PROCESSES = "2"
+
+
+def ask(tests: Sequence[str] = TESTS) -> tuple[Verdict, list[tuple[str, str, str]]]:
+    """The verdict, and each function, action and resource that the tests recorded a call of."""
+    report = run(tests)
+    judged = f"{report['passed']} tests with {report['requests']:,} requests on dynalite"
+    rights = [(function, action, resource) for function, action, resource in report["rights"]]
+    return Verdict("DynamoDB", judged, report["failed"]), rights
+
+
+def run(tests: Sequence[str], *options: str) -> Any:
+    file = FOLDER / "dynamodb.json"
+    file.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "second_opinion.on_dynalite", "--opinion", str(file)]
+    command += ["-p", "no:cacheprovider", "-n", PROCESSES, "--dist", "worksteal", *options, *tests]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if not file.exists():
+        raise LocalError(f"the tests did not run on dynalite: {(ran.stderr or ran.stdout).strip()[-1000:]}")
+    report = json.loads(file.read_text())
+    if ran.returncode != 0 and not report["failed"]:
+        report["failed"] = [ran.stdout.strip()[-1000:]]
+    return report
