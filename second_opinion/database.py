@@ -16,12 +16,16 @@ TESTS = ("tests/unit", "tests/simulation/test_expressions.py", "tests/wiring/tes
 PROCESSES = "2"
 
 
-def ask(tests: Sequence[str] = TESTS) -> tuple[Verdict, list[tuple[str, str, str]]]:
-    """The verdict, and each function, action and resource that the tests recorded a call of."""
-    report = run(tests)
+Recorded = tuple[str, str, str]
+"""A function, and the action and the resource of a call of its."""
+
+
+def ask(recorded: list[Recorded]) -> Verdict:
+    """Adds to `recorded` what the tests recorded."""
+    report = run(TESTS)
+    recorded += [(function, action, resource) for function, action, resource in report["rights"]]
     judged = f"{report['passed']} tests with {report['requests']:,} requests on dynalite"
-    rights = [(function, action, resource) for function, action, resource in report["rights"]]
-    return Verdict("DynamoDB", judged, report["failed"]), rights
+    return Verdict("DynamoDB", judged, report["failed"])
 
 
 def run(tests: Sequence[str], *options: str) -> Any:

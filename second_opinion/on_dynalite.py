@@ -99,7 +99,8 @@ class OnDynalite:
         if hasattr(self._config, "workeroutput"):
             self._config.workeroutput["requests of dynalite"] = self._requests
             return
-        told = self._config.pluginmanager.get_plugin("terminalreporter").stats
+        terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        told = terminal.stats
         report = {
             "passed": len(told.get("passed", [])),
             "failed": [_failure(each) for kind in ("failed", "error") for each in told.get(kind, [])],

@@ -12,8 +12,12 @@ class Verdict(NamedTuple):
     judged: str
     """What was judged, how many, and by whom."""
     objections: Sequence[str] = ()
+    absent: str = ""
+    """Why the judge is not here; nothing was judged then."""
 
     def told(self, seconds: float) -> str:
+        if self.absent:
+            return f"{self.subject:14}  NOT JUDGED: {self.absent}"
         outcome = f"{len(self.objections)} OBJECTIONS" if self.objections else "agreed"
         lines = [f"{self.subject:14}  {self.judged}: {outcome} ({seconds:.0f} s)"]
         lines += [f"    {objection}" for objection in self.objections[:SHOWN]]
