@@ -1,11 +1,16 @@
 """The locks: every package with its hashes, one version in all of them, and nothing of the machine that made them."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 LOCKS = sorted((Path(__file__).resolve().parents[2] / "packaging" / "locks").glob("*.txt"))
+
+NPM_LOCKS = [
+    LOCKS[0].parents[2] / folder / "package-lock.json" for folder in (".", "contract/newman", "second_opinion/engines")
+]
 
 APART = re.findall(r"^const APART = \['(\w+)'\];", (LOCKS[0].parents[2] / "setup.mjs").read_text(), re.MULTILINE)
 """The group with an environment of its own."""
@@ -48,3 +53,25 @@ def test_only_a_group_whose_packages_contradict_the_others_has_an_environment_of
     for lock in LOCKS:
         contradicts = any(versions(lock)[name] != check[name] for name in versions(lock).keys() & check.keys())
         assert contradicts == (lock.stem in APART), lock.stem
+
+
+@pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: lock.parent.name)
+def test_npm_s_packages_are_pinned_with_hashes_and_come_from_wherever_npm_is_told(lock: Path) -> None:
+    wanted = json.loads(lock.with_name("package.json").read_text())
+    packages = json.loads(lock.read_text())["packages"]
+
+    assert packages.pop("").get("dependencies") == wanted.get("dependencies")
+    for version in (wanted.get("dependencies") or wanted["devDependencies"]).values():
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    for name, package in packages.items():
+        assert "resolved" not in package, name
+        assert package["integrity"].startswith("sha512-"), name
+
+
+@pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: lock.parent.name)
+def test_what_is_under_the_agpl_is_a_tool_of_the_second_opinion_alone(lock: Path) -> None:
+    packages = json.loads(lock.read_text())["packages"].items()
+    agpl = {name for name, package in packages if package.get("license", "").startswith("AGPL")}
+
+    assert all(name.startswith("node_modules/@cloud-copilot/") for name in agpl)
+    assert bool(agpl) == (lock.parent.name == "engines")

@@ -5,7 +5,6 @@ Run by `npm run second-opinion`, which installs the judges; `npm test` leaves th
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -208,22 +207,14 @@ def test_a_condition_that_dynamodb_does_not_take(shop):
 """
 
 
-@pytest.fixture
-def planted() -> Iterator[Path]:
-    """A file below tests/, where its fixtures are."""
-    file = Path(__file__).parent / "test_planted.py"
+def test_a_condition_that_moto_takes_and_dynamodb_does_not_is_objected_to(tmp_path: Path) -> None:
+    file = tmp_path / "test_planted.py"
     file.write_text(PLANTED)
-    yield file
-    file.unlink()
-
-
-def test_a_condition_that_moto_takes_and_dynamodb_does_not_is_objected_to(planted: Path) -> None:
-    on_moto = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(planted)], cwd=deployment.ROOT
-    )
+    options = ["-p", "tests.conftest", "-c", str(deployment.ROOT / "pyproject.toml"), "-p", "no:cacheprovider"]
+    on_moto = subprocess.run([sys.executable, "-m", "pytest", *options, str(file)], cwd=deployment.ROOT)
     assert on_moto.returncode == 0
 
-    report = database.run([str(planted)])
+    report = database.run([str(file)], *options)
 
     assert report["passed"] == 1
     [failed] = report["failed"]
