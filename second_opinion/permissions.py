@@ -36,7 +36,7 @@ Needs = Mapping[str, set[Call]]
 
 
 def ask(templates: Mapping[str, Template], recorded: Sequence[Recorded]) -> Verdict:
-    """Each variant whose roles are others than those of the ones before."""
+    """Judge each function's role, and once more where a variant of the template changes it."""
     roles: dict[str, Role] = {}
     needs: dict[str, set[Call]] = {}
     never: set[Call] = set()

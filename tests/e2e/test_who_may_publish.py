@@ -228,6 +228,27 @@ def test_a_forbidden_entry_can_not_hide_among_allowed_ones(
     assert [event for event in caught if event["resources"] == [marker]] == []
 
 
+@pytest.mark.parametrize("missing", ["Source", "DetailType"])
+def test_an_entry_that_leaves_out_what_iam_would_judge_it_by_is_never_on_the_bus(
+    cloud: Cloud, roles: Roles, tap: Tap, facts: Mapping[str, str], missing: str
+) -> None:
+    # given
+    marker = f"nameless-{uuid4()}"
+    allowed = said(cloud, marker, FULFILLMENT, "FulfillmentCompletedEvent", facts)
+    nameless = {name: value for name, value in allowed.items() if name != missing}
+    events = roles.client("fulfillment", "events")
+
+    # when
+    alone = code_of(partial(events.put_events, Entries=[nameless]))
+    beside = events.put_events(Entries=[nameless, allowed])
+
+    # then
+    assert alone in DENIED
+    assert [entry.get("ErrorCode") for entry in beside["Entries"]] == ["InvalidArgument", None]
+    heard = [event for event in tap.until(cloud.put("End", "tests", {})) if event["resources"] == [marker]]
+    assert [(event["source"], event["detail-type"]) for event in heard] == [(FULFILLMENT, "FulfillmentCompletedEvent")]
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_function_may_say_anything_on_another_bus(
     cloud: Cloud, roles: Roles, facts: Mapping[str, str], function: str
