@@ -38,8 +38,15 @@ _ARNS = {
 
 @cache
 def variants() -> Mapping[str, Template]:
-    """Stage dev and prod, and dev with each parameter that is true or false the other way round."""
-    asked: dict[str, tuple[str, ...]] = {"dev": (), "prod": ()}
+    """Stage dev and prod, dev with each parameter that is true or false the other way round, and with what is mailed."""
+    asked: dict[str, tuple[str, ...]] = {
+        "dev": (),
+        "prod": (),
+        "dev, with alarms by mail and a budget": (
+            *("--param", "alarmEmail=ops@example.com"),
+            *("--param", "monthlyBudgetUsd=50"),
+        ),
+    }
     for name, value in deployment.service()["params"]["default"].items():
         if isinstance(value, bool):
             other = f"{name}={str(not value).lower()}"

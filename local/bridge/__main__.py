@@ -24,19 +24,8 @@ from local.bridge import (
 )
 
 GAPS = (
-    *(
-        asynchronous,
-        deletion,
-        archive,
-        replays,
-        buckets,
-        credentials,
-        conditions,
-        entries,
-        tokens,
-        usernames,
-        addresses,
-    ),
+    *(asynchronous, deletion, archive, replays, buckets, entries, addresses),
+    *(credentials, conditions, tokens, usernames),
     *(functions, logs),
 )
 
