@@ -38,7 +38,7 @@ _ARNS = {
 
 @cache
 def variants() -> Mapping[str, Template]:
-    """Stage dev and prod, dev with each parameter that is true or false the other way round, and with what is mailed."""
+    """Stages dev and prod; dev with each boolean parameter the other way round; dev with what is mailed."""
     asked: dict[str, tuple[str, ...]] = {
         "dev": (),
         "prod": (),
