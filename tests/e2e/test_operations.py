@@ -177,6 +177,7 @@ def test_an_order_is_found_in_upper_case_and_an_unknown_one_is_one_line(
 
 
 def test_whatever_lies_in_the_queue_is_listed_delivered_where_it_says_so_and_purged(cloud: Cloud, stack: Stack) -> None:
+    purge(stack)  # what other tests leave behind
     url, target = stack.outputs["DeadLetterQueueUrl"], stack.function("gone")
     function = f"arn:aws:lambda:{stack.outputs['region']}:000000000000:function:{target}:$LATEST"
     record = {"requestContext": {"functionArn": function}, "requestPayload": [1, 2], "responsePayload": "[/b]\x1b[2J"}

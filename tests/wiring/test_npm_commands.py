@@ -17,8 +17,14 @@ LOCKS = ROOT / "packaging" / "locks"
 DISTRIBUTIONS = packages_distributions()
 """Of what is installed here; another group's packages need not be."""
 
+NAMED_OTHERWISE = {"cfnlint": ["cfn-lint"]}
+"""Distributions of modules that are not installed wherever this runs."""
+
 IN_NOTEBOOKS = ROOT / "notebooks"
 """Where a notebook runs, and imports from."""
+
+APART = ("browser", "second_opinion")
+"""Folders of tests that `npm test` leaves out: a command of their own runs them."""
 
 STANDARD = sys.stdlib_module_names
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -45,10 +51,9 @@ def _started(words: list[str]) -> Iterator[Path]:
     elif words[1] != "pytest":
         yield from files_of(words[1], as_program=True)
     else:
-        browser = ROOT / "tests" / "browser"
         named = [ROOT / word for word in words[2:] if word.startswith("tests/")]
-        for folder in named or [ROOT / "tests"]:
-            yield from (file for file in folder.rglob("*.py") if browser in {folder} or browser not in file.parents)
+        for folder in named or [folder for folder in (ROOT / "tests").iterdir() if folder.name not in APART]:
+            yield from folder.rglob("*.py")
 
 
 def files_of(module: str, *, as_program: bool = False) -> list[Path]:
@@ -125,7 +130,10 @@ def installed(groups: list[str]) -> set[str]:
 
 
 def distributions(package: str) -> set[str]:
-    return {re.sub(r"[-_.]+", "-", name).lower() for name in DISTRIBUTIONS.get(package, [package])}
+    return {
+        re.sub(r"[-_.]+", "-", name).lower()
+        for name in DISTRIBUTIONS.get(package, NAMED_OTHERWISE.get(package, [package]))
+    }
 
 
 @pytest.mark.parametrize("command", commands())
