@@ -12,7 +12,13 @@ from simulation.deployment import ROOT
 from simulation.sensitivity import Verdict, hunt, report
 
 HARMLESS = Bug("a comment", "none", "orders/model.py", (("FINAL: frozenset", "# harmless\nFINAL: frozenset"),))
-SAMPLE = [BUGS[number] for number in (0, 11, 24, 38)]
+SOON_CAUGHT = (
+    "an order is written over by the one with the same id",
+    "the event that placed an order is any event that says so",
+    "a failed message is not given back",
+    "a throttled table is asked again without end",
+)
+SAMPLE = [bug for bug in BUGS if bug.name in SOON_CAUGHT]
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
@@ -24,6 +30,10 @@ def test_each_bug_on_the_list_can_still_be_planted(bug: Bug) -> None:
 @pytest.mark.parametrize("bug", SAMPLE, ids=lambda bug: bug.name)
 def test_a_bug_that_is_planted_is_caught(bug: Bug) -> None:
     assert hunt(bug).caught
+
+
+def test_every_bug_of_the_sample_is_on_the_list() -> None:
+    assert len(SAMPLE) == len(SOON_CAUGHT)
 
 
 def test_a_change_that_is_no_bug_survives() -> None:
