@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
 from operations.errors import OperatorError
-from operations.stack import Stack, find
+from operations.stack import Stack, account_of, find
 from operations.streams import complain, prepare, print_nothing_more, printable
 
 INTERRUPTED = 130
@@ -35,14 +35,18 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{printable(message)}; see: {self.prog} --help\n")
 
 
-def run(parser: Parser, work: Work, fault: Fault = lambda _: None) -> int:
-    """Parse the command line, find the stack, do the work; the exit code. An error of our own code is not hidden."""
+def run(parser: Parser, work: Work, fault: Fault = lambda _: None, *, deployed: bool = True) -> int:
+    """Parse the command line, find the stack, do the work; the exit code. An error of our own code is not hidden.
+
+    `deployed=False` is for work that comes before the first deploy: it gets a stack without outputs.
+    """
     prepare()
     arguments = parser.parse_args()
     if wrong := fault(arguments):
         parser.error(wrong)
     try:
-        code = work(find(arguments.stage, arguments.region, arguments.aws_profile), arguments)
+        look = find if deployed else account_of
+        code = work(look(arguments.stage, arguments.region, arguments.aws_profile), arguments)
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where an error is one line
         return code

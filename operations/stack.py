@@ -102,6 +102,20 @@ def find(stage: str, region: str | None = None, profile: str | None = None) -> S
     return _local(region) if stage == "local" else _on_aws(stage, region or default_region(), profile)
 
 
+def account_of(stage: str, region: str | None = None, profile: str | None = None) -> Stack:
+    """Where `find` would look for the stage, whether or not it is deployed: a stack that has no outputs yet.
+
+    The embedded AWS has the running stack. Raises StackUnavailable.
+    """
+    if stage == "local":
+        return find(stage, region)
+    name = region or default_region()
+    try:
+        return Stack(stage, boto3.Session(profile_name=profile, region_name=name), None, Outputs())
+    except BotoCoreError as error:  # no such profile
+        raise StackUnavailable(f"AWS in {name} can't be asked: {error}") from error
+
+
 def _local(region: str | None) -> Stack:
     file = Path(os.environ.get("ORDER_PROCESSING_STATE_DIR", ".local")) / "stack.json"
     try:

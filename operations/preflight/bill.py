@@ -1,0 +1,28 @@
+"""What a deploy makes, and what that costs in a month without orders."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from operations.preflight.finding import Finding, passed
+from operations.preflight.plan import Plan
+from operations.stack import Stack
+
+_COSTS = Path(__file__).parent.parent.parent / "docs" / "costs.md"
+_IDLE = re.compile(
+    r"^## A month without orders\n.*?^\| \*\*sum\*\* .*\*\*(\d+\.\d\d)\*\* \|$", re.MULTILINE | re.DOTALL
+)
+
+
+def bill(stack: Stack, plan: Plan) -> Iterator[Finding]:
+    """Counted in what serverless.yml says for this stage; the price is that of docs/costs.md."""
+    counts = sorted(plan.kinds().items(), key=lambda item: (-item[1], item[0]))
+    yield passed("makes " + ", ".join(f"{count} {kind.removeprefix('AWS::')}" for kind, count in counts))
+    yield passed(f"costs about {idle_usd()} USD a month without orders, at us-east-1's list prices (docs/costs.md)")
+
+
+def idle_usd() -> str:
+    """The sum of a month without orders."""
+    found = _IDLE.search(_COSTS.read_text())
+    assert found, "docs/costs.md has no sum of a month without orders"
+    return found[1]

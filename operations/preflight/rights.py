@@ -1,0 +1,188 @@
+"""Whether the caller may do what a deploy does, by IAM's policy simulator.
+
+The simulator takes no wildcards: docs/deploy-policy.json grants `lambda:*`, and what a deploy needs of that is named
+here, on an ARN as the deploy would make it. It sees the caller's own policies, groups, boundary and the organization's
+policies, but not a session's policy: a deploy can still be refused.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from operations.preflight.finding import Finding, blocked, passed, warning
+from operations.preflight.plan import Plan
+from operations.stack import Stack
+
+
+class Right(NamedTuple):
+    """What is done to one kind of resource. An action that AWS grants on `*` only has that as its resource."""
+
+    service: str
+    actions: str
+    resource: str
+    only_with: str = ""
+    """The type of resource without which the right is not needed."""
+
+
+RIGHTS = (
+    Right("apigateway", "DELETE GET PATCH POST PUT TagResource", "arn:{partition}:apigateway:{region}::/apis/x"),
+    Right(
+        "cloudformation",
+        "CreateStack DeleteStack DescribeStackEvents DescribeStackResource DescribeStackResources DescribeStacks"
+        " ListStackResources UpdateStack",
+        "arn:{partition}:cloudformation:{region}:{account}:stack/{stack}/x",
+    ),
+    Right("cloudformation", "ValidateTemplate", "*"),
+    Right("cloudfront", "CreateDistribution CreateOriginAccessControl", "*", "AWS::CloudFront::Distribution"),
+    Right(
+        "cloudwatch",
+        "DeleteAlarms DescribeAlarms ListTagsForResource PutMetricAlarm TagResource",
+        "arn:{partition}:cloudwatch:{region}:{account}:alarm:{stack}-x",
+    ),
+    Right(
+        "cloudwatch",
+        "DeleteDashboards GetDashboard PutDashboard",
+        "arn:{partition}:cloudwatch::{account}:dashboard/{stack}",
+    ),
+    Right("cognito-idp", "CreateUserPool", "*"),
+    Right(
+        "cognito-idp",
+        "CreateUserPoolClient DeleteUserPool DescribeUserPool UpdateUserPool",
+        "arn:{partition}:cognito-idp:{region}:{account}:userpool/x",
+    ),
+    Right(
+        "dynamodb",
+        "CreateTable DeleteTable DescribeContinuousBackups DescribeTable TagResource UpdateContinuousBackups"
+        " UpdateTable",
+        "arn:{partition}:dynamodb:{region}:{account}:table/{stack}-x",
+    ),
+    Right(
+        "events",
+        "CreateEventBus DeleteEventBus DescribeEventBus",
+        "arn:{partition}:events:{region}:{account}:event-bus/{stack}",
+    ),
+    Right(
+        "events",
+        "DeleteRule DescribeRule PutRule PutTargets RemoveTargets",
+        "arn:{partition}:events:{region}:{account}:rule/{stack}/{stack}-x",
+    ),
+    Right(
+        "events",
+        "CreateArchive DeleteArchive DescribeArchive UpdateArchive",
+        "arn:{partition}:events:{region}:{account}:archive/{stack}",
+    ),
+    Right(
+        "iam",
+        "AttachRolePolicy CreateRole DeleteRole DeleteRolePolicy DetachRolePolicy GetRole GetRolePolicy"
+        " ListAttachedRolePolicies ListRolePolicies PassRole PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy",
+        "arn:{partition}:iam::{account}:role/{stack}-x",
+    ),
+    Right(
+        "lambda",
+        "AddPermission CreateFunction DeleteFunction GetFunction PutFunctionEventInvokeConfig RemovePermission"
+        " TagResource UpdateFunctionCode UpdateFunctionConfiguration",
+        "arn:{partition}:lambda:{region}:{account}:function:{stack}-x",
+    ),
+    Right("lambda", "CreateEventSourceMapping", "*"),
+    Right(
+        "logs",
+        "CreateLogGroup DeleteLogGroup PutRetentionPolicy TagResource",
+        "arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/{stack}-x:*",
+    ),
+    Right("logs", "CreateLogDelivery DescribeLogGroups DescribeResourcePolicies PutResourcePolicy", "*"),
+    Right(
+        "s3",
+        "CreateBucket DeleteBucket GetBucketLocation ListBucket PutBucketPolicy PutBucketPublicAccessBlock",
+        "arn:{partition}:s3:::{stack}-x",
+    ),
+    Right("s3", "DeleteObject GetObject PutObject", "arn:{partition}:s3:::{stack}-x/x"),
+    Right(
+        "ses",
+        "CreateEmailIdentity DeleteEmailIdentity GetEmailIdentity",
+        "arn:{partition}:ses:{region}:{account}:identity/{sender}",
+    ),
+    Right(
+        "sns",
+        "CreateTopic DeleteTopic GetTopicAttributes SetTopicAttributes Subscribe TagResource",
+        "arn:{partition}:sns:{region}:{account}:{stack}-x",
+    ),
+    Right(
+        "sqs",
+        "CreateQueue DeleteQueue GetQueueAttributes SetQueueAttributes TagQueue",
+        "arn:{partition}:sqs:{region}:{account}:{stack}-x",
+    ),
+    Right("budgets", "ModifyBudget ViewBudget", "arn:{partition}:budgets::{account}:budget/x", "AWS::Budgets::Budget"),
+)
+
+_POLICY = "order-processing-deploy --policy-document file://docs/deploy-policy.json"
+
+
+def rights(stack: Stack, plan: Plan) -> Iterator[Finding]:
+    """What the caller may not do of it, in one line."""
+    arn = stack.client("sts").get_caller_identity()["Arn"]
+    if arn.endswith(":root"):
+        yield passed("rights: the root user has all of them")
+        return
+    source = _policies_of(stack, arn)
+    if source is None:
+        yield warning(f"rights could not be checked: IAM's simulator knows no {arn.rpartition(':')[2]}")
+        return
+    places = {
+        **dict(zip(("partition", "account"), _account(arn), strict=True)),
+        "region": stack.session.region_name,
+        "stack": plan.stack_name,
+        "sender": plan.sender,
+    }
+    denied: list[str] = []
+    unknown: list[str] = []
+    count = 0
+    for right in RIGHTS:
+        if right.only_with and not plan.of_type(right.only_with):
+            continue
+        for action, decision in _simulated(stack, source, right, places).items():
+            count += 1
+            if decision["EvalDecision"] != "allowed":
+                # A condition of theirs asks for what the simulator was not told.
+                (unknown if decision.get("MissingContextValues") else denied).append(action)
+    if denied:
+        kind, _, name = source.rpartition(":")[2].partition("/")
+        yield blocked(
+            f"you may not: {', '.join(denied)}",
+            f"aws iam put-{kind}-policy --{kind}-name {name.rpartition('/')[2]} --policy-name {_POLICY}",
+        )
+    if unknown:
+        yield warning(f"rights under a condition could not be checked: {', '.join(unknown)}")
+    if not denied:
+        yield passed(f"rights: all {count - len(unknown)} that the simulator could judge")
+
+
+def _simulated(stack: Stack, source: str, right: Right, places: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """Action → the simulator's decision."""
+    pages = (
+        stack.client("iam")
+        .get_paginator("simulate_principal_policy")
+        .paginate(
+            PolicySourceArn=source,
+            ActionNames=[f"{right.service}:{action}" for action in right.actions.split()],
+            ResourceArns=[right.resource.format(**places)],
+        )
+    )
+    return {each["EvalActionName"]: each for page in pages for each in page["EvaluationResults"]}
+
+
+def _policies_of(stack: Stack, arn: str) -> str | None:
+    """The user or role whose policies are the caller's; None for what has none of its own, such as a federated user.
+
+    An assumed role's ARN leaves out the role's path, which the simulator wants.
+    """
+    kind, _, name = arn.rpartition(":")[2].partition("/")
+    if kind == "user":
+        return arn
+    if kind != "assumed-role":
+        return None
+    role: str = stack.client("iam").get_role(RoleName=name.partition("/")[0])["Role"]["Arn"]
+    return role
+
+
+def _account(arn: str) -> tuple[str, str]:
+    parts = arn.split(":")
+    return parts[1], parts[4]
