@@ -75,16 +75,20 @@ def dead_letters(stack: Stack) -> list[DeadLetter]:
         return list(look.letters())
 
 
-def redrive(stack: Stack) -> Generator[DeadLetter, None, None]:
-    """Deliver each dead letter to the consumer that failed on it, then delete it; yields what was delivered.
+def redrive(stack: Stack, letters: Collection[DeadLetter] | None = None) -> Generator[DeadLetter, None, None]:
+    """Deliver these dead letters, or else all that there are, to the consumer that failed; yields what was delivered.
+
+    Each is deleted once it is delivered.
 
     The event reaches that one consumer only, under its own id: nothing is logged or done twice. A crash between the two
     delivers it again, which every consumer bears. What can't be delivered keeps nothing else back: it stays in its
     queue, and at the end Undelivered says why.
     """
-    failures = []
+    failures, chosen = [], _ids(letters)
     with _look(stack) as look:
         for letter in look.letters():
+            if chosen is not None and (letter.queue_url, letter.message_id) not in chosen:
+                continue
             try:
                 stack.deliver(letter.target, letter.payload)
                 look.delete(letter)
@@ -100,8 +104,7 @@ def redrive(stack: Stack) -> Generator[DeadLetter, None, None]:
 
 def purge(stack: Stack, letters: Collection[DeadLetter] | None = None) -> int:
     """Delete these dead letters, or else all that there are, and return how many were deleted."""
-    chosen = None if letters is None else {(letter.queue_url, letter.message_id) for letter in letters}
-    count = 0
+    chosen, count = _ids(letters), 0
     with _look(stack) as look:
         for letter in look.letters():
             if chosen is None or (letter.queue_url, letter.message_id) in chosen:
@@ -110,6 +113,10 @@ def purge(stack: Stack, letters: Collection[DeadLetter] | None = None) -> int:
             if chosen is not None and count == len(chosen):
                 break
     return count
+
+
+def _ids(letters: Collection[DeadLetter] | None) -> set[tuple[str, str]] | None:
+    return None if letters is None else {(letter.queue_url, letter.message_id) for letter in letters}
 
 
 @contextmanager

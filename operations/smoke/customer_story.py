@@ -1,0 +1,141 @@
+"""What a customer lives: sign up, order, see it end, and see nobody else's orders."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from operations.customer import Customer
+from operations.smoke.api import call
+from operations.smoke.visit import CheckFailed, Visit, expect
+
+_APPROVED = {"items": [{"sku": "GRINDER", "quantity": 1}, {"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa"}
+_DECLINED = {"items": [{"sku": "KETTLE", "quantity": 1}], "paymentMethod": "tok_declined"}
+
+APPROVED_TRAIL = ("OrderPlacedEvent", "PaymentCompletedEvent", "FulfillmentCompletedEvent")
+DECLINED_TRAIL = ("OrderPlacedEvent", "PaymentFailedEvent")
+
+
+def catalogue(visit: Visit) -> str:
+    response = call(visit.stack, "GET", "/products")
+    expect("GET /products", response.status, 200)
+    return f"{len(response.body['products'])} products, without a token"
+
+
+def no_token(visit: Visit) -> str:
+    for method, path in (("GET", "/orders"), ("POST", "/orders")):
+        response = call(visit.stack, method, path, body={} if method == "POST" else None)
+        expect(f"{method} {path} without a token", response.status, 401)
+    return "401"
+
+
+def sign_up(visit: Visit) -> str:
+    visit.keep("customer", _customer(visit))
+    visit.keep("other customer", _customer(visit))
+    return "two customers, at SES's mailbox simulator"
+
+
+def _customer(visit: Visit) -> Customer:
+    """The simulator takes mail also in SES's sandbox, from any verified sender, and bounces nothing."""
+    email = f"success+smoke-{uuid4().hex[:12]}@simulator.amazonses.com"
+    visit.accounts.append(email)
+    return Customer(visit.stack.client("cognito-idp"), visit.stack.outputs, visit.stack.api_url, email)
+
+
+def place(visit: Visit) -> str:
+    token, key = visit.need("customer").token, str(uuid4())
+    placed = call(visit.stack, "POST", "/orders", token=token, body=_APPROVED, key=key)
+    expect("POST /orders", placed.status, 201)
+    visit.keep("placed order", placed.body)
+    again = call(visit.stack, "POST", "/orders", token=token, body=_APPROVED, key=key)
+    expect("POST /orders with the same Idempotency-Key", again.status, 200)
+    expect("the order of the same key", again.body["orderId"], placed.body["orderId"])
+    expect("Idempotency-Replayed", again.headers.get("Idempotency-Replayed"), "true")
+    return "201, and with the same key again 200 and the same order"
+
+
+def approved(visit: Visit) -> str:
+    order = _ended(visit, visit.need("placed order")["orderId"], "FULFILLED")
+    expect("the payment's status", order["payment"]["status"], "COMPLETED")
+    if not order.get("fulfillment", {}).get("trackingId"):
+        raise CheckFailed("the fulfilled order has no trackingId")
+    visit.keep("approved order", order)
+    return " → ".join(each["status"] for each in order["statusHistory"])
+
+
+def declined(visit: Visit) -> str:
+    placed = call(visit.stack, "POST", "/orders", token=visit.need("customer").token, body=_DECLINED)
+    expect("POST /orders", placed.status, 201)
+    order = _ended(visit, placed.body["orderId"], "PAYMENT_FAILED")
+    expect("the reason", order["payment"]["reason"], "card_declined")
+    visit.keep("declined order", order)
+    return " → ".join(each["status"] for each in order["statusHistory"]) + ", card_declined"
+
+
+def notified(visit: Visit) -> str:
+    """Each has one e-mail that SES accepted; a rejected one closes the order as well, and is no success."""
+    for name in ("approved order", "declined order"):
+        look = partial(_order, visit, visit.need(name)["orderId"])
+        order = visit.wait(f"e-mail for the {name}", look, lambda seen: "notification" in seen)
+        if not order["notification"].get("messageId"):
+            raise CheckFailed(f"the e-mail for the {name} was rejected: {order['notification'].get('rejection')}")
+        visit.keep(name, order)
+    return "SES accepted both e-mails"
+
+
+def trails(visit: Visit) -> str:
+    """Each event is in the audit trail, caused by the one before it, under the correlation id of the request."""
+    for name, events in (("approved order", APPROVED_TRAIL), ("declined order", DECLINED_TRAIL)):
+        look, whole = partial(_trail, visit, visit.need(name)["orderId"]), partial(_has_all, events)
+        trail = visit.wait(f"whole audit trail of the {name}", look, whole)
+        _must_be_a_chain(name, trail, events)
+        visit.keep(f"trail of the {name}", trail)
+    return " → ".join(APPROVED_TRAIL) + "; " + " → ".join(DECLINED_TRAIL)
+
+
+def _has_all(events: tuple[str, ...], trail: list[Mapping[str, Any]]) -> bool:
+    return {each["eventType"] for each in trail} >= set(events)
+
+
+def _must_be_a_chain(name: str, trail: list[Mapping[str, Any]], events: tuple[str, ...]) -> None:
+    """An event may be there more than once, as EventBridge delivers it at least once, but always as the same fact."""
+    facts = {(each["eventType"], each["domainEventId"], each["causationId"]) for each in trail}
+    expect(f"the number of facts in the trail of the {name}", len(facts), len(events))
+    expect(f"the number of correlation ids of the {name}", len({each["correlationId"] for each in trail}), 1)
+    cause = None
+    for event in events:
+        [(_, event_id, causation_id)] = [fact for fact in facts if fact[0] == event]
+        expect(f"the cause of {event}", causation_id, cause)
+        cause = event_id
+
+
+def own_orders_only(visit: Visit) -> str:
+    order_id, other = visit.need("placed order")["orderId"], visit.need("other customer").token
+    for path in (f"/orders/{order_id}", f"/orders/{order_id}/events"):
+        expect(f"somebody else's GET {path}", call(visit.stack, "GET", path, token=other).status, 404)
+    mine = call(visit.stack, "GET", "/orders", token=other)
+    expect("the number of the other customer's orders", len(mine.body["orders"]), 0)
+    return "404 for another customer, whose own list is empty"
+
+
+def _ended(visit: Visit, order_id: str, status: str) -> Any:
+    """The order in its final status. Raises CheckFailed for any other."""
+    order = visit.wait(
+        f"end of the order that should be {status}",
+        lambda: _order(visit, order_id),
+        lambda seen: seen["status"] in {"FULFILLED", "PAYMENT_FAILED"},
+    )
+    expect("the order's status", order["status"], status)
+    return order
+
+
+def _order(visit: Visit, order_id: str) -> Any:
+    response = call(visit.stack, "GET", f"/orders/{order_id}", token=visit.need("customer").token)
+    expect("GET of the customer's own order", response.status, 200)
+    return response.body
+
+
+def _trail(visit: Visit, order_id: str) -> Any:
+    response = call(visit.stack, "GET", f"/orders/{order_id}/events", token=visit.need("customer").token)
+    expect("GET of the order's events", response.status, 200)
+    return response.body["events"]
