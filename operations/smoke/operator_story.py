@@ -41,6 +41,7 @@ def forged_event(visit: Visit) -> str:
         "forged event in the dead-letter queue",
         lambda: _letters(visit, result["EventId"]),
         lambda seen: {letter.consumer for letter in seen} >= consumers,
+        show=lambda seen: f"{len(seen)} of {len(consumers)} dead letters",
     )
     deleted = purge(visit.stack, letters)
     expect("the number of purged messages", deleted, len(letters))
@@ -79,6 +80,7 @@ def outage(visit: Visit) -> str:
         "end of the redriven order",
         lambda: call(visit.stack, "GET", f"/orders/{order_id}", token=token).body,
         lambda seen: seen["status"] == "FULFILLED",
+        show=lambda seen: str(seen["status"]),
     )
     # The reconciler may have republished the order meanwhile, with a dead letter of its own.
     late = [letter for letter in dead_letters(visit.stack) if letter.order_id == order_id]
@@ -138,14 +140,14 @@ def subscriptions(visit: Visit) -> str:
 def metrics(visit: Visit) -> str:
     """By GetMetricStatistics: ListMetrics shows a new metric only after up to 15 minutes."""
     if not visit.is_aws:
-        raise NotTried("the embedded AWS has no metrics from logs")
+        raise NotTried("not on this stage: the embedded AWS has no metrics from logs")
     visit.need("approved order")
     cloudwatch = visit.stack.client("cloudwatch")
 
     def unseen() -> list[str]:
         return [name for name in _METRICS if not _sum(visit, cloudwatch, name)]
 
-    visit.wait("sum of each business metric", unseen, lambda seen: not seen)
+    visit.wait("sum of each business metric", unseen, lambda seen: not seen, show=lambda seen: f"no {', '.join(seen)}")
     return ", ".join(_METRICS)
 
 

@@ -56,15 +56,22 @@ class Visit:
             raise NotTried(f"there is no {name}")
         return self._found[name]
 
-    def wait(self, what: str, look: Callable[[], T], enough: Callable[[T], object] = bool) -> T:
-        """The first look that is enough. Raises CheckFailed when the time is over."""
+    def wait(
+        self,
+        what: str,
+        look: Callable[[], T],
+        enough: Callable[[T], object] = bool,
+        *,
+        show: Callable[[T], str] = lambda seen: "nothing",
+    ) -> T:
+        """The first look that is enough. When the time is over it raises CheckFailed, with what `show` says."""
         started = time.monotonic()
         told = 0
         with self._screen.status("") as status:
             while not enough(seen := look()):
                 waited = int(time.monotonic() - started)
                 if waited >= self._seconds:
-                    raise CheckFailed(f"after {waited} seconds there is no {what}; last seen: {seen}")
+                    raise CheckFailed(f"after {waited} seconds there is no {what}; last seen: {show(seen)}")
                 status.update(f"waiting for {what}, {waited} s of at most {self._seconds:.0f}")
                 if not self._screen.is_terminal and waited // _LOG_INTERVAL_SECONDS > told:
                     told = waited // _LOG_INTERVAL_SECONDS
