@@ -40,8 +40,9 @@ def commands() -> dict[str, tuple[list[str], list[Path]]]:
             found[name] = (groups.split(), list(_started(command.split())))
     for name in ("notebooks:build", "notebooks:check"):
         found[name][1].extend((IN_NOTEBOOKS / "sources").glob("*.py"))
-    for name in ("deploy", "package"):  # packaging/plugin.js runs it
-        found[name] = ([], [ROOT / "packaging" / "build.py"])
+    build = ROOT / "packaging" / "build.py"  # packaging/plugin.js runs it
+    found["deploy"][1].append(build)
+    found["package"] = ([], [build])
     return found
 
 

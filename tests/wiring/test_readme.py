@@ -61,7 +61,20 @@ def test_the_longest_stage_is_the_one_that_the_guard_lets_through() -> None:
 def test_each_command_of_a_user_is_explained() -> None:
     documented = README + (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / "docs" / "blog.md").read_text()
 
-    for name in ("start", "test", "check", "clean", "deploy", "info", "remove", "dlq", "replay", "notebooks"):
+    for name in (
+        "start",
+        "test",
+        "check",
+        "clean",
+        "deploy",
+        "info",
+        "remove",
+        "dlq",
+        "replay",
+        "notebooks",
+        "preflight",
+        "smoke",
+    ):
         assert re.search(rf"npm (run )?{name}\b", documented), name
 
 
