@@ -1,6 +1,6 @@
 """What a customer lives: sign up, order, see it end, and see nobody else's orders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -92,7 +92,7 @@ def trails(visit: Visit) -> str:
     for name, events in (("approved order", APPROVED_TRAIL), ("declined order", DECLINED_TRAIL)):
         look, whole = partial(_trail, visit, visit.need(name)["orderId"]), partial(_has_all, events)
         trail = visit.wait(f"whole audit trail of the {name}", look, whole, show=_types)
-        _must_be_a_chain(name, trail, events)
+        must_be_a_chain(name, trail, events)
         visit.keep(f"trail of the {name}", trail)
     return " → ".join(APPROVED_TRAIL) + "; " + " → ".join(DECLINED_TRAIL)
 
@@ -105,7 +105,7 @@ def _types(trail: list[Mapping[str, Any]]) -> str:
     return ", ".join(each["eventType"] for each in trail) or "no event"
 
 
-def _must_be_a_chain(name: str, trail: list[Mapping[str, Any]], events: tuple[str, ...]) -> None:
+def must_be_a_chain(name: str, trail: Sequence[Mapping[str, Any]], events: tuple[str, ...]) -> None:
     """An event may be there more than once, as EventBridge delivers it at least once, but always as the same fact."""
     facts = {(each["eventType"], each["domainEventId"], each["causationId"]) for each in trail}
     expect(f"the number of facts in the trail of the {name}", len(facts), len(events))

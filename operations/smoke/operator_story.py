@@ -116,7 +116,7 @@ def rules(visit: Visit) -> str:
         raise CheckFailed(f"no rule {', '.join(sorted(missing))}")
     for name, (bus, rule) in sorted(deployed.items()):
         expect(f"the rule {name}", rule["State"], "ENABLED")
-        if not events.list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]:
+        if not events.list_targets_by_rule(Rule=name, EventBusName=bus).get("Targets"):
             raise CheckFailed(f"the rule {name} has no target")
     return f"all {len(names)} are enabled and have a target"
 

@@ -1,10 +1,10 @@
 """The report: Markdown that can be published. No account id, no address, no secret, and no markup from elsewhere."""
 
+import html
 import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def public(text: str) -> str:
     """
     for pattern, word in _PRIVATE:
         text = pattern.sub(word, text)
-    return _MARKUP.sub(r"\\\1", escape(printable(text), quote=False)).replace("@", "&#64;")  # GitHub would notify
+    return _MARKUP.sub(r"\\\1", html.escape(printable(text), quote=False)).replace("@", "&#64;")  # GitHub would notify
 
 
 def _facts(visit: Visit) -> Iterator[tuple[str, str]]:

@@ -66,16 +66,16 @@ class Visit:
     ) -> T:
         """The first look that is enough. When the time is over it raises CheckFailed, with what `show` says."""
         started = time.monotonic()
-        told = 0
+        told = 0.0
         with self._screen.status("") as status:
             while not enough(seen := look()):
-                waited = int(time.monotonic() - started)
+                waited = time.monotonic() - started
                 if waited >= self._seconds:
-                    raise CheckFailed(f"after {waited} seconds there is no {what}; last seen: {show(seen)}")
-                status.update(f"waiting for {what}, {waited} s of at most {self._seconds:.0f}")
+                    raise CheckFailed(f"after {waited:.0f} seconds there is no {what}; last seen: {show(seen)}")
+                status.update(f"waiting for {what}, {waited:.0f} s of at most {self._seconds:.0f}")
                 if not self._screen.is_terminal and waited // _LOG_INTERVAL_SECONDS > told:
                     told = waited // _LOG_INTERVAL_SECONDS
-                    self._screen.print(f"  … waiting for {what}, {waited} s of at most {self._seconds:.0f}")
+                    self._screen.print(f"  … waiting for {what}, {waited:.0f} s of at most {self._seconds:.0f}")
                 time.sleep(2 if self.is_aws else 0.2)  # between two looks
         return seen
 

@@ -3,23 +3,21 @@
 botocore's Stubber holds each response to AWS's own model of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Any, cast
+from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.parsers import ResponseParserError
-from botocore.stub import Stubber
 
 from bench import price, results
 from operations.preflight import account, checks, rights, sender, there
 from operations.preflight.bill import idle_usd
 from operations.preflight.finding import Finding
 from operations.preflight.plan import Plan
-from operations.stack import Outputs, Stack
 from tests.e2e.operator import DEPLOY
+from tests.unit.stubbed_aws import Aws
 
 ACCOUNT = "123456789012"
 USER = f"arn:aws:iam::{ACCOUNT}:user/anna"
@@ -32,47 +30,6 @@ def plan(**resources: str) -> Plan:
     bodies = {name: {"Type": kind, "Properties": {}} for name, kind in resources.items()}
     notification = {"name": "order-processing-dev-notification", "events": [{"sqs": {"maximumConcurrency": 2}}]}
     return Plan("dev", [], None, None, {"notification": notification}, bodies, "shop@example.com")
-
-
-class Aws:
-    """Clients whose responses the test gives, in the order in which they are asked for."""
-
-    def __init__(self) -> None:
-        self._session = boto3.Session("key", "secret", region_name="us-east-1")
-        self._clients: dict[str, tuple[Any, Stubber]] = {}
-
-    @property
-    def stack(self) -> Stack:
-        return Stack("dev", cast(Any, self), None, Outputs())
-
-    region_name = "us-east-1"
-
-    def client(self, service: str, **_: object) -> Any:
-        if service not in self._clients:
-            client = self._session.client(service)
-            self._clients[service] = client, Stubber(client)
-            self._clients[service][1].activate()
-        return self._clients[service][0]
-
-    def gives(self, service: str, operation: str, response: Mapping[str, Any]) -> None:
-        self.client(service)
-        self._clients[service][1].add_response(operation, dict(response))
-
-    def refuses(self, service: str, operation: str, code: str, message: str = "no") -> None:
-        self.client(service)
-        self._clients[service][1].add_client_error(operation, code, message)
-
-    def close(self) -> None:
-        for client, stubber in self._clients.values():
-            stubber.assert_no_pending_responses()
-            client.close()
-
-
-@pytest.fixture
-def aws() -> Iterator[Aws]:
-    made = Aws()
-    yield made
-    made.close()
 
 
 def no_stack(aws: Aws) -> None:

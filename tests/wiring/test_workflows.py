@@ -14,7 +14,7 @@ SCRIPTS = json.loads((ROOT / "package.json").read_text())["scripts"]
 AWS = (FOLDER / "aws.yml").read_text()
 
 
-def workflow(name: str) -> dict[str, Any]:
+def workflow(name: str) -> dict[Any, Any]:
     return yaml.safe_load((FOLDER / name).read_text())  # type: ignore[no-any-return]
 
 
