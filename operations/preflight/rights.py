@@ -24,7 +24,7 @@ class Right(NamedTuple):
 
 
 RIGHTS = (
-    Right("apigateway", "DELETE GET PATCH POST PUT TagResource", "arn:{partition}:apigateway:{region}::/apis/x"),
+    Right("apigateway", "DELETE GET PATCH POST PUT", "arn:{partition}:apigateway:{region}::/apis/x"),
     Right(
         "cloudformation",
         "CreateStack DeleteStack DescribeStackEvents DescribeStackResource DescribeStackResources DescribeStacks"

@@ -67,7 +67,7 @@ def _facts(visit: Visit) -> Iterator[tuple[str, str]]:
     package = json.loads((_CHECKOUT / "package.json").read_text())
     yield "date", f"{visit.started:%Y-%m-%d %H:%M} UTC"
     yield "stage, region", f"{public(visit.stack.stage)}, {public(visit.stack.session.region_name)}"
-    yield "order-processing", f"{package['version']}{_commit()}"
+    yield "this checkout", f"{package['version']}{_commit()}"
     yield "osls", package["devDependencies"]["osls"]
 
 

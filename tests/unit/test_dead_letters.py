@@ -223,6 +223,15 @@ def test_a_letter_that_somebody_else_took_meanwhile_is_no_error(queues: Queues) 
 # --- a purge ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_redrive_delivers_only_what_was_chosen(queues: Queues) -> None:
+    chosen, other = (queues.put_failure({"detail-type": name, "detail": {}}) for name in ("Chosen", "Other"))
+
+    letters = [letter for letter in dead_letters(queues.stack) if letter.message_id == chosen]
+
+    assert [letter.message_id for letter in redrive(queues.stack, letters)] == [chosen]
+    assert queues.left() == [other]
+
+
 def test_a_purge_deletes_only_what_was_shown(queues: Queues) -> None:
     shown = [queues.put_failure(number) for number in range(12)]
     letters = dead_letters(queues.stack)
