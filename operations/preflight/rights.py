@@ -35,7 +35,7 @@ RIGHTS = (
     Right("cloudfront", "CreateDistribution CreateOriginAccessControl", "*", "AWS::CloudFront::Distribution"),
     Right(
         "cloudwatch",
-        "DeleteAlarms DescribeAlarms ListTagsForResource PutMetricAlarm TagResource",
+        "DeleteAlarms DescribeAlarms ListTagsForResource PutMetricAlarm TagResource UntagResource",
         "arn:{partition}:cloudwatch:{region}:{account}:alarm:{stack}-x",
     ),
     Right(
@@ -73,7 +73,8 @@ RIGHTS = (
     Right(
         "iam",
         "AttachRolePolicy CreateRole DeleteRole DeleteRolePolicy DetachRolePolicy GetRole GetRolePolicy"
-        " ListAttachedRolePolicies ListRolePolicies PassRole PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy",
+        " ListAttachedRolePolicies ListRolePolicies ListRoleTags PassRole PutRolePolicy TagRole UntagRole"
+        " UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription",
         "arn:{partition}:iam::{account}:role/{stack}-x",
     ),
     Right(
@@ -97,7 +98,10 @@ RIGHTS = (
     Right("s3", "DeleteObject GetObject PutObject", "arn:{partition}:s3:::{stack}-x/x"),
     Right(
         "ses",
-        "CreateEmailIdentity DeleteEmailIdentity GetEmailIdentity",
+        "CreateEmailIdentity DeleteEmailIdentity GetEmailIdentity ListTagsForResource"
+        " PutEmailIdentityConfigurationSetAttributes PutEmailIdentityDkimAttributes"
+        " PutEmailIdentityDkimSigningAttributes PutEmailIdentityFeedbackAttributes PutEmailIdentityMailFromAttributes"
+        " TagResource UntagResource",
         "arn:{partition}:ses:{region}:{account}:identity/{sender}",
     ),
     Right(
@@ -110,8 +114,21 @@ RIGHTS = (
         "CreateQueue DeleteQueue GetQueueAttributes SetQueueAttributes TagQueue",
         "arn:{partition}:sqs:{region}:{account}:{stack}-x",
     ),
-    Right("budgets", "ModifyBudget ViewBudget", "arn:{partition}:budgets::{account}:budget/x", "AWS::Budgets::Budget"),
+    Right(
+        "budgets",
+        "ListTagsForResource ModifyBudget TagResource UntagResource ViewBudget",
+        "arn:{partition}:budgets::{account}:budget/x",
+        "AWS::Budgets::Budget",
+    ),
+    Right("billing", "GetBillingViewData", "*", "AWS::Budgets::Budget"),
 )
+
+_PASSED_TO_LAMBDA = {
+    "ContextKeyName": "iam:PassedToService",
+    "ContextKeyValues": ["lambda.amazonaws.com"],
+    "ContextKeyType": "string",
+}
+"""CloudFormation gives each function its role: iam:PassRole is granted for that only."""
 
 _POLICY = "order-processing-deploy --policy-document file://docs/deploy-policy.json"
 
@@ -164,6 +181,7 @@ def _simulated(stack: Stack, source: str, right: Right, places: Mapping[str, str
             PolicySourceArn=source,
             ActionNames=[f"{right.service}:{action}" for action in right.actions.split()],
             ResourceArns=[right.resource.format(**places)],
+            ContextEntries=[_PASSED_TO_LAMBDA],
         )
     )
     return {each["EvalActionName"]: each for page in pages for each in page["EvaluationResults"]}

@@ -26,7 +26,7 @@ def identity(stack: Stack, plan: Plan) -> Iterator[Finding]:
             f"SES has the identity {plan.sender} already, and the stack would make it again",
             plan.deploy("verifySender=false"),
         )
-    elif is_ours and not is_made:
+    elif is_ours and not is_made and not _stays(stack, plan):
         yield blocked(
             f"{plan.sender} is this stack's own identity, and verifySender=false would delete it",
             plan.deploy("verifySender=true"),
@@ -39,6 +39,15 @@ def identity(stack: Stack, plan: Plan) -> Iterator[Finding]:
     elif not found and is_made:
         yield passed(f"SES will mail a link to {plan.sender}: whoever opens it verifies the sender")
     yield from _state(plan, found or of_domain, plan.sender if found else domain)
+
+
+def _stays(stack: Stack, plan: Plan) -> bool:
+    """Whether the deployed stack leaves its identity behind when it has none any more."""
+    template = stack.client("cloudformation").get_template(StackName=plan.stack_name)["TemplateBody"]
+    # boto3 gives a JSON template as a mapping, and a YAML one, which osls does not write, as text.
+    resources = template["Resources"].values() if isinstance(template, Mapping) else []
+    policies = {each.get("DeletionPolicy", "Delete") for each in resources if each["Type"] == "AWS::SES::EmailIdentity"}
+    return bool(policies) and "Delete" not in policies
 
 
 def _state(plan: Plan, found: Mapping[str, Any] | None, name: str) -> Iterator[Finding]:

@@ -24,12 +24,20 @@ from botocore.exceptions import (
 from operations import break_it, command, dlq, replay
 from operations.command import Parser, run
 from operations.errors import OperatorError
+from operations.preflight import __main__ as preflight
+from operations.smoke import __main__ as smoke
 from operations.stack import Outputs, Stack, StackUnavailable, add_stage
 from orders.dynamodb import to_item
 from simulation.deployment import ROOT
 from tests.unit.dead_letter_queues import FUNCTION, GONE, POISON, Queues, refusal
 
-COMMANDS = {"dlq": dlq.main, "replay": replay.main, "break_it": break_it.main}
+COMMANDS = {
+    "dlq": dlq.main,
+    "replay": replay.main,
+    "break_it": break_it.main,
+    "preflight": preflight.main,
+    "smoke": smoke.main,
+}
 HOSTILE = {
     "[/b]": "[/b]",
     "[/var/task/x]": "[/var/task/x]",
@@ -390,6 +398,13 @@ def test_a_replay_that_makes_no_sense_is_one_line_and_exit_code_2(
     assert err.endswith("; see: npm run replay -- --help\n")
 
 
+def test_a_profile_that_is_not_there_is_one_line(called: Called, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called("preflight", "--aws-profile", "of nobody") == 1
+
+    message = "AWS in us-east-1 can't be asked: The config profile (of nobody) could not be found\n"
+    assert capsys.readouterr() == ("", message)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [("dlq", []), ("dlq", ["empty"]), ("break_it", ["gateway", "left"]), ("break_it", ["send-twice", ""])],
@@ -410,6 +425,8 @@ def test_a_command_that_does_not_exist_is_one_line_and_exit_code_2(
         ("replay", []),
         ("break_it", ["gateway"]),
         ("break_it", ["send-twice"]),
+        ("preflight", []),
+        ("smoke", []),
     ],
 )
 def test_each_command_takes_a_stage_a_region_and_a_profile_and_says_so(
