@@ -12,8 +12,15 @@ from operations.stack import Outputs, Stack
 from simulation.deployment import ROOT
 from tests.e2e.cloud import Cloud
 
+
+def _unconditional(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """The embedded AWS's simulator takes no context: what is granted under a condition it says is denied."""
+    statements = [{name: part for name, part in each.items() if name != "Condition"} for each in policy["Statement"]]
+    return {**policy, "Statement": statements}
+
+
 DEPLOY, PREFLIGHT = (
-    json.loads((ROOT / "docs" / f"{name}-policy.json").read_text()) for name in ("deploy", "preflight")
+    _unconditional(json.loads((ROOT / "docs" / f"{name}-policy.json").read_text())) for name in ("deploy", "preflight")
 )
 
 
