@@ -55,7 +55,7 @@ def run(parser: Parser, work: Work, fault: Fault = lambda _: None, *, deployed: 
         return INTERRUPTED
     except (NoConnection, HTTPClientError) as error:
         whose = "the local stack (is npm start still running?)" if arguments.stage == "local" else "AWS"
-        complain(f"no answer of {whose}: {error}")
+        complain(f"no response from {whose}: {error}")
     except (OperatorError, ClientError, BotoCoreError, ResponseParserError) as error:
         complain(error)
     except OSError as error:

@@ -54,7 +54,7 @@ def _purge(stack: Stack, *, asking: bool) -> int:
     deleted = purge(stack, letters)
     print(f"{deleted} deleted")
     if deleted < len(letters):
-        complain(f"{len(letters) - deleted} were not there any more: redriven, deleted, or held by somebody else")
+        complain(f"{len(letters) - deleted} were no longer there: redriven, deleted, or held by somebody else")
         return 1
     return 0
 

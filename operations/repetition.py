@@ -28,7 +28,7 @@ class EventRefused(OperatorError):
 def order_id(typed: str) -> str:
     """The order's id as the system writes it, which is lower case. Raises ArgumentTypeError for no text."""
     if not (typed and typed.isprintable()):
-        raise ArgumentTypeError(f"{typed!r} is no order's id")
+        raise ArgumentTypeError(f"{typed!r} is not an order's id")
     return typed.lower() if _UUID.fullmatch(typed) else typed  # an event may name any other text as its order
 
 

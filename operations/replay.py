@@ -186,7 +186,7 @@ def _time(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; write it like 2026-01-31T09:00Z") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; write it like 2026-01-31T09:00Z") from None
 
 
 if __name__ == "__main__":

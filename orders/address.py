@@ -20,11 +20,11 @@ def deliverable(address: str) -> str:
     local_part, _, domain = address.rpartition("@")
     if not _LOCAL_PART.fullmatch(local_part):
         raise UndeliverableAddress(
-            "at most 64 of A to Z, digits, single dots and !#$%&'*+/=?^_`{|}~- may stand before its @"
+            "at most 64 of A to Z, digits, single dots and !#$%&'*+/=?^_`{|}~- are allowed before its @"
         )
     ascii_domain = domain if domain.isascii() else _punycode(domain)
     if not _DOMAIN.fullmatch(ascii_domain):
-        raise UndeliverableAddress("what stands behind its @ is not the name of a domain")
+        raise UndeliverableAddress("what follows its @ is not the name of a domain")
     return f"{local_part}@{ascii_domain}"
 
 

@@ -77,6 +77,6 @@ def quotas(stack: Stack, plan: Plan) -> Iterator[Finding]:
         counted.append(("CloudFront distributions", distributions, _DISTRIBUTIONS))
     reached = [each for each in counted if each[1] >= each[2]] if plan.stack_name not in buses else []
     for what, count, quota in reached:
-        yield warning(f"{count} {what} are there, and AWS's default quota is {quota}", _QUOTAS)
+        yield warning(f"{count} {what} exist, and AWS's default quota is {quota}", _QUOTAS)
     if not reached:
         yield passed("quotas: " + ", ".join(f"{count} of {quota} {what}" for what, count, quota in counted))

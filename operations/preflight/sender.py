@@ -15,7 +15,7 @@ from operations.stack import Stack
 def identity(stack: Stack, plan: Plan) -> Iterator[Finding]:
     """Whether SES knows the sender, and whether the stack would make an identity that is there already."""
     if not plan.sender:
-        yield blocked("no address that e-mails come from", plan.deploy("senderEmail=you@example.com"))
+        yield blocked("no sender address is set", plan.deploy("senderEmail=you@example.com"))
         return
     sesv2, domain = stack.client("sesv2"), plan.sender.partition("@")[2]
     found, of_domain = _identity(sesv2, plan.sender), _identity(sesv2, domain)

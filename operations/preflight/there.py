@@ -25,11 +25,11 @@ def state(stack: Stack, plan: Plan) -> Iterator[Finding]:
     where = f"--stack-name {plan.stack_name} --region {stack.session.region_name}"
     if status in _TO_DELETE:
         yield blocked(
-            f"{plan.stack_name} is {status}, which nothing updates", f"aws cloudformation delete-stack {where}"
+            f"{plan.stack_name} is {status}, which can't be updated", f"aws cloudformation delete-stack {where}"
         )
     elif status in _MENDS:
         yield blocked(
-            f"{plan.stack_name} is {status}, which nothing updates", f"aws cloudformation {_MENDS[status]} {where}"
+            f"{plan.stack_name} is {status}, which can't be updated", f"aws cloudformation {_MENDS[status]} {where}"
         )
     elif status.endswith("_IN_PROGRESS"):
         yield blocked(
@@ -72,7 +72,7 @@ def names_taken(stack: Stack, plan: Plan) -> Iterator[Finding]:
     if plan.stack_name in archives - set(ours.get("AWS::Events::Archive", [])):
         taken.append(("the archive", f"aws events delete-archive --archive-name {plan.stack_name} --region {region}"))
     for what, mend in taken:
-        yield blocked(f"{what} is there already and not of this stack: it can't be made", mend)
+        yield blocked(f"{what} already exists and does not belong to this stack: it can't be made", mend)
     if not taken:
         yield passed("no name that the stack gives is taken")
 

@@ -58,7 +58,7 @@ def _parser() -> Parser:
 
 def _seconds(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; write it like 600")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds; write it like 600")
     return int(text)
 
 

@@ -101,7 +101,7 @@ def alarms(visit: Visit) -> str:
     if missing := set(names) - found.keys():
         raise CheckFailed(f"no alarm {', '.join(sorted(missing))}")
     if silent := [name for name, alarm in found.items() if not (alarm.get("ActionsEnabled") and alarm["AlarmActions"])]:
-        raise CheckFailed(f"these tell nobody: {', '.join(sorted(silent))}")
+        raise CheckFailed(f"these notify nobody: {', '.join(sorted(silent))}")
     return f"all {len(names)} of the template are in CloudWatch, with an action"
 
 

@@ -211,7 +211,7 @@ def test_a_stack_that_has_died_is_one_line(cloud: Cloud, tmp_path_factory: pytes
             text=True,
         )
         assert (ran.returncode, ran.stdout) == (1, "")
-        assert ran.stderr.startswith("no answer of the local stack (is npm start still running?): ")
+        assert ran.stderr.startswith("no response from the local stack (is npm start still running?): ")
         assert ran.stderr.count("\n") == 1
 
 

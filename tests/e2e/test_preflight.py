@@ -192,7 +192,7 @@ def test_a_stack_whose_first_deploy_failed_is_to_be_deleted(cloud: Cloud, stage:
 
     assert finding == Finding(
         "blocked",
-        f"{STACK} is ROLLBACK_COMPLETE, which nothing updates",
+        f"{STACK} is ROLLBACK_COMPLETE, which can't be updated",
         f"aws cloudformation delete-stack --stack-name {STACK} --region us-east-1",
     )
 
@@ -209,7 +209,7 @@ def test_a_change_set_that_nobody_executed_is_in_the_way(cloud: Cloud, stage: St
         cloudformation.delete_stack(StackName=STACK)
 
     assert finding.kind == "blocked"
-    assert finding.text == f"{STACK} is REVIEW_IN_PROGRESS, which nothing updates"
+    assert finding.text == f"{STACK} is REVIEW_IN_PROGRESS, which can't be updated"
 
 
 def state(cloud: Cloud) -> str:

@@ -204,7 +204,7 @@ def test_a_purge_that_finds_less_than_it_has_shown_says_so(
     monkeypatch.setattr("builtins.input", answer)
 
     assert called("dlq", "purge") == 1
-    assert capsys.readouterr().err == "1 were not there any more: redriven, deleted, or held by somebody else\n"
+    assert capsys.readouterr().err == "1 were no longer there: redriven, deleted, or held by somebody else\n"
 
 
 @pytest.mark.parametrize(
@@ -373,15 +373,15 @@ def test_an_error_of_the_programs_own_is_not_hidden(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "yesterday"], "argument --from: 'yesterday' is no time; write it like 2026-01-31T09:00Z"),
-        (["--from", "0001-01-01T00:00+14:00"], "is no time; write it like 2026-01-31T09:00Z"),
+        (["--from", "yesterday"], "argument --from: 'yesterday' is not a time; write it like 2026-01-31T09:00Z"),
+        (["--from", "0001-01-01T00:00+14:00"], "is not a time; write it like 2026-01-31T09:00Z"),
         (["--from", "2999-01-01"], "--from 2999-01-01T00:00:00Z is in the future"),
         (["--from", "2026-01-02", "--to", "2026-01-01"], "--from has to be before --to"),
         (["--from", "2026-01-02", "--to", "2026-01-02T01:00+01:00"], "--from has to be before --to"),
         (["--order", "x", "--to", "2026-01-02"], "--to belongs to --from"),
         (["--order", "x", "--from", "2026-01-02"], "not allowed with argument"),
-        (["--order", ""], "argument --order: '' is no order's id"),
-        (["--order", "a\nb"], r"argument --order: 'a\nb' is no order's id"),
+        (["--order", ""], "argument --order: '' is not an order's id"),
+        (["--order", "a\nb"], r"argument --order: 'a\nb' is not an order's id"),
         (["--to", "2026-01-02"], "one of the arguments --from --order is required"),
         ([], "one of the arguments --from --order is required"),
         (["--order", "x", "\x1b[2J"], r"unrecognized arguments: \x1b[2J"),

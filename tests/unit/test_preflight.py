@@ -252,7 +252,7 @@ def test_a_quota_that_is_reached_is_a_warning_unless_the_stage_has_its_share_alr
 
     [full], [fine] = account.quotas(aws.stack, plan()), account.quotas(aws.stack, plan())
 
-    assert (full.kind, full.text) == ("warning", "100 event buses are there, and AWS's default quota is 100")
+    assert (full.kind, full.text) == ("warning", "100 event buses exist, and AWS's default quota is 100")
     assert fine.kind == "passed"
 
 
