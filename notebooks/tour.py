@@ -9,7 +9,8 @@
     tour.check("1.1", answer)       the verdict on an exercise
     tour.sequence, tour.tree, tour.timeline, tour.topology   pictures, from evidence
 
-STAGE=dev in the environment lets the same notebooks talk to a stack on AWS.
+STAGE=dev in the environment lets the same notebooks talk to a stack on AWS, in the region of serverless.yml or, with
+REGION=eu-west-1, in another; AWS_PROFILE says whose credentials to take.
 """
 
 import atexit
@@ -37,7 +38,7 @@ from notebooks.exercises import EXERCISES, Verdict  # noqa: E402
 from notebooks.pictures import Picture, sequence, timeline, topology, tree  # noqa: E402
 from operations.customer import Customer  # noqa: E402
 from operations.dead_letters import DeadLetter, dead_letters, purge  # noqa: E402
-from operations.stack import Stack, StackUnavailable, find  # noqa: E402
+from operations.stack import Stack, StackUnavailable, from_environment  # noqa: E402
 from orders.audit import AuditLog  # noqa: E402
 from orders.dynamodb import from_item, to_item  # noqa: E402
 
@@ -69,17 +70,16 @@ class TimedOut(AssertionError):
 
 
 def connect() -> Stack:
-    """The stack of stage `local`, started if none runs, or of the stage in STAGE. Plain boto3 then talks to it."""
-    stage = os.environ.get("STAGE", "local")
+    """The stack that STAGE and REGION name; else the local one, started if none runs. Plain boto3 then talks to it."""
     os.environ.setdefault(STATE_DIR_VARIABLE, str(CHECKOUT / ".local"))
     try:
-        stack = find(stage)
+        stack = from_environment()
     except StackUnavailable:
-        if stage != "local":
+        if os.environ.get("STAGE", "local") != "local":
             raise
         _started.enter_context(running.stack(State(), PORT, step=_step))
         atexit.register(_started.close)
-        stack = find(stage)
+        stack = from_environment()
     os.environ["AWS_DEFAULT_REGION"] = stack.session.region_name
     if stack.endpoint_url:
         os.environ.pop("AWS_PROFILE", None)

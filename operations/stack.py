@@ -102,6 +102,11 @@ def find(stage: str, region: str | None = None, profile: str | None = None) -> S
     return _local(region) if stage == "local" else _on_aws(stage, region or default_region(), profile)
 
 
+def from_environment() -> Stack:
+    """The stack of the stage in STAGE, by default `local`, in the region in REGION. Raises StackUnavailable."""
+    return find(os.environ.get("STAGE", "local"), os.environ.get("REGION"))
+
+
 def account_of(stage: str, region: str | None = None, profile: str | None = None) -> Stack:
     """Where `find` would look for the stage, whether or not it is deployed: a stack that has no outputs yet.
 

@@ -126,10 +126,13 @@ assert not any("*" in action for role in roles.values() for action in actions(ro
 # STAGE=dev npm run notebooks
 # ```
 #
+# If you deployed with `--region`, name it: `STAGE=dev REGION=eu-west-1 npm run notebooks`. `AWS_PROFILE` says whose credentials to take.
 # The switch is read in one place:
 
 # %%
-tour.source(tour.connect)
+from operations.stack import from_environment
+
+tour.source(from_environment)
 
 # %% [markdown]
 # ## Break it: the wrong target

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from operations.errors import OperatorError
 from operations.region import default_region
-from operations.stack import StackUnavailable, find
+from operations.stack import StackUnavailable, find, from_environment
 from simulation import deployment
 from tests.unit.dead_letter_queues import refusal
 
@@ -132,6 +132,20 @@ def test_a_region_that_only_a_deploy_knows_has_to_be_named(tmp_path: Path, text:
 
     with pytest.raises(OperatorError, match="name the region with: --region"):
         default_region(file)
+
+
+def test_the_notebooks_look_in_the_stage_and_the_region_that_the_environment_names(
+    deployed: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.add("eu-west-1")
+    monkeypatch.setenv("STAGE", "dev")
+    with pytest.raises(StackUnavailable, match=default_region()):
+        from_environment()
+    monkeypatch.setenv("REGION", "eu-west-1")
+
+    found = from_environment()
+
+    assert (found.stage, found.session.region_name) == ("dev", "eu-west-1")
 
 
 def test_a_stack_is_found_where_it_was_deployed_whatever_the_users_default_region(

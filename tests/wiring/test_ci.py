@@ -1,0 +1,16 @@
+"""What `npm test` leaves out for its time runs in CI all the same."""
+
+import tomllib
+
+from simulation.deployment import ROOT
+
+
+def test_ci_runs_every_file_that_npm_test_leaves_out() -> None:
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"]
+    left_out = [option.removeprefix("--ignore=") for option in options if option.startswith("--ignore=")]
+    ci = (ROOT / ".ci" / "run").read_text()
+    by_a_command = {"tests/browser": "npm run browser", "tests/second_opinion": "npm run second-opinion"}
+
+    assert len(left_out) > len(by_a_command)
+    assert [path for path in left_out if by_a_command.get(path, path) not in ci] == []
+    assert [path for path in left_out if not (ROOT / path).exists()] == []
