@@ -27,7 +27,7 @@ def customer(request: Mapping[str, Any]) -> Customer:
     try:
         deliverable(email)
     except UndeliverableAddress as error:
-        detail = f"we can't write to your e-mail address: {error}; take another one, then sign in again"
+        detail = f"we can't write to your e-mail address: {error}; use another one, then sign in again"
         raise Problem(422, "undeliverable-email", detail) from None
     return Customer(customer_id=str(claims["sub"]), email=email)
 

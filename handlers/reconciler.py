@@ -19,7 +19,7 @@ def handler(_event: Any, context: Any) -> None:
     orders = store().due(limit=config().reconcile_max_orders)
     for done, due in enumerate(orders):
         if context.get_remaining_time_in_millis() < _RESERVE_MS:
-            logger.warning("The time is up: %s of %s orders are left to the next run", len(orders) - done, len(orders))
+            logger.warning("Out of time: %s of %s orders are left to the next run", len(orders) - done, len(orders))
             break
         with logger.append_context_keys(orderId=due.order_id):
             try:

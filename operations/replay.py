@@ -162,7 +162,7 @@ def _fault(arguments: argparse.Namespace) -> str | None:
     """What is wrong with the span of time."""
     now = datetime.now(UTC)
     if arguments.order is not None:
-        return "--to belongs to --from; --order replays all of the order" if arguments.end else None
+        return "--to needs --from; --order replays all of the order" if arguments.end else None
     if arguments.start >= now:
         return f"--from {arguments.start:%Y-%m-%dT%H:%M:%SZ} is in the future: nothing was archived then"
     if arguments.end and arguments.start >= arguments.end:

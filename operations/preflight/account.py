@@ -24,7 +24,7 @@ def credentials(stack: Stack, plan: Plan) -> Iterator[Finding]:
         identity = stack.client("sts").get_caller_identity()
     except (ClientError, BotoCoreError) as error:
         yield blocked(
-            f"AWS in {region} does not know you: {error}",
+            f"AWS in {region} rejects these credentials: {error}",
             "aws configure, or aws sso login; another profile is named with: --aws-profile NAME",
         )
         return

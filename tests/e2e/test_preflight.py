@@ -98,7 +98,7 @@ def test_credentials_that_aws_does_not_know_are_the_only_thing_that_is_said(clou
     [finding] = findings(stack, plan)
 
     assert finding.kind == "blocked"
-    assert finding.text.startswith("AWS in us-east-1 does not know you: ")
+    assert finding.text.startswith("AWS in us-east-1 rejects these credentials: ")
     assert "aws sso login" in finding.mend
 
 

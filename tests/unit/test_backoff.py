@@ -85,7 +85,7 @@ def test_a_run_of_the_reconciler_whose_time_is_up_leaves_the_rest_to_the_next_ru
     # then
     first = {event["detail"]["data"]["orderId"] for event in shop.drain()}
     assert len(first) == 2
-    assert log_lines()[-1]["message"] == "The time is up: 1 of 3 orders are left to the next run"
+    assert log_lines()[-1]["message"] == "Out of time: 1 of 3 orders are left to the next run"
 
     # and when
     shop.reconcile()

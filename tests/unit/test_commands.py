@@ -378,7 +378,7 @@ def test_an_error_of_the_programs_own_is_not_hidden(
         (["--from", "2999-01-01"], "--from 2999-01-01T00:00:00Z is in the future"),
         (["--from", "2026-01-02", "--to", "2026-01-01"], "--from has to be before --to"),
         (["--from", "2026-01-02", "--to", "2026-01-02T01:00+01:00"], "--from has to be before --to"),
-        (["--order", "x", "--to", "2026-01-02"], "--to belongs to --from"),
+        (["--order", "x", "--to", "2026-01-02"], "--to needs --from"),
         (["--order", "x", "--from", "2026-01-02"], "not allowed with argument"),
         (["--order", ""], "argument --order: '' is not an order's id"),
         (["--order", "a\nb"], r"argument --order: 'a\nb' is not an order's id"),
