@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def test_the_whole_story_passes_and_leaves_no_account_and_no_dead_letter(
     cloud: Cloud, stack: Stack, tmp_path: Path
 ) -> None:
     before, file = users(cloud), tmp_path / "report.md"
+    began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     ran = command(cloud, "operations.smoke", "--outage", "--report", str(file))
 
@@ -53,7 +55,8 @@ def test_the_whole_story_passes_and_leaves_no_account_and_no_dead_letter(
     assert lines(ran.stdout, "–") == ["business metrics: not on this stage: the embedded AWS has no metrics from logs"]
     assert len(lines(ran.stdout, "✓")) == 15
     assert users(cloud) == before
-    assert dead_letters(stack) == []
+    # What another file's tests replayed may fail only now.
+    assert [letter for letter in dead_letters(stack) if letter.event.get("time", began) >= began] == []
 
     report = file.read_text()
     assert "**Every check passed** on the embedded AWS, not AWS." in report
