@@ -4,6 +4,7 @@ botocore's Stubber holds each response to AWS's own model of it.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
@@ -19,6 +20,14 @@ from operations.preflight.finding import Finding
 from operations.preflight.plan import Plan
 from tests.e2e.operator import DEPLOY
 from tests.unit.stubbed_aws import Aws
+
+
+@pytest.fixture(autouse=True)
+def _no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deploy to AWS refuses an endpoint, and one may be set where another engine than moto answers the tests."""
+    for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
+        monkeypatch.delenv(name)
+
 
 ACCOUNT = "123456789012"
 USER = f"arn:aws:iam::{ACCOUNT}:user/anna"
