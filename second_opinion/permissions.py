@@ -130,7 +130,7 @@ def publishing(template: Template, sources: tuple[str, ...], detail_types: tuple
 
 
 def calls_of_lambda(template: Template, function: str) -> Iterator[Call]:
-    """What Lambda does under the function's role: keep its log, and what it fails on, and read its queue."""
+    """What Lambda does under the function's role: write its log, keep failed invocations, read its queue."""
     name = logical(function)
     group = arn(template, name.replace("LambdaFunction", "LogGroup")).removesuffix(":*")
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):

@@ -9,7 +9,7 @@
     conditions      the keys by which IAM judges PutEvents and SendEmail
     entries         PutEvents takes no event without a source, a detail type or a detail
     tokens          what AWS's JWT authorizer asks of a token and MiniStack's does not
-    usernames       a user pool that is told so knows a customer by the address in any case
+    usernames       a case-insensitive user pool knows a customer by the address in any case
     addresses       SES sends to addresses in ASCII only
     functions       a function finds its package and nothing of the emulator's own environment; unpacked once
     logs            what a function logs belongs to the invocation that logged it, and none waits for more

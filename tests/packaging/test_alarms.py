@@ -104,7 +104,7 @@ def test_a_reconciler_that_does_not_run_rings_within_minutes(template: Template,
     assert 3 * 60 <= alarm["Period"] * alarm["EvaluationPeriods"] <= 10 * 60, "some runs may be late, none an hour"
 
 
-# --- who is told ------------------------------------------------------------------------------------------------------
+# --- who is notified --------------------------------------------------------------------------------------------------
 
 
 def test_every_alarm_notifies_the_topic(alarms: dict[str, Any]) -> None:

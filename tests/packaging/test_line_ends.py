@@ -1,4 +1,4 @@
-"""A checkout has the repository's bytes whatever git is told of line ends: hashes and scripts depend on them."""
+"""A checkout has the repository's bytes, however git is configured: hashes and scripts depend on the line ends."""
 
 import subprocess
 from pathlib import Path

@@ -595,7 +595,7 @@ def test_a_ctrl_c_at_the_question_deletes_nothing(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_is_one_line(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
-        pytest.skip("Linux has it")
+        pytest.skip("this system has no /dev/full, the device that is always full; Linux has one")
     with open("/dev/full", "w") as full:
         ran = subprocess.run(
             [sys.executable, "-c", _PROCESS.replace("sys.argv[0]", repr(str(tmp_path / "end"))), "2", "list"],
