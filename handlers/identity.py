@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.http import Problem
-from orders.address import deliverable
+from orders.aws.address import deliverable
 from orders.errors import UndeliverableAddress
 from orders.model import Customer
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from handlers.http import Fault, Problem, validation_failed
-from orders.dynamodb import LONGEST_PARTITION_KEY, LONGEST_SORT_KEY, is_key
-from orders.store import Position
+from orders.aws.dynamodb import LONGEST_PARTITION_KEY, LONGEST_SORT_KEY, is_key
+from orders.aws.store import Position
 
 LARGEST_PAGE = 100  # BatchGetItem reads no more
 DEFAULT_PAGE = 20

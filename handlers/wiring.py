@@ -3,13 +3,13 @@
 from datetime import timedelta
 from functools import cache
 
-from orders.audit import AuditLog
-from orders.aws import client
-from orders.bus import EventBus
+from orders.aws.audit import AuditLog
+from orders.aws.bus import EventBus
+from orders.aws.client import client
+from orders.aws.mail import Post
+from orders.aws.store import OrderStore
 from orders.config import config
-from orders.mail import Post
 from orders.payments import SimulatedGateway
-from orders.store import OrderStore
 
 MAIL_SECONDS = 10
 """How long SES and SNS may take: a third of the notification function's time-out."""

@@ -10,8 +10,8 @@ import os
 import sys
 from contextlib import suppress
 
-from local.state import LocalError
-from local.stopping import Stopped, no_longer, raise_when_asked
+from local.emulator.state import LocalError
+from local.launcher.stopping import Stopped, no_longer, raise_when_asked
 from operations.streams import complain_in_lines, prepare, print_nothing_more
 
 
@@ -23,7 +23,7 @@ def main() -> int:
         port = _port(arguments.port)
         for name in ("no_proxy", "NO_PROXY"):  # what we start is on this machine, whatever way out the user has
             os.environ[name] = f"127.0.0.1,{os.environ.get(name, '')}"
-        from local.start import start  # takes a while: only now, when Ctrl-C is no traceback any more
+        from local.launcher.start import start  # takes a while: only now, when Ctrl-C is no traceback any more
 
         return start(port, once=arguments.once)
     except LocalError as error:

@@ -9,8 +9,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from local.running import stack
-from local.state import LocalError, State
+from local.emulator.state import LocalError, State
+from local.launcher.running import stack
 from operations.stack import StackUnavailable, find
 
 PORT = 4566

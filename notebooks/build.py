@@ -25,8 +25,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
-from local.running import stack
-from local.state import STATE_DIR_VARIABLE, State
+from local.emulator.state import STATE_DIR_VARIABLE, State
+from local.launcher.running import stack
 
 FOLDER = Path(__file__).parent
 SOURCES = FOLDER / "sources"

@@ -27,20 +27,21 @@ from uuid import uuid4
 import boto3
 from IPython.display import Markdown, display
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-if str(CHECKOUT) not in sys.path:
-    sys.path.insert(0, str(CHECKOUT))  # the notebooks read the very code that is deployed
+from tools.checkout import ROOT
 
-from local import running  # noqa: E402
-from local import timeline as evidence  # noqa: E402
-from local.state import STATE_DIR_VARIABLE, State  # noqa: E402
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # the notebooks read the very code that is deployed
+
+from local.emulator.state import STATE_DIR_VARIABLE, State  # noqa: E402
+from local.launcher import running  # noqa: E402
+from local.terminal import timeline as evidence  # noqa: E402
 from notebooks.exercises import EXERCISES, Verdict  # noqa: E402
 from notebooks.pictures import Picture, sequence, timeline, topology, tree  # noqa: E402
 from operations.customer import Customer  # noqa: E402
 from operations.dead_letters import DeadLetter, dead_letters, purge  # noqa: E402
 from operations.stack import Stack, StackUnavailable, from_environment  # noqa: E402
-from orders.audit import AuditLog  # noqa: E402
-from orders.dynamodb import from_item, to_item  # noqa: E402
+from orders.aws.audit import AuditLog  # noqa: E402
+from orders.aws.dynamodb import from_item, to_item  # noqa: E402
 
 __all__ = [
     "Picture",
@@ -71,7 +72,7 @@ class TimedOut(AssertionError):
 
 def connect() -> Stack:
     """The stack that STAGE and REGION name; else the local one, started if none runs. Plain boto3 then talks to it."""
-    os.environ.setdefault(STATE_DIR_VARIABLE, str(CHECKOUT / ".local"))
+    os.environ.setdefault(STATE_DIR_VARIABLE, str(ROOT / ".local"))
     try:
         stack = from_environment()
     except StackUnavailable:
@@ -158,7 +159,7 @@ def dead_letter_of(order_id: str, seconds: float = 60) -> DeadLetter:
 
 def source(thing: Any) -> None:
     """Show the code of a function, class or module, as deployed, and where it stands."""
-    file = Path(inspect.getsourcefile(thing) or "").relative_to(CHECKOUT)
+    file = Path(inspect.getsourcefile(thing) or "").relative_to(ROOT)
     display(Markdown(f"`{file}`\n```python\n{inspect.getsource(thing).rstrip()}\n```"))
 
 

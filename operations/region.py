@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 from operations.errors import OperatorError
+from tools.checkout import ROOT
 
-_SERVERLESS_YML = Path(__file__).parent.parent / "serverless.yml"
+_SERVERLESS_YML = ROOT / "serverless.yml"
 _REGION = re.compile(r"""^provider:.*\n(?:(?:[ #].*)?\n)*?  region: *["']?([a-z0-9-]+)["']? *(?:#.*)?$""", re.MULTILINE)
 
 

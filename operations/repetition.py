@@ -8,7 +8,7 @@ from typing import Any
 
 from operations.errors import OperatorError
 from operations.stack import Stack
-from orders.audit import AuditLog
+from orders.aws.audit import AuditLog
 from orders.events import OrderPlacedEvent
 
 _EVENT = {"eventId", "timestamp", "eventType", "source", "detail"}

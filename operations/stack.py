@@ -59,6 +59,15 @@ class Stack(NamedTuple):
         """The deployed name of a function, such as `paymentProcessing`."""
         return f"{SERVICE}-{self.stage}-{name}"
 
+    def configure(self, function: str, *, timeout: int | None = None, **variables: str) -> None:
+        """Change variables of a function, and its time-out in seconds. On AWS a change takes effect within seconds."""
+        client, name = self.client("lambda"), self.function(function)
+        before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        options = {"Timeout": timeout} if timeout else {}
+        client.update_function_configuration(
+            FunctionName=name, Environment={"Variables": {**before, **variables}}, **options
+        )
+
     def deliver(self, target: str, payload: str) -> None:
         """Hand a payload to a function, topic or queue, by its ARN (or a queue's URL), as EventBridge would.
 

@@ -19,8 +19,10 @@ from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from orders import clock
-from orders.audit import AuditLog
-from orders.dynamodb import LONGEST_PARTITION_KEY, is_key
+from orders.aws.audit import AuditLog
+from orders.aws.dynamodb import LONGEST_PARTITION_KEY, is_key
+from orders.aws.mail import Post
+from orders.aws.store import Due, OrderStore, Written
 from orders.errors import (
     ClaimedByAnother,
     IdempotencyKeyReused,
@@ -39,11 +41,9 @@ from orders.events import (
     new_id,
 )
 from orders.letter import letter
-from orders.mail import Post
 from orders.model import Channel, Customer, Fulfillment, Order, OrderRequest, Payment, Receipt
 from orders.observability import count, logger, seconds
 from orders.payments import SimulatedGateway
-from orders.store import Due, OrderStore, Written
 
 CARRIER = "Northwind Parcel"
 HOUR = timedelta(hours=1)

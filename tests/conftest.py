@@ -41,10 +41,10 @@ from orders import clock
 from orders.config import config
 from orders.observability import logger
 from orders.payments import Charge, SimulatedGateway
-from simulation import deployment
 from tests.recorded_rights import RecordedRights
 from tests.shop import AUDIT_LOG, ORDERS, Shop
 from tests.wire import Wire
+from tools import topology
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -73,7 +73,7 @@ def shop(wire: Wire) -> Shop:
     for service in ("dynamodb", "events", "sesv2", "sns"):
         get_backend(service).reset()
     dynamodb = wire.client("dynamodb")
-    tables = deployment.of_type("AWS::DynamoDB::Table")
+    tables = topology.of_type("AWS::DynamoDB::Table")
     taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     for name, resource in {ORDERS: "OrdersTable", AUDIT_LOG: "AuditLogTable"}.items():
         dynamodb.create_table(TableName=name, **{part: tables[resource][part] for part in taken})

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from simulation import deployment
 from tests.wire import Call
+from tools import topology
 
 Right = tuple[str, str]
 """An action, and what it is done to: `("dynamodb:Query", "OrdersTable/index/byCustomer")`."""
 
-FUNCTIONS = list(deployment.service()["functions"])
+FUNCTIONS = list(topology.service()["functions"])
 TABLES = {"Orders": "OrdersTable", "AuditLog": "AuditLogTable"}
 
 
@@ -40,7 +40,7 @@ def granted_to(function: str) -> Iterator[Right]:
 
 def statements(function: str) -> list[dict[str, Any]]:
     """All that stands in the function's role."""
-    role = deployment.of_type("AWS::IAM::Role")[deployment.service()["functions"][function]["role"]]
+    role = topology.of_type("AWS::IAM::Role")[topology.service()["functions"][function]["role"]]
     assert "ManagedPolicyArns" not in role
     found = [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
     assert all(statement["Effect"] == "Allow" for statement in found)

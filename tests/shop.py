@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 from uuid import uuid4
 
-from orders.dynamodb import from_item, to_item
-from simulation import deployment
+from orders.aws.dynamodb import from_item, to_item
 from tests.wire import Wire
+from tools import topology
 
 Envelope = dict[str, Any]
 """An event as EventBridge hands it to its targets."""
@@ -90,7 +90,7 @@ class Shop:
         A string as body is sent as it is, bytes in base64; a header that is None is left out.
         """
         parts = urlsplit(url)
-        for route in deployment.routes("orderService"):
+        for route in topology.routes("orderService"):
             wanted, _, path = route.partition(" ")
             found = re.fullmatch(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path), parts.path)
             if wanted == method and found:
@@ -169,7 +169,7 @@ class Shop:
     def run(self) -> None:
         """Deliver each event to each function that a rule leads it to, and what they publish, until all is quiet."""
         while True:
-            self._waiting += [(function, event) for event in self.drain() for function in deployment.consumers(event)]
+            self._waiting += [(function, event) for event in self.drain() for function in topology.consumers(event)]
             if not self._waiting:
                 return
             self.deliver(*self._waiting.popleft())
@@ -196,7 +196,7 @@ class Shop:
         self.invoke("reconciler", {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}})
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
-        module = import_module(deployment.handler(function))
+        module = import_module(topology.handler(function))
         with self.wire.called_by(function):
             return module.handler(event, Context())
 

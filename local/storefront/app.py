@@ -17,14 +17,15 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from local.state import State
+from local.emulator.state import State
 from local.storefront import break_it, problem
 from local.storefront.guard import Guard
 from local.storefront.headers import SecurityHeaders
 from local.storefront.passing import PassOn
 from operations.stack import Stack, described
+from tools.checkout import ROOT
 
-FILES = Path(__file__).parent.parent.parent / "web"
+FILES = ROOT / "web"
 
 Operation = Callable[[Stack, Request, dict[str, Any]], dict[str, Any]]
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from local.inbox import messages
+from local.emulator.inbox import messages
 from operations.dead_letters import Undelivered, dead_letters, redrive
 from operations.outage import Gateway, gateway, switch_gateway
 from operations.repetition import EventRefused, UnknownOrder, publish_again

@@ -1,12 +1,13 @@
 """The response headers of every answer: those that CloudFront's response headers policy sets on AWS."""
 
 import json
-from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_FILE = Path(__file__).parent.parent.parent / "resources" / "storefront-headers.json"
+from tools.checkout import ROOT
+
+_FILE = ROOT / "resources" / "storefront-headers.json"
 _POLICIES: dict[str, str] = json.loads(_FILE.read_text())
 _COGNITO_ON_AWS = " https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}"
 

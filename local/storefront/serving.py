@@ -11,8 +11,8 @@ from typing import Any, cast
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from local.ports import HOST, in_use
-from local.state import LocalError, State
+from local.emulator.ports import HOST, in_use
+from local.emulator.state import LocalError, State
 from local.storefront.app import storefront
 
 _GRACE_SECONDS = 1  # for requests under way

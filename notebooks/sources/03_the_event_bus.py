@@ -170,7 +170,7 @@ answer["FailedEntryCount"], answer["Entries"]
 # Look at `FailedEntryCount`: PutEvents can succeed as a call and fail for an entry. The system's own publisher does:
 
 # %%
-from orders.bus import EventBus
+from orders.aws.bus import EventBus
 
 tour.source(EventBus.publish)
 

@@ -132,7 +132,7 @@ tour.source(take_payment)
 # leaves it as it is. Both get the same item back, and so build the same event from it.
 
 # %%
-from orders.store import OrderStore
+from orders.aws.store import OrderStore
 
 tour.source(OrderStore.record_payment)
 

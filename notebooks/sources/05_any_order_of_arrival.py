@@ -125,8 +125,8 @@ tour.sequence(tour.rows_of(order["orderId"]), now)
 # The write has a condition: the status is one of those that the new one may follow. A late event fails it, and that is no error.
 
 # %%
+from orders.aws.store import OrderStore
 from orders.choreography import move_status
-from orders.store import OrderStore
 
 tour.source(move_status)
 tour.source(OrderStore.advance)

@@ -74,7 +74,7 @@ stored["notification"]
 # %%
 from IPython.display import HTML
 
-from local.inbox import inbox
+from local.emulator.inbox import inbox
 
 mails = inbox(stack.endpoint_url, customer.email) if stack.endpoint_url else []
 HTML(mails[0]["BodyHtml"] if mails else "on AWS: look into your mailbox")
@@ -136,7 +136,7 @@ from orders import choreography
 tour.source(choreography._send_once)
 
 # %%
-from orders.store import OrderStore
+from orders.aws.store import OrderStore
 
 tour.source(OrderStore.claim)
 

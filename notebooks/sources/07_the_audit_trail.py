@@ -168,7 +168,7 @@ assert holes(rows) == []
 # </details>
 
 # %%
-from orders.audit import AuditLog
+from orders.aws.audit import AuditLog
 
 entry = {"eventId": rows[0]["eventId"], "timestamp": rows[0]["timestamp"], "eventType": "RewrittenEvent"}
 again = AuditLog(boto3.client("dynamodb"), stack.outputs["AuditLogTableName"]).add(entry, {"data": {"totalAmount": 1}})

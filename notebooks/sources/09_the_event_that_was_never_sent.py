@@ -35,9 +35,9 @@ tour.source(order_service.create_order)
 from datetime import timedelta
 
 from orders import clock
+from orders.aws.store import OrderStore
 from orders.events import new_id
 from orders.model import Customer, Order, OrderRequest
-from orders.store import OrderStore
 
 request = OrderRequest.model_validate({"items": [{"sku": "FILTERS-100", "quantity": 3}], "paymentMethod": "tok_visa"})
 me = Customer(customer_id="the-one-who-never-heard", email=customer.email)

@@ -274,7 +274,7 @@ assert sum(invocations.values()) == 9, dict(invocations)
 # Three of the calls are the reason for all of the others' peace: each step's result is stored by one conditional write.
 
 # %%
-from orders.store import OrderStore
+from orders.aws.store import OrderStore
 
 tour.source(OrderStore._update)
 
@@ -285,7 +285,7 @@ tour.source(OrderStore._update)
 # in [docs/costs.md](../docs/costs.md); the prices carry their date.
 
 # %%
-prices = json.loads(Path("../bench/prices.json").read_text())
+prices = json.loads(Path("../verification/bench/prices.json").read_text())
 billed = {
     "DynamoDB write units": 18,
     "DynamoDB read units": 1,

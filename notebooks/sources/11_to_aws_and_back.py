@@ -62,7 +62,7 @@ kinds.most_common()
 # </details>
 
 # %%
-month = json.loads(Path("../bench/prices.json").read_text())["per_month"]
+month = json.loads(Path("../verification/bench/prices.json").read_text())["per_month"]
 idle = {
     "AWS::CloudWatch::Alarm": month["CloudWatch alarm"],
     "AWS::CloudWatch::Dashboard": month["CloudWatch dashboard"],

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from operations.preflight.finding import Finding, passed
 from operations.preflight.plan import Plan
 from operations.stack import Stack
+from tools.checkout import ROOT
 
-_COSTS = Path(__file__).parent.parent.parent / "docs" / "costs.md"
+_COSTS = ROOT / "docs" / "costs.md"
 _IDLE = re.compile(
     r"^## A month without orders\n.*?^\| \*\*sum\*\* .*\*\*(\d+\.\d\d)\*\* \|$", re.MULTILINE | re.DOTALL
 )

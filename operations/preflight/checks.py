@@ -63,7 +63,7 @@ def findings(stack: Stack, plan: Plan) -> Iterator[Finding]:
 
 
 def _misleading_endpoint(stack: Stack) -> str | None:
-    """A variable that would lead a deploy to an emulator; packaging/plugin.js refuses it as well."""
+    """A variable that would lead a deploy to an emulator; tools/plugin.js refuses it as well."""
     if stack.endpoint_url:
         return None
     return next((name for name in sorted(os.environ) if name.startswith("AWS_ENDPOINT_URL") and os.environ[name]), None)

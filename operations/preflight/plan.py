@@ -1,7 +1,7 @@
 """What a deploy would make, as the Serverless Framework itself reads serverless.yml.
 
 `sls print` resolves stage, region and parameters exactly as `sls deploy` does, and the plugin refuses what can't be:
-their rules have one home, packaging/stage.js and packaging/parameters.js.
+their rules have one home, tools/stage.js and tools/parameters.js.
 """
 
 import json
@@ -9,15 +9,14 @@ import os
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple
 
 from operations.errors import OperatorError
 from operations.stack import SERVICE
+from tools.checkout import ROOT
 
-_CHECKOUT = Path(__file__).parent.parent.parent
-_SLS = _CHECKOUT / "node_modules" / ".bin" / "sls"
+_SLS = ROOT / "node_modules" / ".bin" / "sls"
 
 
 class Plan(NamedTuple):
@@ -71,7 +70,7 @@ def read_plan(stage: str, region: str | None, profile: str | None, parameters: S
     command = [str(_SLS), "print", "--format", "json", "--stage", stage]
     command += ["--region", region] if region else []
     command += [f"--param={parameter}" for parameter in parameters]
-    ran = subprocess.run(command, cwd=_CHECKOUT, env=os.environ, capture_output=True, text=True)
+    ran = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True)
     if ran.returncode != 0:
         raise OperatorError(_reason(ran.stderr or ran.stdout))
     service = json.loads(ran.stdout)

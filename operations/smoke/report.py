@@ -5,15 +5,14 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from operations.smoke.story import Seen
 from operations.smoke.visit import Visit
 from operations.streams import printable
 from orders import clock
+from tools.checkout import ROOT
 
-_CHECKOUT = Path(__file__).parent.parent.parent
 _MARKS = {"passed": "✓", "failed": "✗", "not tried": "–"}
 _PRIVATE = (
     (re.compile(r"[\w.+%'-]+@[\w.-]+"), "(address)"),
@@ -64,7 +63,7 @@ def public(text: str) -> str:
 
 
 def _facts(visit: Visit) -> Iterator[tuple[str, str]]:
-    package = json.loads((_CHECKOUT / "package.json").read_text())
+    package = json.loads((ROOT / "package.json").read_text())
     yield "date", f"{visit.started:%Y-%m-%d %H:%M} UTC"
     yield "stage, region", f"{public(visit.stack.stage)}, {public(visit.stack.session.region_name)}"
     yield "this checkout", f"{package['version']}{_commit()}"
@@ -75,7 +74,7 @@ def _commit() -> str:
     """Where this is a clone with git."""
     try:
         ran = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=_CHECKOUT, capture_output=True, text=True, check=True
+            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):  # no git, or no clone: then there is no commit to name
         return ""

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from local.ports import free_port
-from local.running import stack
-from local.state import State
-from simulation.deployment import ROOT
+from local.emulator.ports import free_port
+from local.emulator.state import State
+from local.launcher.running import stack
 from tests.browser import chromium
 from tests.browser.visitor import Visitor
 from tests.conftest import ENVIRONMENT
+from tools.checkout import ROOT
 
 Visit = Callable[..., Visitor]
 

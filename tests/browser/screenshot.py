@@ -11,8 +11,9 @@ from playwright.sync_api import sync_playwright
 from operations.stack import StackUnavailable, find
 from tests.browser import chromium
 from tests.browser.visitor import Visitor
+from tools.checkout import ROOT
 
-PICTURE = Path(__file__).parent.parent.parent / "docs" / "storefront.png"
+PICTURE = ROOT / "docs" / "storefront.png"
 STEP = 5  # which one is shown
 LARGEST = 300_000  # bytes
 

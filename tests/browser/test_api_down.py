@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from local.ports import free_port
-from local.state import State, write
+from local.emulator.ports import free_port
+from local.emulator.state import State, write
 from local.storefront.serving import served
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor

@@ -5,9 +5,9 @@ import os
 import subprocess
 import sys
 
-from local.state import State
-from simulation.deployment import ROOT
+from local.emulator.state import State
 from tests.e2e.cloud import Cloud
+from tools.checkout import ROOT
 
 
 def state_of(cloud: Cloud) -> State:

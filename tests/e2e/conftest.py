@@ -8,14 +8,14 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from local.ports import free_port
-from local.running import stack
-from local.state import State
-from simulation.deployment import ROOT
+from local.emulator.ports import free_port
+from local.emulator.state import State
+from local.launcher.running import stack
 from tests.conftest import ENVIRONMENT
 from tests.e2e.cloud import Cloud, DeadLetter, Item
 from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for
+from tools.checkout import ROOT
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Each worker of pytest-xdist has a stack of its own."""

@@ -9,8 +9,8 @@ from uuid import uuid4
 import boto3
 
 from operations.stack import Outputs, Stack
-from simulation.deployment import ROOT
 from tests.e2e.cloud import Cloud
+from tools.checkout import ROOT
 
 
 def _unconditional(policy: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import httpx
 
-from local.timeline import is_over
+from local.terminal.timeline import is_over
 from tests.e2e.cloud import Cloud
 from tests.e2e.waiting import wait_for
 

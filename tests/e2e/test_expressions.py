@@ -3,8 +3,8 @@
 from random import Random
 
 from tests.e2e.cloud import Cloud
-from tests.simulation import writes
-from tests.simulation.test_expressions import compare
+from tests.verification.simulation import writes
+from tests.verification.test_expressions import compare
 
 
 def test_every_write_of_the_code_ends_on_random_items_as_on_the_embedded_aws(cloud: Cloud) -> None:

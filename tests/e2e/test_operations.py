@@ -10,15 +10,15 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from local.ports import free_port
+from local.emulator.ports import free_port
 from operations.dead_letters import DeadLetter, dead_letters, purge, redrive
 from operations.replay import replay_order, replay_span
 from operations.stack import Stack
-from simulation.deployment import ROOT
 from tests.e2e.cloud import Cloud
 from tests.e2e.commands import command
 from tests.e2e.shopper import Shopper, envelope_of
 from tests.e2e.waiting import wait_for
+from tools.checkout import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from operations.preflight.checks import findings
 from operations.preflight.finding import Finding
 from operations.preflight.plan import Plan, read_plan
 from operations.stack import Stack
-from simulation.deployment import ROOT
 from tests.e2e.cloud import Cloud
 from tests.e2e.commands import command
 from tests.e2e.operator import DEPLOY, PREFLIGHT, administrator, operator, without
 from tests.e2e.waiting import wait_for
+from tools.checkout import ROOT
 
 STAGE = "pr-7"
 STACK = f"order-processing-{STAGE}"

@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from local.describe import describe
+from local.emulator.describe import describe
 from operations.dead_letters import purge
 from operations.stack import described
 from tests.e2e.cloud import Cloud

@@ -1,7 +1,7 @@
 """Tokens that are not what they say: none opens a door, and each case names who keeps it shut.
 
 `GATEWAY` is API Gateway's JWT authorizer: signature (RSA only), key id, issuer, audience, expiry and the other times.
-Our code never sees such a request. Locally MiniStack does that, as strict as AWS by `local/bridge/tokens.py`.
+Our code never sees such a request. Locally MiniStack does that, as strict as AWS by `local/emulator/bridge/tokens.py`.
 `HANDLER` is `handlers/identity.py`: an ID token, and for an order a verified address.
 
 The claims of most forgeries are Anna's own, so that the one thing wrong is the thing named. A forgery that needs the
@@ -19,11 +19,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from local.state import State
-from simulation.deployment import ROOT
+from local.emulator.state import State
 from tests.e2e.cloud import Cloud
 from tests.e2e.shopper import Shopper, an_order
 from tests.forgery import SigningKey, decoded, encoded, signed_with_secret
+from tools.checkout import ROOT
 
 Guard = Literal["gateway", "handler"]
 GATEWAY: Guard = "gateway"

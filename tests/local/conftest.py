@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from local.emulator import emulator
-from local.ports import free_port
-from local.state import State
+from local.emulator.ports import free_port
+from local.emulator.process import emulator
+from local.emulator.state import State
 from tests.local.embedded_aws import EmbeddedAws
 
 

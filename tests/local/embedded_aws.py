@@ -9,16 +9,15 @@ import urllib.request
 import zipfile
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import boto3
 
-from local.state import STATE_DIR_VARIABLE, State
+from local.emulator.state import STATE_DIR_VARIABLE, State
 from tests.conftest import ENVIRONMENT
+from tools.checkout import ROOT
 
-CHECKOUT = Path(__file__).parent.parent.parent
 T = TypeVar("T")
 Sls = Callable[..., subprocess.CompletedProcess[str]]
 GENEROUS = 60  # seconds
@@ -39,8 +38,8 @@ def sls_of(state: State) -> Sls:
 
     def sls(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [CHECKOUT / "node_modules" / ".bin" / "sls", *arguments, "--stage", "local"],
-            cwd=CHECKOUT,
+            [ROOT / "node_modules" / ".bin" / "sls", *arguments, "--stage", "local"],
+            cwd=ROOT,
             env={**shell, STATE_DIR_VARIABLE: str(state.folder)},
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import pytest
 from botocore.exceptions import ClientError
 
-from local.bridge import asynchronous
-from local.bridge.functions import AT_ONCE
-from local.inbox import messages
+from local.emulator.bridge import asynchronous
+from local.emulator.bridge.functions import AT_ONCE
+from local.emulator.inbox import messages
 from tests.forgery import SigningKey, encoded
 from tests.local.embedded_aws import EmbeddedAws, allow, eventually
 
@@ -741,4 +741,7 @@ def test_a_ministack_that_the_bridge_does_not_fit_does_not_start(name: str) -> N
     result = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
 
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == f"this MiniStack has no {name}: local/bridge does not fit its version"
+    assert (
+        result.stderr.splitlines()[-1]
+        == f"this MiniStack has no {name}: local/emulator/bridge does not fit its version"
+    )

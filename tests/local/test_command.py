@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.command import carry_out
-from local.state import LocalError
+from local.emulator.state import LocalError
+from local.launcher.command import carry_out
 
 
 @pytest.fixture(autouse=True)

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import pytest
 from botocore.exceptions import ClientError
 
-from local.emulator import emulator
-from local.ports import free_port
-from local.state import State
+from local.emulator.ports import free_port
+from local.emulator.process import emulator
+from local.emulator.state import State
 from tests.local.embedded_aws import EmbeddedAws, allow, eventually, policy
 
 NOTHING = "def handler(event, context): pass"

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parent.parent.parent
-DOCUMENTS = sorted((CHECKOUT / "docs").glob("*.md"))
-DOCUMENT = (CHECKOUT / "docs" / "emulator.md").read_text()
-TEST_FILES = list((CHECKOUT / "tests").rglob("test_*.py"))
+from tools.checkout import ROOT
+
+DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+DOCUMENT = (ROOT / "docs" / "emulator.md").read_text()
+TEST_FILES = list((ROOT / "tests").rglob("test_*.py"))
 
 
 def defined_in(*files: Path) -> set[str]:
@@ -31,4 +32,4 @@ def test_each_test_of_a_bridge_or_a_difference_is_named(file: str) -> None:
 
 @pytest.mark.parametrize("path", re.findall(r"`((?:tests|local|operations|packaging)/[\w/.]+)`", DOCUMENT))
 def test_each_file_that_it_names_exists(path: str) -> None:
-    assert (CHECKOUT / path).exists()
+    assert (ROOT / path).exists()

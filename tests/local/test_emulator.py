@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from local import describe
-from local import emulator as emulator_module
-from local.emulator import emulator
-from local.ports import free_port, is_taken
-from local.state import LocalError, State
+from local.emulator import describe
+from local.emulator import process as emulator_module
+from local.emulator.ports import free_port, is_taken
+from local.emulator.process import emulator
+from local.emulator.state import LocalError, State
 from tests.local.embedded_aws import EmbeddedAws, eventually
+from tools.checkout import ROOT
 
-CHECKOUT = Path(__file__).parent.parent.parent
 NEVER_ENDS = """
 import os, time
 def handler(event, context):
@@ -30,8 +30,8 @@ def handler(event, context):
 HOLDS_AN_EMULATOR = """
 import sys, time
 from pathlib import Path
-from local.emulator import emulator
-from local.state import State
+from local.emulator.process import emulator
+from local.emulator.state import State
 with emulator(State(Path(sys.argv[1])), int(sys.argv[2])):
     time.sleep(600)
 """
@@ -81,7 +81,7 @@ def test_it_stops_when_the_block_fails(tmp_path: Path) -> None:
 
 def test_it_ends_when_its_launcher_is_killed_and_the_next_start_clears_up(tmp_path: Path, notes: Path) -> None:
     state, port = State(tmp_path), free_port()
-    launcher = subprocess.Popen([sys.executable, "-c", HOLDS_AN_EMULATOR, str(tmp_path), str(port)], cwd=CHECKOUT)
+    launcher = subprocess.Popen([sys.executable, "-c", HOLDS_AN_EMULATOR, str(tmp_path), str(port)], cwd=ROOT)
     try:
         eventually("the emulator", state.emulator.exists)
         description = json.loads(state.emulator.read_text())

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from local import start
-from local.samples import SAMPLES, Sample
-from local.state import STATE_DIR_VARIABLE, LocalError, State
-from local.timeline import Evidence
+from local.emulator.state import STATE_DIR_VARIABLE, LocalError, State
+from local.launcher import start
+from local.launcher.samples import SAMPLES, Sample
+from local.terminal.timeline import Evidence
 
 PLACED_AT = "2026-01-31T09:30:00.000Z"
 

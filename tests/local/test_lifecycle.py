@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from local import describe, running
-from local.emulator import emulator
-from local.ports import free_port
-from local.running import stack
-from local.state import LocalError, State
+from local.emulator import describe
+from local.emulator.ports import free_port
+from local.emulator.process import emulator
+from local.emulator.state import LocalError, State
+from local.launcher import running
+from local.launcher.running import stack
 from tests.local.embedded_aws import EmbeddedAws, Sls, eventually, sls_of
 from tests.local.test_emulator import assert_nothing_is_left
 
-CHECKOUT = Path(__file__).parent.parent.parent
 STACK = "order-processing-local"
 
 

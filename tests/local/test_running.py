@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from local import running
-from local.state import State
+from local.emulator.state import State
+from local.launcher import running
 
 GENEROUS = 60  # seconds
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parent.parent.parent
+from tools.checkout import ROOT
+
 GENEROUS = 120  # seconds
 
 
@@ -39,7 +40,7 @@ def started(state: Path, port: int, *arguments: str) -> Iterator[subprocess.Pope
     with (state / "output.txt").open("w") as output:
         process = subprocess.Popen(
             command(port, *arguments),
-            cwd=CHECKOUT,
+            cwd=ROOT,
             env=environment(state),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -139,7 +140,7 @@ def test_it_stays_until_it_is_told_to_stop_and_a_second_start_says_that_it_runs(
         processes = descendants(process.pid)
 
         [curl] = re.findall("^curl .*$", printed(tmp_path), re.MULTILINE)
-        pasted = subprocess.run(["bash", "-c", curl], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+        pasted = subprocess.run(["bash", "-c", curl], cwd=ROOT, capture_output=True, text=True, check=True)
         assert len(json.loads(pasted.stdout)["orders"]) == 3
         assert (tmp_path / "token").stat().st_mode & 0o077 == 0
 
@@ -151,13 +152,13 @@ def test_it_stays_until_it_is_told_to_stop_and_a_second_start_says_that_it_runs(
                 assert content in answer.read()
 
         second = subprocess.run(
-            command(free_port()), cwd=CHECKOUT, env=environment(tmp_path), capture_output=True, text=True
+            command(free_port()), cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True
         )
         assert second.returncode == 1
         assert second.stderr == (
             f"a local stack is already running at http://127.0.0.1:{port}; use it, or press Ctrl-C in its terminal\n"
         )
-        assert not [args for pid, args in processes.items() if "local.bridge" in args and not is_there(pid)]
+        assert not [args for pid, args in processes.items() if "local.emulator.bridge" in args and not is_there(pid)]
 
         process.send_signal(signal.SIGTERM)
         assert process.wait(GENEROUS) == 0
@@ -188,9 +189,7 @@ def test_a_stop_in_the_middle_of_the_deploy_leaves_nothing_behind(
 def test_a_port_of_the_storefront_s_that_is_taken_is_one_line_before_anything_is_started(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
-        result = subprocess.run(
-            command(taken - 1), cwd=CHECKOUT, env=environment(tmp_path), capture_output=True, text=True
-        )
+        result = subprocess.run(command(taken - 1), cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True)
 
     assert result.returncode == 1
     assert re.fullmatch(rf"port {taken} is in use; take another: npm start -- --port \d+\n", result.stderr)
@@ -199,7 +198,7 @@ def test_a_port_of_the_storefront_s_that_is_taken_is_one_line_before_anything_is
 
 @pytest.mark.parametrize("port", ["80", "65535", "http"])
 def test_a_port_that_can_not_be_used_is_refused_in_one_line(port: str, tmp_path: Path) -> None:
-    result = subprocess.run(command(port), cwd=CHECKOUT, env=environment(tmp_path), capture_output=True, text=True)
+    result = subprocess.run(command(port), cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True)
 
     assert result.returncode == 1
     assert result.stderr == f"--port takes a number from 1024 to 65534, not {port}\n"

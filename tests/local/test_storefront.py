@@ -13,8 +13,8 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from local.ports import free_port
-from local.state import LocalError, State
+from local.emulator.ports import free_port
+from local.emulator.state import LocalError, State
 from local.storefront import break_it
 from local.storefront.app import FILES
 from local.storefront.headers import HEADERS

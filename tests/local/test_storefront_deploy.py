@@ -12,13 +12,13 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from local.emulator import emulator
-from local.ports import free_port
-from local.state import State
+from local.emulator.ports import free_port
+from local.emulator.process import emulator
+from local.emulator.state import State
 from tests.local.embedded_aws import EmbeddedAws, Sls, sls_of
+from tools.checkout import ROOT
 
-CHECKOUT = Path(__file__).parent.parent.parent
-WEB = CHECKOUT / "web"
+WEB = ROOT / "web"
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_the_configuration_is_of_the_stack_and_breaks_nothing(stack: dict[str, A
 
 
 def test_the_bucket_has_a_name_that_the_right_to_deploy_covers(stack: dict[str, Any]) -> None:
-    policy = json.loads((CHECKOUT / "docs" / "deploy-policy.json").read_text())
+    policy = json.loads((ROOT / "docs" / "deploy-policy.json").read_text())
     [buckets, _] = next(each["Resource"] for each in policy["Statement"] if each["Action"] == "s3:*")
 
     assert fnmatch(f"arn:aws:s3:::{stack['WebBucketName']}", buckets)

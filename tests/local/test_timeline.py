@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from local.samples import SAMPLES, shortcoming
-from local.terminal import Terminal, picture
-from local.timeline import CONSUMERS, Evidence, is_over, lines, unheard
+from local.launcher.samples import SAMPLES, shortcoming
+from local.terminal.output import Terminal, picture
+from local.terminal.timeline import CONSUMERS, Evidence, is_over, lines, unheard
 from operations.screen import console
-from simulation import deployment
+from tools import topology
 
 APPROVED, DECLINED, _ = SAMPLES
 
@@ -225,6 +225,6 @@ def test_who_reacts_to_an_event_is_what_serverless_yml_says(event: str) -> None:
     source = {"O": "orders", "P": "payment", "F": "fulfillment"}[event[0]]
     envelope = {"source": f"order-processing.{source}", "detail-type": event, "detail": {}}
 
-    reached = {function[0].upper() + function[1:] for function in deployment.consumers(envelope)}
+    reached = {function[0].upper() + function[1:] for function in topology.consumers(envelope)}
 
     assert reached == {*CONSUMERS[event], "AuditLogger"}

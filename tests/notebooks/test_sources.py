@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
+from tools.checkout import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
 SOURCES = sorted((NOTEBOOKS / "sources").glob("[0-9]*.py"))
 
 

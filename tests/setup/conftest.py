@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
-CHECKOUT = Path(__file__).parent.parent.parent
+from tools.checkout import ROOT
+
 NODE = shutil.which("node") or "node"
 
 USERS_OWN = ("PIP_", "PYTHON", "npm_", "NODE_", "ORDER_PROCESSING_", "CI")
@@ -40,16 +41,16 @@ class Ran(NamedTuple):
 
 
 class Checkout:
-    """A folder with setup.mjs and two groups, `tiny` and `other`, whose lock files are empty."""
+    """A folder with tools/setup.mjs and two groups, `tiny` and `other`, whose lock files are empty."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bin = folder.parent / "bin"
         self.calls_file = folder.parent / "calls"
         self.node_options: tuple[str, ...] = ()
-        (folder / "packaging" / "locks").mkdir(parents=True)
+        (folder / "tools" / "locks").mkdir(parents=True)
         self.bin.mkdir()
-        shutil.copy(CHECKOUT / "setup.mjs", folder)
+        shutil.copy(ROOT / "tools" / "setup.mjs", folder / "tools")
         (folder / "package-lock.json").write_text("{}")
         (folder / "package.json").write_text("{}")
         self.lock("tiny", "# nothing\n")
@@ -59,7 +60,7 @@ class Checkout:
         self.program("npm", NPM)
 
     def lock(self, group: str, text: str) -> None:
-        (self.folder / "packaging" / "locks" / f"{group}.txt").write_text(text)
+        (self.folder / "tools" / "locks" / f"{group}.txt").write_text(text)
 
     def program(self, name: str, text: str) -> None:
         file = self.bin / name
@@ -95,7 +96,7 @@ class Checkout:
         return {**kept, "PATH": str(self.bin), "CALLS": str(self.calls_file), **(more or {})}
 
     def pretend(self, name: str, value: str) -> None:
-        """Another value of a property of Node's `process`, from before setup.mjs runs."""
+        """Another value of a property of Node's `process`, from before tools/setup.mjs runs."""
         preload = self.folder.parent / "pretend.cjs"
         preload.write_text(f"Object.defineProperty(process, '{name}', {{ value: {value} }})\n")
         self.node_options = ("--require", str(preload))
@@ -124,7 +125,7 @@ class Checkout:
                     os.killpg(process.pid, signal.SIGKILL)
 
     def start(self, *arguments: str, **environment: str) -> AbstractContextManager["subprocess.Popen[str]"]:
-        return self.spawn([NODE, *self.node_options, "setup.mjs", *arguments], **environment)
+        return self.spawn([NODE, *self.node_options, "tools/setup.mjs", *arguments], **environment)
 
     def run(self, *arguments: str, **environment: str) -> Ran:
         with self.start(*arguments, **environment) as process:

@@ -1,4 +1,4 @@
-"""setup.mjs with the real npm, the real pip and a real terminal; still without any network."""
+"""tools/setup.mjs with the real npm, the real pip and a real terminal; still without any network."""
 
 import hashlib
 import json
@@ -12,7 +12,8 @@ from typing import IO
 
 import pytest
 
-from tests.setup.conftest import CHECKOUT, Checkout
+from tests.setup.conftest import Checkout
+from tools.checkout import ROOT
 
 NO_NETWORK = {
     "PIP_CONFIG_FILE": os.devnull,
@@ -117,9 +118,9 @@ def seen(screen: IO[str], text: str) -> str:
 
 def test_each_npm_script_takes_the_shells_place() -> None:
     """npm passes signals on to its shell, and one that stays, as Debian's does, dies of SIGTERM and leaves the rest."""
-    scripts = json.loads((CHECKOUT / "package.json").read_text())["scripts"]
+    scripts = json.loads((ROOT / "package.json").read_text())["scripts"]
 
-    assert [name for name, script in scripts.items() if not script.startswith("exec node setup.mjs ")] == []
+    assert [name for name, script in scripts.items() if not script.startswith("exec node tools/setup.mjs ")] == []
 
 
 @pytest.mark.parametrize("through", ["npm", "node"])
@@ -127,7 +128,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_command_once(checkout: Checkout, throu
     """The terminal sends it to every process there, and npm passes it on besides."""
     checkout.python()
     checkout.real_npm()
-    script = f"exec node setup.mjs deploy -- {sys.executable} counting.py"
+    script = f"exec node tools/setup.mjs deploy -- {sys.executable} counting.py"
     (checkout.folder / "package.json").write_text(json.dumps({"scripts": {"start": script}}))
     (checkout.folder / "package-lock.json").write_text('{"lockfileVersion": 3, "packages": {"": {}}}')
     (checkout.folder / "node_modules").mkdir()

@@ -1,4 +1,4 @@
-"""setup.mjs: it sets up what is missing, once, and says in one line what it can't do."""
+"""tools/setup.mjs: it sets up what is missing, once, and says in one line what it can't do."""
 
 import json
 import os
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.setup.conftest import CHECKOUT, NODE, Checkout
+from tests.setup.conftest import NODE, Checkout
+from tools.checkout import ROOT
 
 NOTHING = ("tiny", "--", "sh", "-c", "true")
 
@@ -65,7 +66,7 @@ def test_a_group_installs_its_own_packages_only(checkout: Checkout) -> None:
     checkout.run("other", "--", "sh", "-c", "true")
 
     [call] = checkout.installs
-    assert call.endswith("--require-hashes -r packaging/locks/other.txt")
+    assert call.endswith("--require-hashes -r tools/locks/other.txt")
 
 
 def test_the_group_deploy_needs_no_python_packages(checkout: Checkout) -> None:
@@ -166,7 +167,7 @@ def test_a_command_gets_all_the_groups_that_it_names_and_the_shared_python(check
 def test_without_a_group_or_a_command_one_line_says_how(checkout: Checkout, arguments: tuple[str, ...]) -> None:
     ran = checkout.run(*arguments)
 
-    assert (ran.code, ran.err) == (1, "usage: node setup.mjs GROUP … -- COMMAND\n")
+    assert (ran.code, ran.err) == (1, "usage: node tools/setup.mjs GROUP … -- COMMAND\n")
 
 
 @pytest.mark.parametrize("step", ["npm", "pip", "venv"])
@@ -287,16 +288,16 @@ def test_a_node_that_fits_is_taken(checkout: Checkout, version: str) -> None:
 
 
 def test_the_nodes_that_fit_are_those_that_osls_takes() -> None:
-    """Read in package.json and in the lock; when osls takes others, setup.mjs and the tests above change too."""
-    package = json.loads((CHECKOUT / "package.json").read_text())
-    lock = json.loads((CHECKOUT / "package-lock.json").read_text())
+    """Read in package.json and in the lock; when osls takes others, tools/setup.mjs and the tests above change too."""
+    package = json.loads((ROOT / "package.json").read_text())
+    lock = json.loads((ROOT / "package-lock.json").read_text())
 
     assert package["engines"]["node"] == "^20.19.0 || ^22.13.0 || >=24.0.0"
     assert lock["packages"]["node_modules/osls"]["engines"]["node"] == "^20.19.0 || ^22.13.0 || >=24"
 
 
 def test_the_npm_lock_names_osls_exactly_no_host_and_no_framework_that_needs_a_login() -> None:
-    lock = (CHECKOUT / "package-lock.json").read_text()
+    lock = (ROOT / "package-lock.json").read_text()
     packages = json.loads(lock)["packages"]
 
     assert packages[""]["devDependencies"] == {"osls": packages["node_modules/osls"]["version"]}
@@ -414,7 +415,7 @@ def test_a_lock_that_a_killed_command_left_is_taken_over(checkout: Checkout) -> 
 def test_a_lock_with_our_own_id_is_from_another_container_and_taken_over(checkout: Checkout) -> None:
     checkout.python()
     (checkout.folder / ".local").mkdir()
-    script = f'ln -s $$ .local/setup.lock; exec "{NODE}" setup.mjs tiny -- sh -c true'
+    script = f'ln -s $$ .local/setup.lock; exec "{NODE}" tools/setup.mjs tiny -- sh -c true'
 
     with checkout.spawn(["sh", "-c", script]) as process:
         assert process.wait(30) == 0
@@ -515,9 +516,9 @@ def test_clean_removes_what_the_commands_made_and_nothing_else(checkout: Checkou
         "orders/mine.py",
         "package-lock.json",
         "package.json",
-        "packaging/locks/other.txt",
-        "packaging/locks/tiny.txt",
-        "setup.mjs",
+        "tools/locks/other.txt",
+        "tools/locks/tiny.txt",
+        "tools/setup.mjs",
     ]
 
 
@@ -543,7 +544,7 @@ def test_clean_refuses_while_another_command_sets_up(checkout: Checkout) -> None
 
 
 def test_clean_removes_all_that_git_is_told_to_ignore(checkout: Checkout) -> None:
-    lines = (CHECKOUT / ".gitignore").read_text().splitlines()
+    lines = (ROOT / ".gitignore").read_text().splitlines()
     ignored = [checkout.folder / line for line in lines if line and not line.startswith("#")]
     assert ignored
     for folder in ignored:

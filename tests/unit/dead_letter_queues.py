@@ -8,7 +8,7 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 
 from operations.stack import Outputs, Stack
-from simulation.queues import Queue
+from verification.simulation.queues import Queue
 
 DEAD, DEAD_NOTIFICATIONS, NOTIFICATIONS = (f"https://sqs.example/{name}" for name in ("dead", "notes-dead", "notes"))
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:order-processing-dev-fulfillment"

@@ -9,7 +9,7 @@ import pytest
 
 from handlers.http import TITLES
 from orders import clock
-from orders.backoff import ATTEMPTS
+from orders.aws.backoff import ATTEMPTS
 from orders.catalogue import PRODUCTS
 from tests.conftest import Lines
 from tests.shop import ANNA, BELA, Answer, Shop, an_order

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from orders import backoff
-from orders.backoff import ATTEMPTS
-from simulation import deployment
+from orders.aws import backoff
+from orders.aws.backoff import ATTEMPTS
 from tests.conftest import Lines
 from tests.shop import ANNA, Context, Shop
+from tools import topology
 
 REFUSED = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"}]}
 
@@ -18,7 +18,7 @@ REFUSED = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds of each pause; none is waited for."""
     pauses: list[float] = []
-    monkeypatch.setattr("orders.backoff.time.sleep", pauses.append)
+    monkeypatch.setattr("orders.aws.backoff.time.sleep", pauses.append)
     return pauses
 
 
@@ -66,7 +66,7 @@ def test_the_pauses_grow_and_differ_so_that_not_all_callers_come_back_at_once(
 
 def test_all_pauses_together_fit_into_a_tenth_of_every_function_s_time() -> None:
     longest = sum(backoff.longest_pause(attempt) for attempt in range(1, ATTEMPTS))
-    assert longest <= min(map(deployment.time_out, deployment.service()["functions"])) / 10
+    assert longest <= min(map(topology.time_out, topology.service()["functions"])) / 10
 
 
 def test_a_run_of_the_reconciler_whose_time_is_up_leaves_the_rest_to_the_next_run(

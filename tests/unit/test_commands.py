@@ -27,9 +27,9 @@ from operations.errors import OperatorError
 from operations.preflight import __main__ as preflight
 from operations.smoke import __main__ as smoke
 from operations.stack import Outputs, Stack, StackUnavailable, add_stage
-from orders.dynamodb import to_item
-from simulation.deployment import ROOT
+from orders.aws.dynamodb import to_item
 from tests.unit.dead_letter_queues import FUNCTION, GONE, POISON, Queues, refusal
+from tools.checkout import ROOT
 
 COMMANDS = {
     "dlq": dlq.main,

@@ -9,9 +9,9 @@ import boto3
 import pytest
 
 from handlers.wiring import store
-from orders.aws import client
+from orders.aws.client import client
+from orders.aws.mail import Post
 from orders.letter import Letter
-from orders.mail import Post
 from tests.shop import Shop
 
 LETTER = Letter("subject", "text", "<p>html</p>", "sms")

@@ -9,9 +9,9 @@ import pytest
 
 from orders.errors import EventContradictsOrder, GatewayUnavailable, MalformedEvent, MalformedOrder, OrderNotFound
 from orders.payments import Charge, SimulatedGateway
-from simulation import deployment
 from tests.conftest import Lines
 from tests.shop import Envelope, NotTold, Shop, changed, envelope
+from tools import topology
 
 MADE_UP_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -289,7 +289,7 @@ def test_an_unknown_detail_type_is_refused_with_those_that_are_known(
 
 @pytest.mark.parametrize("nothing", [None, [], "text", 1, True], ids=repr)
 def test_what_is_no_object_is_refused_as_no_event(refuses: Refuses, nothing: Any) -> None:
-    for function in deployment.service()["functions"]:
+    for function in topology.service()["functions"]:
         if function not in ("orderService", "reconciler"):  # which take no events
             refuses(function, nothing, MalformedEvent, "what came is no object")
 
@@ -297,7 +297,7 @@ def test_what_is_no_object_is_refused_as_no_event(refuses: Refuses, nothing: Any
 def test_an_event_that_goes_astray_is_refused(refuses: Refuses, events: dict[str, Envelope]) -> None:
     for function in ("paymentProcessing", "fulfillment", "orderStatusUpdater", "notification"):
         for event in events.values():
-            if function not in deployment.consumers(event):
+            if function not in topology.consumers(event):
                 refuses(function, event, MalformedEvent, f"{event['detail-type']} arrived where .* is expected")
 
 
@@ -363,4 +363,4 @@ def test_the_reason_stands_in_the_log_with_the_ids_of_order_and_event(
 
 def _steps(event: Envelope) -> list[str]:
     """The event's consumers, but for the audit logger, which takes whatever comes."""
-    return [function for function in deployment.consumers(event) if function != "auditLogger"]
+    return [function for function in topology.consumers(event) if function != "auditLogger"]

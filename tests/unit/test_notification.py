@@ -11,10 +11,10 @@ from handlers.wiring import claim_stale_after, post, store
 from orders.choreography import tell_customer
 from orders.events import decode
 from orders.model import Receipt
-from simulation import deployment
-from simulation.deployment import ROOT
 from tests.conftest import Lines
 from tests.shop import ANNA, Envelope, NotTold, Shop
+from tools import topology
+from tools.checkout import ROOT
 
 PHONE = "+4915112345678"
 LetPass = Any
@@ -316,7 +316,7 @@ def test_mail_and_text_messages_have_time_for_their_answer_within_a_third_of_the
     for sender in (post()._ses, post()._sns):
         config = sender.meta.config
         assert config.read_timeout == 10
-        assert config.connect_timeout + config.read_timeout < deployment.time_out("notification") / 2
+        assert config.connect_timeout + config.read_timeout < topology.time_out("notification") / 2
     assert store()._dynamodb.meta.config.read_timeout == 2
 
 
@@ -439,7 +439,7 @@ def test_an_order_with_an_address_that_ses_can_not_take_is_recorded_as_rejected_
 
 def test_only_a_domain_that_is_not_ascii_loads_the_tables_for_it() -> None:
     """They would cost each cold start."""
-    uses = "from orders.address import deliverable; import handlers.order_service, handlers.notification, sys;"
+    uses = "from orders.aws.address import deliverable; import handlers.order_service, handlers.notification, sys;"
     for address, loaded in (("anna@example.com", "False"), ("anna@bücher.example", "True")):
         script = f"{uses} deliverable({address!r}); print('idna' in sys.modules)"
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from operations.errors import OperatorError
 from operations.region import default_region
 from operations.stack import StackUnavailable, find, from_environment
-from simulation import deployment
 from tests.unit.dead_letter_queues import refusal
+from tools import topology
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 def test_the_default_region_is_the_one_that_a_deploy_takes() -> None:
-    assert default_region() == deployment.service()["provider"]["region"]
+    assert default_region() == topology.service()["provider"]["region"]
 
 
 @pytest.mark.parametrize(

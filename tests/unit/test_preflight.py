@@ -13,13 +13,13 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.parsers import ResponseParserError
 
-from bench import price, results
 from operations.preflight import account, checks, rights, sender, there
 from operations.preflight.bill import idle_usd
 from operations.preflight.finding import Finding
 from operations.preflight.plan import Plan
 from tests.e2e.operator import DEPLOY
 from tests.unit.stubbed_aws import Aws
+from verification.bench import price, results
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ import pytest
 
 from handlers.wiring import store
 from orders import clock
+from orders.aws.store import OVER_AN_HOUR, YOUNG_SHARDS, Due
 from orders.choreography import take_up
 from orders.errors import GatewayUnavailable, OrderNotFound, ReconciliationIncomplete
 from orders.payments import Charge
-from orders.store import OVER_AN_HOUR, YOUNG_SHARDS, Due
 from tests.conftest import Lines
 from tests.shop import NotTold, Shop, changed
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from orders.payments import Charge, SimulatedGateway
-from simulation import deployment
 from tests.conftest import Lines
 from tests.shop import Envelope, NotTold, Shop, changed
+from tools import topology
 
 
 def test_ten_deliveries_of_a_placed_order_charge_once(shop: Shop, charges: list[Charge]) -> None:
@@ -193,7 +193,7 @@ def test_a_write_whose_answer_was_lost_changes_nothing_of_the_story(
         # when
         while waiting:
             event = waiting.pop(0)
-            for consumer in deployment.consumers(event):
+            for consumer in topology.consumers(event):
                 if consumer == function:
                     shop.wire.lose_answer("dynamodb:UpdateItem", skip=skip)
                 shop.deliver(consumer, event)
@@ -237,7 +237,7 @@ def test_the_same_fact_published_again_differs_in_its_attempt_alone(shop: Shop, 
 
 
 def _deliver_to_all(shop: Shop, event: Envelope) -> None:
-    for function in deployment.consumers(event):
+    for function in topology.consumers(event):
         try:
             shop.deliver(function, event)
         except NotTold:

@@ -2,14 +2,14 @@
 
 import tomllib
 
-from simulation.deployment import ROOT
+from tools.checkout import ROOT
 
 
 def test_ci_runs_every_file_that_npm_test_leaves_out() -> None:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"]
     left_out = [option.removeprefix("--ignore=") for option in options if option.startswith("--ignore=")]
     ci = (ROOT / ".ci" / "run").read_text()
-    by_a_command = {"tests/browser": "npm run browser", "tests/second_opinion": "npm run second-opinion"}
+    by_a_command = {"tests/browser": "npm run browser", "tests/verification/second_opinion": "npm run second-opinion"}
 
     assert len(left_out) > len(by_a_command)
     assert [path for path in left_out if by_a_command.get(path, path) not in ci] == []

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from contract.__main__ import DOCS, files
-from contract.openapi import OURS, document
 from handlers.order_service import ROUTES
 from orders.catalogue import PRODUCTS
-from simulation import deployment
 from tests.shop import Shop
+from tools import topology
+from tools.checkout import ROOT
+from verification.contract.__main__ import DOCS, files
+from verification.contract.openapi import OURS, document
 
 
 @pytest.mark.parametrize("name", files())
@@ -21,11 +22,11 @@ def test_the_documents_are_those_of_the_code(name: str) -> None:
 
 def test_the_documents_routes_are_the_gateway_s() -> None:
     routes = [f"{method.upper()} {path}" for path, methods in document()["paths"].items() for method in methods]
-    assert sorted(routes) == sorted(deployment.routes("orderService")) == sorted(ROUTES)
+    assert sorted(routes) == sorted(topology.routes("orderService")) == sorted(ROUTES)
 
 
 def test_a_route_asks_for_a_token_where_the_gateway_does() -> None:
-    for each in deployment.service()["functions"]["orderService"]["events"]:
+    for each in topology.service()["functions"]["orderService"]["events"]:
         route = each["httpApi"]
         asks = isinstance(route, dict) and "authorizer" in route
         method, path = (route["method"], route["path"]) if isinstance(route, dict) else route.split()
@@ -63,7 +64,7 @@ def _raised() -> set[tuple[int, str]]:
     """Status and name of each `Problem(404, "order-not-found", …)` in the handlers."""
     calls = [
         node
-        for path in (deployment.ROOT / "handlers").glob("*.py")
+        for path in (ROOT / "handlers").glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Problem"
     ]

@@ -7,17 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from orders.aws import client
+from orders.aws.client import client
 from orders.config import Config
-from simulation import deployment
 from tests.wire import Wire
+from tools import topology
+from tools.checkout import ROOT
 
-ADAPTERS = {"orders/aws.py", "orders/audit.py", "orders/bus.py", "orders/dynamodb.py", "orders/mail.py"}
-"""Where the AWS SDK may appear. orders/store.py gets its client handed in and needs none of it."""
+ADAPTERS = {
+    "orders/aws/client.py",
+    "orders/aws/audit.py",
+    "orders/aws/bus.py",
+    "orders/aws/dynamodb.py",
+    "orders/aws/mail.py",
+}
+"""Where the AWS SDK may appear. orders/aws/store.py gets its client handed in and needs none of it."""
 
-SOURCES = sorted(path for folder in ("orders", "handlers") for path in (deployment.ROOT / folder).glob("*.py"))
+SOURCES = sorted(path for folder in ("orders", "handlers") for path in (ROOT / folder).rglob("*.py"))
 
 
 def _imports(path: Path) -> set[str]:
@@ -33,16 +38,10 @@ def _imports(path: Path) -> set[str]:
 
 
 def _name(path: Path) -> str:
-    return path.relative_to(deployment.ROOT).as_posix()
+    return path.relative_to(ROOT).as_posix()
 
 
-# --- layers -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=_name)
-def test_the_business_knows_nothing_of_the_handlers(path: Path) -> None:
-    ours = {module.partition(".")[0] for module in _imports(path)} & {"handlers", "orders", "tests", "local"}
-    assert ours <= ({"orders"} if _name(path).startswith("orders/") else {"orders", "handlers"})
+# --- layers: test_layers.py has the rest
 
 
 def test_the_aws_sdk_appears_in_the_adapters_alone() -> None:
@@ -66,7 +65,7 @@ def test_the_business_imports_in_no_circle() -> None:
 
 
 def _environment(function: str) -> dict[str, Any]:
-    service = deployment.service()
+    service = topology.service()
     return {**service["provider"]["environment"], **service["functions"][function].get("environment", {})}
 
 
@@ -78,18 +77,18 @@ def _read_by_the_code() -> set[str]:
 
 
 def test_each_variable_that_the_code_reads_is_set_and_each_that_is_set_is_read() -> None:
-    declared = {name for function in deployment.service()["functions"] for name in _environment(function)}
+    declared = {name for function in topology.service()["functions"] for name in _environment(function)}
     powertools = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
     assert declared == _read_by_the_code() | powertools
 
 
 def test_every_function_has_what_the_configuration_needs() -> None:
-    for function in deployment.service()["functions"]:
+    for function in topology.service()["functions"]:
         assert {str(field.alias) for field in Config.model_fields.values()} <= _environment(function).keys()
 
 
 def test_the_gateway_s_switch_is_the_payment_function_s_alone() -> None:
-    functions = deployment.service()["functions"]
+    functions = topology.service()["functions"]
     assert [name for name in functions if "PAYMENT_GATEWAY" in _environment(name)] == ["paymentProcessing"]
 
 
@@ -102,7 +101,7 @@ def test_the_calls_to_aws_fit_into_a_function_s_time_out(wire: Wire) -> None:
     for service, attempts in (("dynamodb", 3), ("sesv2", 1)):
         config = client(service, attempts=attempts).meta.config
         longest = attempts * (config.connect_timeout + config.read_timeout) + (attempts - 1)
-        assert longest <= deployment.service()["provider"]["timeout"] + 1
+        assert longest <= topology.service()["provider"]["timeout"] + 1
 
 
 # --- metrics ----------------------------------------------------------------------------------------------------------
@@ -120,7 +119,7 @@ def _emitted() -> set[str]:
 
 def _shown() -> Iterator[tuple[str, str]]:
     """Namespace and name of each metric on the dashboard, its abbreviations written out."""
-    [dashboard] = deployment.of_type("AWS::CloudWatch::Dashboard").values()
+    [dashboard] = topology.of_type("AWS::CloudWatch::Dashboard").values()
     for widget in json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]:
         before: list[str] = []
         for series in widget["properties"]["metrics"]:
@@ -137,7 +136,7 @@ def test_each_business_metric_is_on_the_dashboard_and_nothing_that_nobody_emits(
 
 
 def test_each_alarm_on_a_business_metric_watches_one_that_is_emitted() -> None:
-    alarms = deployment.of_type("AWS::CloudWatch::Alarm").values()
+    alarms = topology.of_type("AWS::CloudWatch::Alarm").values()
     watched = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == "OrderProcessing"}
     assert watched
     assert watched <= _emitted()
@@ -145,16 +144,14 @@ def test_each_alarm_on_a_business_metric_watches_one_that_is_emitted() -> None:
 
 def test_metrics_are_emitted_under_the_name_that_dashboard_and_alarms_ask_for() -> None:
     """The code's dimension is POWERTOOLS_SERVICE_NAME; theirs is the stack's name, which osls makes the same way."""
-    environment = deployment.service()["provider"]["environment"]
+    environment = topology.service()["provider"]["environment"]
     assert environment["POWERTOOLS_SERVICE_NAME"] == "${self:service}-${sls:stage}"
     assert environment["POWERTOOLS_METRICS_NAMESPACE"] == "OrderProcessing"
-    assert "stackName" not in deployment.service()["provider"]
-    [dashboard] = deployment.of_type("AWS::CloudWatch::Dashboard").values()
+    assert "stackName" not in topology.service()["provider"]
+    [dashboard] = topology.of_type("AWS::CloudWatch::Dashboard").values()
     assert '"OrdersPlaced", "service", "${AWS::StackName}"' in dashboard["DashboardBody"]["Fn::Sub"]
     assert {"Name": "service", "Value": {"Ref": "AWS::StackName"}} in [
-        dimension
-        for alarm in deployment.of_type("AWS::CloudWatch::Alarm").values()
-        for dimension in alarm["Dimensions"]
+        dimension for alarm in topology.of_type("AWS::CloudWatch::Alarm").values() for dimension in alarm["Dimensions"]
     ]
 
 
@@ -163,28 +160,28 @@ def test_metrics_are_emitted_under_the_name_that_dashboard_and_alarms_ask_for() 
 
 def test_what_the_bus_starts_is_tried_three_times_and_then_kept() -> None:
     kept = {"onFailure": {"type": "sqs", "arn": {"Fn::GetAtt": "DeadLetterQueue.Arn"}}}
-    for _, _, name in deployment.rules():
-        function = deployment.service()["functions"][name]
+    for _, _, name in topology.rules():
+        function = topology.service()["functions"][name]
         if name != "notification":  # a queue of its own feeds it
             assert (function["maximumRetryAttempts"], function["destinations"]) == (2, kept)
-    reconciler = deployment.service()["functions"]["reconciler"]
+    reconciler = topology.service()["functions"]["reconciler"]
     assert (reconciler["maximumRetryAttempts"], reconciler["destinations"]) == (0, kept)
 
 
 def test_the_notification_s_queue_gives_single_messages_back_and_gives_up_into_its_own_queue() -> None:
-    [source] = [event["sqs"] for event in deployment.service()["functions"]["notification"]["events"]]
+    [source] = [event["sqs"] for event in topology.service()["functions"]["notification"]["events"]]
     assert source["functionResponseType"] == "ReportBatchItemFailures"
-    assert int(deployment.service()["params"]["default"]["notificationConcurrency"]) >= 2
-    redrive = deployment.of_type("AWS::SQS::Queue")["NotificationQueue"]["RedrivePolicy"]
+    assert int(topology.service()["params"]["default"]["notificationConcurrency"]) >= 2
+    redrive = topology.of_type("AWS::SQS::Queue")["NotificationQueue"]["RedrivePolicy"]
     assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": "NotificationDeadLetterQueue.Arn"}
 
 
 def test_the_queue_gets_the_bus_s_envelope_as_the_functions_do() -> None:
-    assert deployment.of_type("AWS::SNS::Subscription")["NotificationSubscription"]["RawMessageDelivery"] is True
+    assert topology.of_type("AWS::SNS::Subscription")["NotificationSubscription"]["RawMessageDelivery"] is True
 
 
 def test_the_indexes_are_those_that_the_code_asks() -> None:
     text = "".join(path.read_text() for path in SOURCES)
     asked = set(re.findall(r'"?IndexName"?[:=] ?"(\w+)"', text))
-    tables = deployment.of_type("AWS::DynamoDB::Table").values()
+    tables = topology.of_type("AWS::DynamoDB::Table").values()
     assert asked == {index["IndexName"] for table in tables for index in table["GlobalSecondaryIndexes"]}

@@ -9,9 +9,9 @@ import pytest
 
 from orders.errors import GatewayUnavailable
 from orders.observability import set_level
-from simulation import deployment
 from tests.conftest import Lines
 from tests.shop import Shop
+from tools import topology
 
 LAMBDA_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 RFC_3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
@@ -31,7 +31,7 @@ def passes(line: dict[str, Any], lowest: str) -> bool:
 @pytest.fixture(params=["DEBUG", "INFO", "WARN", "ERROR"])
 def chosen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The parameter logLevel, and what serverless.yml makes of it."""
-    environment = deployment.service()["provider"]["environment"]
+    environment = topology.service()["provider"]["environment"]
     assert environment["POWERTOOLS_LOG_LEVEL"] == "${param:logLevel}"
     with monkeypatch.context() as patch:
         patch.setenv("POWERTOOLS_LOG_LEVEL", request.param)
@@ -53,7 +53,7 @@ def test_metrics_and_errors_come_through_at_every_level(
     shop.reconcile()
 
     # when Lambda filters what was printed
-    setting = deployment.service()["provider"]["logs"]["lambda"]["applicationLogLevel"]
+    setting = topology.service()["provider"]["logs"]["lambda"]["applicationLogLevel"]
     lowest = str(setting).replace("${param:logLevel}", chosen)
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()] + log_lines()
     kept = [line for line in printed if passes(line, lowest)]

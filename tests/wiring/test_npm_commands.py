@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from simulation.deployment import ROOT
+from tools.checkout import ROOT
 
-LOCKS = ROOT / "packaging" / "locks"
+LOCKS = ROOT / "tools" / "locks"
 DISTRIBUTIONS = packages_distributions()
 """Of what is installed here; another group's packages need not be."""
 
@@ -35,12 +35,12 @@ def commands() -> dict[str, tuple[list[str], list[Path]]]:
     scripts = json.loads((ROOT / "package.json").read_text())["scripts"]
     found = {}
     for name, script in scripts.items():
-        groups, _, command = script.removeprefix("exec node setup.mjs ").partition(" -- python ")
+        groups, _, command = script.removeprefix("exec node tools/setup.mjs ").partition(" -- python ")
         if command:
             found[name] = (groups.split(), list(_started(command.split())))
     for name in ("notebooks:build", "notebooks:check"):
         found[name][1].extend((IN_NOTEBOOKS / "sources").glob("*.py"))
-    build = ROOT / "packaging" / "build.py"  # packaging/plugin.js runs it
+    build = ROOT / "tools" / "build.py"  # tools/plugin.js runs it
     found["deploy"][1].append(build)
     found["package"] = ([], [build])
     return found
@@ -53,8 +53,8 @@ def _started(words: list[str]) -> Iterator[Path]:
         yield from files_of(words[1], as_program=True)
     else:
         named = [ROOT / word for word in words[2:] if word.startswith("tests/")]
-        for folder in named or [folder for folder in (ROOT / "tests").iterdir() if folder.name not in APART]:
-            yield from folder.rglob("*.py")
+        for folder in named or [ROOT / "tests"]:
+            yield from (file for file in folder.rglob("*.py") if named or not set(APART) & set(file.parts))
 
 
 def files_of(module: str, *, as_program: bool = False) -> list[Path]:
@@ -149,5 +149,5 @@ def test_a_command_installs_what_it_imports(command: str) -> None:
 
 def test_what_a_command_reaches_is_found() -> None:
     """Else the test above would hold of anything."""
-    for command, package in (("postman", "ministack"), ("contract", "yaml"), ("test", "moto"), ("simulate", "moto")):
+    for command, package in (("postman", "ministack"), ("bench", "yaml"), ("test", "moto"), ("simulate", "moto")):
         assert package in Reached(commands()[command][1]).packages, command

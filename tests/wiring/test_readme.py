@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from orders.events import EVENTS
-from simulation import deployment
 from tests.rights import listed
+from tools import topology
+from tools.checkout import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCRIPTS = json.loads((ROOT / "package.json").read_text())["scripts"]
 CODE = "".join(
     file.read_text()
-    for pattern in ("setup.mjs", "local/*.py", "packaging/*.js", "operations/*.py")
+    for pattern in ("tools/setup.mjs", "local/*/*.py", "tools/*.js", "operations/*.py")
     for file in ROOT.glob(pattern)
 )
 PUBLISHERS = {
@@ -84,7 +84,7 @@ def test_the_table_of_events_is_the_choreography() -> None:
     assert table.keys() == EVENTS.keys()
     for name, (publishers, consumers) in table.items():
         event = {"detail-type": name, "source": EVENTS[name].source, "detail": {}}
-        taken_by = {each[0].upper() + each[1:] for each in deployment.consumers(event)} - {"AuditLogger"}
+        taken_by = {each[0].upper() + each[1:] for each in topology.consumers(event)} - {"AuditLogger"}
         assert (publishers, consumers) == (PUBLISHERS[EVENTS[name].source], taken_by)
 
 
@@ -105,6 +105,6 @@ def test_the_right_to_deploy_covers_every_kind_of_resource() -> None:
         "Cognito": "cognito-idp", "DynamoDB": "dynamodb", "Events": "events", "IAM": "iam", "Lambda": "lambda",
         "Logs": "logs", "S3": "s3", "SES": "ses", "SNS": "sns", "SQS": "sqs",
     }  # fmt: skip
-    kinds = {resource["Type"].split("::")[1] for resource in deployment.resources().values()}
+    kinds = {resource["Type"].split("::")[1] for resource in topology.resources().values()}
 
     assert {prefixes[kind] for kind in kinds} <= allowed

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from simulation import deployment
 from tests.rights import FUNCTIONS, Right, granted_to, listed, needed_by, statements
 from tests.shop import Shop
+from tools import topology
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_each_role_grants_what_its_function_calls_and_nothing_else(called: dict[
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_each_role_grants_what_lambda_does_in_the_function_s_name(function: str) -> None:
-    configuration = deployment.service()["functions"][function]
+    configuration = topology.service()["functions"][function]
     log_group = {"Fn::GetAtt": f"{function[0].upper()}{function[1:]}LogGroup.Arn"}
     expected = {"logs:CreateLogStream": log_group, "logs:PutLogEvents": log_group}
     if "destinations" in configuration:
@@ -67,8 +67,8 @@ def test_each_role_grants_what_lambda_does_in_the_function_s_name(function: str)
 
 
 def test_no_two_functions_share_a_role() -> None:
-    roles = [function["role"] for function in deployment.service()["functions"].values()]
-    assert sorted(roles) == sorted(deployment.of_type("AWS::IAM::Role"))
+    roles = [function["role"] for function in topology.service()["functions"].values()]
+    assert sorted(roles) == sorted(topology.of_type("AWS::IAM::Role"))
     assert len(set(roles)) == len(roles)
 
 

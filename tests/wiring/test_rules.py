@@ -8,9 +8,10 @@ import pytest
 
 from handlers.order_service import ROUTES
 from orders.events import EVENTS, Event
-from simulation import deployment
 from tests.rights import published_under
 from tests.shop import Envelope, envelope
+from tools import topology
+from tools.checkout import ROOT
 
 BY_EVENT = {
     "OrderPlacedEvent": {"paymentProcessing"},
@@ -27,20 +28,20 @@ def _envelope(event: type[Event]) -> Envelope:
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
 def test_each_event_reaches_its_consumers_and_the_audit_log(event: type[Event]) -> None:
-    consumers = deployment.consumers(_envelope(event))
+    consumers = topology.consumers(_envelope(event))
     assert len(consumers) == len(set(consumers)), "once each"
     assert set(consumers) == BY_EVENT[event.detail_type()] | {"auditLogger"}
 
 
 def test_there_is_no_event_without_a_consumer_and_no_rule_without_an_event() -> None:
     assert BY_EVENT.keys() == EVENTS.keys()
-    matched = {rule for rule, pattern, _ in deployment.rules() for event in EVENTS.values() if _matches(pattern, event)}
-    assert matched == {rule for rule, _, _ in deployment.rules()}
+    matched = {rule for rule, pattern, _ in topology.rules() for event in EVENTS.values() if _matches(pattern, event)}
+    assert matched == {rule for rule, _, _ in topology.rules()}
 
 
 def test_each_name_in_a_pattern_is_an_event_or_a_source_that_exists() -> None:
     sources = {event.source for event in EVENTS.values()}
-    for rule, pattern, _ in deployment.rules():
+    for rule, pattern, _ in topology.rules():
         assert set(pattern.get("detail-type", [])) <= EVENTS.keys(), rule
         assert set(pattern.get("source", [])) <= sources, rule
 
@@ -48,43 +49,43 @@ def test_each_name_in_a_pattern_is_an_event_or_a_source_that_exists() -> None:
 def test_what_is_replayed_reaches_everybody_but_the_audit_log() -> None:
     for event in EVENTS.values():
         replayed = {**_envelope(event), "replay-name": "replay"}
-        assert set(deployment.consumers(replayed)) == BY_EVENT[event.detail_type()]
+        assert set(topology.consumers(replayed)) == BY_EVENT[event.detail_type()]
 
 
 def test_what_comes_from_elsewhere_or_has_another_name_is_logged_and_starts_nothing() -> None:
     for event in EVENTS.values():
-        assert deployment.consumers(envelope(event.detail_type(), "somebody.else", {})) == ["auditLogger"]
-        assert deployment.consumers(envelope("OrderLostEvent", event.source, {})) == ["auditLogger"]
+        assert topology.consumers(envelope(event.detail_type(), "somebody.else", {})) == ["auditLogger"]
+        assert topology.consumers(envelope("OrderLostEvent", event.source, {})) == ["auditLogger"]
 
 
 def test_the_archive_keeps_every_event() -> None:
-    [archive] = deployment.of_type("AWS::Events::Archive").values()
+    [archive] = topology.of_type("AWS::Events::Archive").values()
     assert "EventPattern" not in archive
     assert archive["SourceArn"] == {"Fn::GetAtt": "EventBus.Arn"}
 
 
 def test_no_function_is_fed_by_two_triggers_and_none_by_none() -> None:
-    functions = deployment.service()["functions"]
-    fed = [function for _, _, function in deployment.rules()]
+    functions = topology.service()["functions"]
+    fed = [function for _, _, function in topology.rules()]
     assert len(fed) == len(set(fed))
     by_the_bus = {name for name in functions if name not in {"orderService", "reconciler"}}
     assert set(fed) == by_the_bus
-    assert deployment.routes("orderService")
+    assert topology.routes("orderService")
     [schedule] = [event["eventBridge"]["schedule"] for event in functions["reconciler"]["events"]]
     assert schedule == "rate(1 minute)"
 
 
 def test_each_function_s_handler_exists_and_each_handler_file_is_a_function_s() -> None:
-    functions = deployment.service()["functions"]
+    functions = topology.service()["functions"]
     for name in functions:
-        assert callable(import_module(deployment.handler(name)).handler)
+        assert callable(import_module(topology.handler(name)).handler)
         assert functions[name]["handler"] == f"handlers/{_snake(name)}.handler"
-    files = (deployment.ROOT / "handlers").glob("*.py")
+    files = (ROOT / "handlers").glob("*.py")
     assert {file.stem for file in files if "\ndef handler(" in file.read_text()} == {_snake(name) for name in functions}
 
 
 def test_each_route_of_the_api_has_its_function_and_each_function_its_route() -> None:
-    assert set(deployment.routes("orderService")) == set(ROUTES)
+    assert set(topology.routes("orderService")) == set(ROUTES)
 
 
 def test_the_readme_s_table_of_events_is_true() -> None:
@@ -98,7 +99,7 @@ def test_the_readme_s_table_of_events_is_true() -> None:
 
 
 def _table(file: str, header: str) -> list[list[str]]:
-    _, _, after = (deployment.ROOT / file).read_text().partition(header)
+    _, _, after = (ROOT / file).read_text().partition(header)
     lines = after.partition("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -106,7 +107,7 @@ def _table(file: str, header: str) -> list[list[str]]:
 def _publishers() -> dict[str, set[tuple[str, str]]]:
     """Role → the sources and detail types that it may publish."""
     found: dict[str, set[tuple[str, str]]] = {}
-    for role, properties in deployment.of_type("AWS::IAM::Role").items():
+    for role, properties in topology.of_type("AWS::IAM::Role").items():
         for policy in properties["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
                 if statement["Action"] == "events:PutEvents":
@@ -118,7 +119,7 @@ def _publishers() -> dict[str, set[tuple[str, str]]]:
 
 
 def _matches(pattern: Any, event: type[Event]) -> bool:
-    return deployment.matches(pattern, _envelope(event))
+    return topology.matches(pattern, _envelope(event))
 
 
 def _snake(name: str) -> str:

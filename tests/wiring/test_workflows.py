@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from simulation.deployment import ROOT
+from tools.checkout import ROOT
 
 FOLDER = ROOT / ".github" / "workflows"
 SCRIPTS = json.loads((ROOT / "package.json").read_text())["scripts"]
@@ -73,7 +73,7 @@ def test_a_stage_is_removed_whatever_became_of_it() -> None:
 
 @pytest.mark.parametrize("number", ["pr-2147483647", f"ci-{2**63}"])
 def test_each_name_of_a_stage_is_one_that_aws_can_make(number: str) -> None:
-    code = (ROOT / "packaging" / "stage.js").read_text()
+    code = (ROOT / "tools" / "stage.js").read_text()
     [longest] = re.findall(r"LONGEST = (\d+)", code)
     [pattern] = re.findall(r"!/(.*)/\.test\(stage\)", code)
 

@@ -1,0 +1,53 @@
+"""Starts MiniStack, bridged, with the environment that `local.emulator` gives it."""
+
+import os
+import signal
+import sys
+import threading
+
+from ministack import app
+
+from local.emulator.bridge import (
+    addresses,
+    archive,
+    asynchronous,
+    buckets,
+    conditions,
+    credentials,
+    deletion,
+    entries,
+    functions,
+    logs,
+    replays,
+    tokens,
+    usernames,
+)
+
+GAPS = (
+    *(asynchronous, deletion, archive, replays, buckets, entries, addresses),
+    *(credentials, conditions, tokens, usernames),
+    *(functions, logs),
+)
+
+
+def end_with_parent() -> None:
+    """End the whole process group with standard input: the launcher holds its other end; even a kill -9 closes it."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main() -> None:
+    for gap in GAPS:
+        gap.install()
+    if os.getpgrp() == os.getpid():  # as the launcher starts it; by hand it may share its group with a shell
+        end_with_parent()
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Who may come in: whoever signs with a secret that was given out, and nobody else.
+
+MiniStack takes the configured access key, `test`, any account's number and any Authorization header that names no key
+for the administrator, and looks at no signature of theirs. But the administrator can run code on this machine, as a
+function, and every web page that the user has open can send requests to this machine.
+"""
+
+from typing import Any
+
+from ministack.core import iam_evaluator
+
+from local.emulator.bridge.patching import replace, require
+
+
+def install() -> None:
+    require(iam_evaluator, "_anonymous", "AuthError")
+    replace(iam_evaluator, "_is_root_key", lambda _: spared_the_check)
+    replace(iam_evaluator, "enforce", without_key_is_anonymous)
+    replace(iam_evaluator, "check_credentials", without_key_is_refused)
+
+
+def spared_the_check(_access_key: str) -> bool:
+    """No key is: each signature is compared with one made with the secret of its owner."""
+    return False
+
+
+def without_key_is_anonymous(original: Any) -> Any:
+    """Then MiniStack lets through what AWS serves without a signature, such as a sign-in or a call of an API."""
+
+    def enforce(access_key: str, *rest: Any, **more: Any) -> Any:
+        if not access_key:
+            iam_evaluator._anonymous.set(True)
+        return original(access_key, *rest, **more)
+
+    return enforce
+
+
+def without_key_is_refused(original: Any) -> Any:
+    """Requests that no IAM action covers."""
+
+    def check_credentials(access_key: str, service: str | None = None) -> Any:
+        if not access_key:
+            return iam_evaluator.AuthError("MissingAuthenticationToken", "Missing Authentication Token")
+        return original(access_key, service)
+
+    return check_credentials

@@ -1,0 +1,62 @@
+"""What a function logs belongs to the invocation that logged it, and nobody waits for lines that never come.
+
+A function's log comes over another pipe than its answer, and MiniStack can't know when it is complete: it waits 50
+milliseconds after each invocation that logged nothing, keeping the caller and the process waiting, and 5 after each
+that did; what comes later, it gives to the next. Here the process itself says where an invocation's log ends.
+"""
+
+import queue
+from typing import Any
+
+from ministack.core import lambda_runtime
+
+from local.emulator.bridge.patching import replace
+
+_END = "\x1e end of an invocation's log \x1e"
+_BEFORE_ALL_ELSE = f"""\
+import sys
+class _Answers:
+    def __init__(self, answers, log):
+        self._answers, self._log = answers, log
+        self.flush = answers.flush
+    def write(self, text):
+        if not text.startswith('{{"status": "ready"'):
+            self._log.write({_END + chr(10)!r})
+            self._log.flush()
+        self._answers.write(text)
+sys.stdout = _Answers(sys.stdout, sys.stderr)
+"""
+_PATIENCE = 0.25
+"""Seconds for which a process that ended without a word is waited for: MiniStack's own limit."""
+
+
+def install() -> None:
+    replace(lambda_runtime, "_detect_runtime_binary", saying_where_a_log_ends)
+    replace(lambda_runtime.Worker, "_drain_stderr_bounded", up_to_its_end)
+
+
+def saying_where_a_log_ends(original: Any) -> Any:
+    def detect_runtime_binary(runtime: str) -> tuple[str, str]:
+        binary, script = original(runtime)
+        return binary, _BEFORE_ALL_ELSE + script if runtime.startswith("python") else script
+
+    return detect_runtime_binary
+
+
+def up_to_its_end(original: Any) -> Any:
+    def drain(worker: Any, **waits: float) -> str:
+        if not worker.config.get("Runtime", "").startswith("python"):
+            return str(original(worker, **waits))
+        lines: list[str] = []
+        while True:
+            try:
+                line = worker._stderr_queue.get(timeout=_PATIENCE)
+            except queue.Empty:
+                return "\n".join(lines)
+            text, end, _ = line.partition(_END)
+            if text or not end:
+                lines.append(text)
+            if end:
+                return "\n".join(lines)
+
+    return drain

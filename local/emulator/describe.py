@@ -1,0 +1,56 @@
+"""Writes `stack.json`: what the running local stack is and where it answers. The plugin runs it after each deploy."""
+
+import json
+import sys
+import urllib.request
+from typing import Any
+
+import boto3
+
+from local.emulator.state import LocalError, State, write
+from local.emulator.waiting import until
+
+STACK = "order-processing-local"
+
+
+def describe(state: State) -> dict[str, Any]:
+    """Ask CloudFormation for the outputs, see that the API answers, and write `stack.json`. Raises LocalError."""
+    emulator = state.read_emulator()
+    outputs = _outputs(emulator)
+    api_id = outputs["HttpApiUrl"].split("//")[1].split(".")[0]
+    # The URL of the output is AWS's form of it; this is the one at which the emulator answers.
+    api_url = f"{emulator['endpointUrl']}/_aws/execute-api/{api_id}/$default"
+    until(lambda: _has_products(api_url), seconds=30, what=f"an answer of the API at {api_url}")
+    connection = {name: emulator[name] for name in ("endpointUrl", "region", "accessKeyId", "secretAccessKey")}
+    description = {**outputs, **connection, "apiUrl": api_url}
+    if "webUrl" in emulator:
+        description["webUrl"] = emulator["webUrl"]
+    write(state.stack, description)
+    return description
+
+
+def _outputs(emulator: dict[str, Any]) -> dict[str, str]:
+    cloudformation = boto3.client(
+        "cloudformation",
+        endpoint_url=emulator["endpointUrl"],
+        region_name=emulator["region"],
+        aws_access_key_id=emulator["accessKeyId"],
+        aws_secret_access_key=emulator["secretAccessKey"],
+    )
+    [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def _has_products(api_url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{api_url}/products", timeout=15) as response:
+            return bool(json.load(response)["products"])
+    except OSError:  # an error of HTTP's, or no answer in time: a function's first start on a busy machine is slow
+        return False
+
+
+if __name__ == "__main__":
+    try:
+        describe(State())
+    except LocalError as error:
+        sys.exit(str(error))

@@ -1,0 +1,159 @@
+"""The emulator as a process: start it, wait until it answers, stop it and everything that it started."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from local.emulator.ports import HOST, in_use, is_taken
+from local.emulator.state import LocalError, State, write
+from local.emulator.waiting import until
+from operations.region import default_region
+from tools.checkout import ROOT
+
+_START_SECONDS = 60
+_INHERITED = ("PATH", "LD_LIBRARY_PATH")
+_around_proxies = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@contextmanager
+def emulator(state: State, port: int, *, web_port: int | None = None) -> Iterator[dict[str, Any]]:
+    """Run the emulator for as long as the block lasts; yields what `emulator.json` says.
+
+    `web_port` is the one that the storefront will need. Raises LocalError where one runs already with this state, where
+    a port is taken, or where it does not start.
+    """
+    with _alone(state):
+        for wanted in filter(None, (port, web_port)):
+            if is_taken(wanted):
+                raise LocalError(in_use(wanted))
+        shutil.rmtree(state.temporary, ignore_errors=True)  # of one that was killed
+        state.temporary.mkdir(mode=0o700)  # the key that signs the tokens is in it
+        description: dict[str, Any] = {
+            "endpointUrl": f"http://{HOST}:{port}",
+            "region": default_region(),  # osls deploys to no other
+            "accessKeyId": "AKIALOCALADMINISTRATOR",
+            "secretAccessKey": secrets.token_urlsafe(30),
+        }
+        if web_port:
+            description["webUrl"] = f"http://{HOST}:{web_port}/"
+        with state.emulator_log.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "local.emulator.bridge"],
+                cwd=ROOT,
+                env=_environment(state, port, description),
+                stdin=subprocess.PIPE,  # the emulator ends when this end closes, however we end
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is ours: we stop the emulator when we are done with it
+            )
+        try:
+            description["pid"] = process.pid
+            until(
+                lambda: process.poll() is not None or (answers(description["endpointUrl"]) and _is_ours(description)),
+                seconds=_START_SECONDS,
+                what=f"the emulator's first answer (its log: {state.emulator_log})",
+            )
+            if process.poll() is not None:
+                if is_taken(port):  # by somebody who came in between
+                    raise LocalError(in_use(port))
+                raise LocalError(f"the emulator did not start: {_last_line(state.emulator_log)}")
+            write(state.emulator, description)
+            yield description
+        finally:
+            state.stack.unlink(missing_ok=True)
+            state.emulator.unlink(missing_ok=True)
+            _stop(process)
+            shutil.rmtree(state.temporary, ignore_errors=True)
+
+
+def answers(endpoint_url: str) -> bool:
+    """Whether an emulator answers there."""
+    try:
+        with _around_proxies.open(f"{endpoint_url}/_ministack/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def _is_ours(description: dict[str, Any]) -> bool:
+    """Whether the emulator that answers knows our secret: another may have taken the port since we looked.
+
+    Signed by hand, since a client would want the user's AWS configuration to be in order.
+    """
+    asking = AWSRequest("GET", f"{description['endpointUrl']}/?Action=GetCallerIdentity&Version=2011-06-15")
+    us = Credentials(description["accessKeyId"], description["secretAccessKey"])
+    SigV4Auth(us, "sts", description["region"]).add_auth(asking)
+    try:
+        with _around_proxies.open(urllib.request.Request(asking.url, headers=dict(asking.headers)), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def _environment(state: State, port: int, description: dict[str, Any]) -> dict[str, str]:
+    """Nothing of the user's but search paths: MiniStack has over a hundred switches, and the functions inherit all."""
+    return {
+        **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": HOST,
+        "MINISTACK_HOST": HOST,
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": description["accessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": description["secretAccessKey"],
+        "MINISTACK_REGION": description["region"],
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "1",  # retries after 1 and 2 seconds; on AWS minutes
+        "IOT_MTLS_ENABLED": "0",  # not ours, and they take ports
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(state.temporary),
+        "TMPDIR": str(state.temporary),
+        "HOME": str(state.temporary),
+    }
+
+
+@contextmanager
+def _alone(state: State) -> Iterator[None]:
+    """One emulator per state folder: the lock goes with its process, however that one ends."""
+    state.folder.mkdir(parents=True, exist_ok=True)
+    with (state.folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalError(_running(state)) from None
+        for stale in (state.emulator, state.stack):
+            stale.unlink(missing_ok=True)
+        yield
+
+
+def _running(state: State) -> str:
+    if not state.emulator.exists():
+        return "a local stack is just starting, or stopping, in another terminal"
+    url = state.read_emulator()["endpointUrl"]
+    return f"a local stack is already running at {url}; use it, or press Ctrl-C in its terminal"
+
+
+def _last_line(log: Path) -> str:
+    """What ended a start, and where the rest of it is."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return f"{lines[-1] if lines else 'it printed nothing'} (its log: {log})"
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the emulator's whole process group at once: it keeps nothing, and no function may outlive it."""
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left; macOS says so with the second
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin:
+        process.stdin.close()

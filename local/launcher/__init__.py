@@ -1,0 +1,1 @@
+"""What `npm start` does: start everything, place sample orders, stay, and stop."""

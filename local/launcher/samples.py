@@ -1,0 +1,81 @@
+"""The sample orders of `npm start`: one for each way in which an order can end, watched until it has ended."""
+
+import time
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.emulator.state import LocalError
+from local.terminal.timeline import Evidence, is_over, missing
+from operations.customer import Customer
+
+SECONDS = 60
+"""How long an order may take. It takes well under one, and some while its functions start for the first time."""
+
+_PAUSE = 0.1  # seconds between two looks at an order
+
+
+class Sample(NamedTuple):
+    """An order to place, and the status in which it has to end."""
+
+    title: str
+    payment_method: str
+    quantities: Mapping[str, int]
+    ends_as: str
+
+
+SAMPLES = (
+    Sample("an approved card", "tok_visa", {"GRINDER": 1, "COFFEE-1KG": 2}, "FULFILLED"),
+    Sample("a declined card", "tok_declined", {"KETTLE": 1}, "PAYMENT_FAILED"),
+    Sample("not enough money", "tok_insufficient_funds", {"MUG": 4}, "PAYMENT_FAILED"),
+)
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Around a call to the stack: LocalError when it does not answer as it should."""
+    try:
+        yield
+    except (BotoCoreError, ClientError, OSError) as error:
+        raise LocalError(f"{what} failed: {error}") from error
+
+
+def place(sample: Sample, customer: Customer) -> Mapping[str, Any]:
+    """Order over the API, and return the order. Raises LocalError."""
+    items = [{"sku": sku, "quantity": quantity} for sku, quantity in sample.quantities.items()]
+    with asking("POST /orders"):
+        order: Mapping[str, Any] = customer.post("/orders", {"items": items, "paymentMethod": sample.payment_method})
+    return order
+
+
+def follow(order: Mapping[str, Any], customer: Customer, seconds: float = SECONDS) -> Iterator[Evidence]:
+    """What is known of the order, again and again until it has ended or its time is up. Raises LocalError."""
+    path = f"/orders/{order['orderId']}"
+    deadline = time.monotonic() + seconds
+    evidence = Evidence(order, [])
+    yield evidence
+    while not is_over(*evidence) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        # The order first: what its statuses name is then in the trail, and lines come in the order of time.
+        with asking(f"GET {path}"):
+            evidence = Evidence(customer.get(path), customer.get(f"{path}/events")["events"])
+        yield evidence
+
+
+def shortcoming(sample: Sample, evidence: Evidence, messages: Container[str], seconds: float = SECONDS) -> str | None:
+    """What is wrong with how the order ended; None when its status is the expected one and its e-mail was sent.
+
+    `messages` are the ids of the e-mails that SES has sent.
+    """
+    order = evidence.order
+    if not is_over(*evidence):
+        return f"not done after {seconds:.0f} s: {missing(*evidence)}"
+    if order["status"] != sample.ends_as:
+        return f"ended as {order['status']}, not as {sample.ends_as}"
+    if (message_id := order["notification"].get("messageId")) is None:
+        return f"its e-mail was rejected: {order['notification'].get('rejection')}"
+    if message_id not in messages:
+        return f"SES does not know its e-mail, {message_id}"
+    return None

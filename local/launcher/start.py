@@ -1,0 +1,124 @@
+"""What `npm start` does: start the stack, place the sample orders, show what happens, and stay."""
+
+import errno
+import os
+import shlex
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from local.emulator.inbox import inbox
+from local.emulator.state import LocalError, State
+from local.launcher.running import stack
+from local.launcher.samples import SAMPLES, asking, follow, place, shortcoming
+from local.launcher.stopping import Stopped
+from local.terminal.output import Terminal
+from operations.customer import Customer
+from operations.stack import find
+
+_CUSTOMER = "ada@example.com"
+_TOKEN_SECONDS = 45 * 60  # an ID token is good for an hour
+
+
+def start(port: int, *, once: bool) -> int:
+    """The whole of it; returns the exit code. Raises LocalError, and Stopped before it is ready."""
+    terminal, state = Terminal(), State()
+    with stack(state, port, web_port=port + 1, step=terminal.step) as description:
+        terminal.say("\n[bold]The storefront[/] is at {url}\n", url=description["webUrl"])
+        with terminal.step("Signing up a customer"), asking("the sign-up of a sample customer"):
+            customer = Customer(find("local").client("cognito-idp"), description, description["apiUrl"], _CUSTOMER)
+        well = show_samples(terminal, customer, description["endpointUrl"])
+        if once:
+            return 0 if well else 1
+        token = state.folder / "token"
+        try:
+            _write(token, customer.token)
+            _show_the_way(terminal, description, token)
+            _stay(description, customer, token, state)
+        except Stopped:
+            terminal.say()
+        finally:
+            token.unlink(missing_ok=True)
+    return 0
+
+
+def show_samples(terminal: Terminal, customer: Customer, endpoint_url: str) -> bool:
+    """Place the sample orders, show each one's timeline, then the e-mails; whether each ended as it should."""
+    terminal.say("\nThe sample orders. The first is slow: every function starts for the first time.\n")
+    shortcomings, letters = [], []
+    for sample in SAMPLES:
+        order = place(sample, customer)
+        with terminal.timeline(sample, order) as show:
+            for evidence in follow(order, customer):
+                show(evidence)
+        with asking("reading the sent e-mails"):
+            sent = {message["MessageId"]: message for message in inbox(endpoint_url, customer.email)}
+        if wrong := shortcoming(sample, evidence, sent):
+            shortcomings.append(wrong)
+            terminal.say("[bold red]✗ {wrong}[/]", wrong=wrong)
+        if letter := sent.get(evidence.order.get("notification", {}).get("messageId")):
+            letters.append(letter)
+        terminal.say()
+    terminal.letters(letters)
+    well, colour = len(SAMPLES) - len(shortcomings), "red" if shortcomings else "green"
+    words = f"\n[{colour}]{{well}} of {{samples}} orders ended as they should, with their e-mail sent[/]"
+    terminal.say(words, well=well, samples=len(SAMPLES))
+    return not shortcomings
+
+
+def _show_the_way(terminal: Terminal, description: Mapping[str, Any], token: Path) -> None:
+    shown = shlex.quote(os.path.relpath(token) if token.is_relative_to(Path.cwd()) else str(token))
+    around_proxy = "--noproxy '*' " if getproxies().keys() & {"http", "all"} else ""
+    words = """
+[bold]The storefront[/]: order something at {web}
+
+[bold]The API[/] is at {api}
+Ask it for the sample orders, signed in as {customer}:
+
+curl {around_proxy}-H "Authorization: Bearer $(cat {token})" {orders}
+
+[bold]What next?[/]
+  orders/choreography.py              what an order goes through, on one page
+  npm test                            the stories that the tests tell
+  npm run dlq -- list --stage local   what could not be handled, and why
+  Ctrl-C                              stops everything
+"""
+    terminal.say(
+        words,
+        web=description["webUrl"],
+        api=description["apiUrl"],
+        customer=_CUSTOMER,
+        around_proxy=around_proxy,
+        token=shown,
+        orders=shlex.quote(f"{description['apiUrl']}/orders"),
+    )
+
+
+def _stay(description: Mapping[str, Any], customer: Customer, token: Path, state: State) -> None:
+    """Until Stopped; the token is kept fresh meanwhile. Raises LocalError when the emulator ends by itself."""
+    renew_at = time.time() + _TOKEN_SECONDS
+    while _listens(description["endpointUrl"]):
+        if time.time() > renew_at:
+            with asking("a new ID token"):
+                customer.sign_in()
+            _write(token, customer.token)
+            renew_at = time.time() + _TOKEN_SECONDS
+        time.sleep(1)  # until the next look
+    raise LocalError(f"the embedded AWS has ended by itself; its log: {state.emulator_log}")
+
+
+def _listens(url: str) -> bool:
+    """Whether a server is there at all: a busy one that does not answer in time is."""
+    address = urlsplit(url)
+    with socket.socket() as probe:
+        probe.settimeout(5)
+        return probe.connect_ex((address.hostname, address.port)) != errno.ECONNREFUSED
+
+
+def _write(token_file: Path, token: str) -> None:
+    token_file.touch(mode=0o600)
+    token_file.write_text(token)

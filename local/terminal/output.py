@@ -1,0 +1,111 @@
+"""What `npm start` shows: what moves on a terminal comes as plain lines elsewhere, in a log for example."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from local.launcher.samples import Sample
+from local.terminal.timeline import Evidence, Line, lines, unheard
+from operations.screen import console as plain_console
+from operations.screen import filled
+from operations.streams import printable
+from orders.letter import money
+
+_STYLES = {
+    "status PLACED": "bold yellow",
+    "status PAID": "bold blue",
+    "status FULFILLED": "bold green",
+    "status PAYMENT_FAILED": "bold red",
+    "e-mail sent": "bold magenta",
+}
+_FIRST_LINES = 2
+
+
+class Terminal:
+    """Where it is shown; by default on standard output."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or plain_console(soft_wrap=True)
+        self.moves = self.console.file.isatty() and not self.console.is_dumb_terminal
+        """Whether a line may be written over."""
+
+    def say(self, words: str = "", **data: object) -> None:
+        """Print a line; rich's markup applies to the words, and not to the data in their `{places}`."""
+        self.console.print(filled(words, **data))
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Around something that takes a while: its name when it begins, and in the same line how long it took."""
+        started = time.monotonic()
+        self.console.print(filled("{title} … ", title=title), end="")
+        try:
+            yield
+        except BaseException:
+            self.console.print(filled("[red]✗[/]"))
+            raise
+        self.console.print(filled("[dim]{seconds} s[/]", seconds=f"{time.monotonic() - started:.1f}"))
+
+    @contextmanager
+    def timeline(self, sample: Sample, order: Mapping[str, Any]) -> Iterator[Callable[[Evidence], None]]:
+        """Show an order's timeline, which grows with each evidence that is handed to the function."""
+        self.console.print(heading(sample, order))
+        if self.moves:
+            with Live(console=self.console, refresh_per_second=10) as live:
+                yield lambda evidence: live.update(picture(evidence))
+        else:
+            printed: set[Line] = set()
+
+            def show(evidence: Evidence) -> None:
+                for line in lines(evidence):
+                    if line not in printed:
+                        self.console.print(row(line))
+                        printed.add(line)
+
+            yield show
+
+    def letters(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """To whom, subject and first lines of e-mails."""
+        for message in messages:
+            to = ", ".join(message["To"])
+            self.say("[magenta]✉ to {to}: [/][bold]{subject}[/]", to=to, subject=message["Subject"])
+            written = [line for line in message["BodyText"].splitlines() if line.strip()]
+            for line in written[:_FIRST_LINES]:
+                self.say("[dim]  │ [/]{line}", line=line)
+
+
+def heading(sample: Sample, order: Mapping[str, Any]) -> Text:
+    """Two lines: the order's number, as its e-mail has it, and why it was placed; what was ordered."""
+    goods = ", ".join(f"{item['quantity']} × {item['name']}" for item in order["items"])
+    return filled(
+        "[bold]Order {number}: {title}[/][dim] ({method})[/]\n[dim]{goods} for {total}[/]",
+        number=order["orderId"][:8].upper(),
+        title=sample.title,
+        method=order["paymentMethod"],
+        goods=goods,
+        total=money(order["totalAmount"], order["currency"]),
+    )
+
+
+def row(line: Line) -> Text:
+    """`    16 ms  PaymentProcessing   OrderPlacedEvent → PaymentCompletedEvent`: 80 columns hold each."""
+    row = filled(
+        "[dim]{after} ms  [/][bold]{function}  [/]{cause} → ",
+        after=f"{line.milliseconds:>5}",
+        function=f"{line.function:<18}",
+        cause=line.cause,
+    )
+    return row.append(printable(line.outcome), _STYLES.get(line.outcome, "cyan"))
+
+
+def picture(evidence: Evidence) -> Group:
+    """All rows, and below them who is awaited."""
+    rows = [row(line) for line in lines(evidence)]
+    if silent := unheard(evidence):
+        return Group(*rows, Spinner("dots", filled("[dim]waiting for {silent}[/]", silent=", ".join(silent))))
+    return Group(*rows)

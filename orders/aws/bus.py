@@ -1,0 +1,38 @@
+"""The event bus: EventBridge's PutEvents, which can fail for an entry while the call succeeds."""
+
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from orders.aws import backoff
+from orders.errors import PublishFailed
+from orders.events import Event
+
+
+class EventBus:
+    """Publishes one event at a time; the client retries the call, this class the entry."""
+
+    def __init__(self, events: Any, name: str) -> None:
+        self._events = events
+        self._name = name
+
+    def publish(self, event: Event) -> str:
+        """Put the event on the bus and return EventBridge's id of it. Raises PublishFailed after bounded retries."""
+        entry = {
+            "EventBusName": self._name,
+            "Source": event.source,
+            "DetailType": event.detail_type(),
+            "Detail": event.model_dump_json(by_alias=True),
+        }
+        for attempt in range(1, backoff.ATTEMPTS + 1):
+            try:
+                answer = self._events.put_events(Entries=[entry])
+            except (BotoCoreError, ClientError) as error:
+                raise PublishFailed(f"{event.detail_type()} of order {event.order_id}: {error}") from error
+            [result] = answer["Entries"]
+            if answer["FailedEntryCount"] == 0:
+                return str(result["EventId"])
+            backoff.pause(attempt)
+        raise PublishFailed(
+            f"{event.detail_type()} of order {event.order_id}: {result['ErrorCode']}: {result.get('ErrorMessage')}"
+        )

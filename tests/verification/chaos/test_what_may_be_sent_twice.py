@@ -1,0 +1,83 @@
+"""A message may be sent again only where something kept the first sending from being recorded."""
+
+from typing import Any
+
+import pytest
+
+from verification.chaos.ledger import Call, may_repeat
+
+LOST, THROTTLED = 7, 8
+EMAIL = ("order", "email")
+
+
+def call(at: float, service: str, **more: Any) -> Call:
+    usual = {
+        "operation": "",
+        "function": "notification",
+        "process": 1,
+        "order": "order",
+        "seconds": 0.01,
+        "status": 200,
+    }
+    fields = {**dict.fromkeys(Call._fields), **usual, "at": at, "service": service, **more}
+    return Call(**fields)
+
+
+def sent(at: float = 1, **more: Any) -> Call:
+    return call(at, "ses", **more)
+
+
+def recorded(at: float = 2, **more: Any) -> Call:
+    return call(at, "dynamodb", receipt="email", **more)
+
+
+def allowed(*calls: Call, timed_out: bool = False) -> dict[tuple[str, str], int]:
+    return may_repeat(calls, frozenset({LOST}), timed_out)
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        pytest.param([sent(killed="after")], id="the worker was killed when SES had it"),
+        pytest.param([sent(rule=LOST)], id="the answer was lost"),
+        pytest.param([sent(seconds=2.3)], id="the answer came too late"),
+        pytest.param([sent(), recorded(killed="before", status=None)], id="killed before the receipt was stored"),
+        pytest.param(
+            [sent(), *[recorded(rule=THROTTLED, status=None)] * 3], id="no attempt at the receipt got through"
+        ),
+    ],
+)
+def test_a_sending_that_could_not_be_recorded_may_be_repeated(calls: list[Call]) -> None:
+    assert allowed(*calls) == {EMAIL: 1}
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        pytest.param([sent(), recorded()], id="recorded"),
+        pytest.param([sent()], id="nobody kept it from being recorded"),
+        pytest.param([sent(), recorded(status=400)], id="the receipt was refused, not disturbed"),
+        pytest.param([sent(rule=THROTTLED, status=None)], id="never sent"),
+        pytest.param([sent(killed="before", status=None)], id="killed before it was sent"),
+        pytest.param([sent(), recorded(killed="after")], id="killed when the receipt was stored"),
+        pytest.param(
+            [sent(), recorded(rule=THROTTLED, status=None), recorded(3)],
+            id="a later attempt at the receipt got through",
+        ),
+        pytest.param(
+            [sent(), call(2, "dynamodb", receipt="sms", killed="before", status=None)], id="another channel's"
+        ),
+    ],
+)
+def test_no_other_sending_may_be_repeated(calls: list[Call]) -> None:
+    assert allowed(*calls) == {}
+
+
+def test_the_receipt_of_a_second_sending_is_not_the_firsts() -> None:
+    disturbed = recorded(2, rule=THROTTLED, status=None)
+    assert allowed(sent(1), disturbed, sent(3), recorded(4)) == {EMAIL: 1}
+
+
+def test_a_worker_that_was_never_heard_of_again_may_have_timed_out() -> None:
+    assert allowed(sent(), timed_out=True) == {EMAIL: 1}
+    assert allowed(sent(), call(2, "dynamodb"), timed_out=True) == {}

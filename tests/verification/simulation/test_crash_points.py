@@ -1,0 +1,76 @@
+"""One order, killed before and after every call of every handler. All pairs: `npm run simulate -- --crashes`."""
+
+import sys
+from datetime import timedelta
+
+import pytest
+
+from orders.aws.store import OrderStore
+from verification.simulation import __main__ as command
+from verification.simulation import playing
+from verification.simulation.crashes import one_order, pairs, play, singles
+from verification.simulation.faults import Fault
+
+
+@pytest.mark.parametrize("method", ["tok_visa", "tok_declined"])
+def test_an_order_survives_a_crash_at_any_point(method: str) -> None:
+    seed = one_order(method)
+    points = singles(seed)
+
+    assert {fault for crashes in points for fault in crashes.values()} == {
+        Fault.CRASH_BEFORE,
+        Fault.CRASH_AFTER,
+        Fault.DIES_AT_START,
+        Fault.DIES_AT_END,
+    }
+    for crashes in points:
+        outcome = play(seed, crashes)
+        assert outcome.story.faults, f"the crash did not happen: {crashes}"
+        assert outcome.ok, f"{crashes}: {outcome.violations}"
+
+
+def test_the_crash_points_are_those_of_every_call_of_every_function() -> None:
+    points = {place.partition("/")[2] for crashes in singles(one_order("tok_visa")) for place in crashes}
+    calls = {point.partition(".")[2] for point in points}
+    assert calls >= {"PutItem", "GetItem", "UpdateItem", "PutEvents", "Charge", "SendEmail", "Publish"}
+
+
+def test_a_second_crash_strikes_in_what_heals_the_first() -> None:
+    seed = one_order("tok_visa")
+    first = next(crashes for crashes in singles(seed) if Fault.CRASH_AFTER in crashes.values())
+    second = [place for crashes in pairs(seed, first) for place in crashes if place not in first]
+    assert any("#2" in place or ".2/" in place or "POST.2" in place for place in second), "in a retry"
+
+    every = list(pairs(seed, first))
+    for crashes in every[:: max(1, len(every) // 12)]:
+        outcome = play(seed, crashes)
+        assert outcome.ok, f"{crashes}: {outcome.violations}"
+
+
+@pytest.fixture
+def a_few_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every third of them, each alone, so that the command has done soon."""
+    monkeypatch.setattr(playing, "singles", lambda seed: singles(seed)[::3])
+    monkeypatch.setattr(playing, "pairs", lambda seed, first: ())
+    monkeypatch.setattr(sys, "argv", ["simulate", "--crashes", "--jobs", "1"])
+
+
+@pytest.mark.usefixtures("a_few_crashes")
+def test_the_command_counts_the_crashes_that_an_order_survived(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main() == 0
+    told = capsys.readouterr().out
+    for method in ("tok_visa", "tok_declined"):
+        assert f"✓ {method}: {len(singles(one_order(method))[::3])} crashes" in told
+
+
+@pytest.mark.usefixtures("a_few_crashes")
+def test_the_command_fails_and_names_the_crash_that_an_order_did_not_survive(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claim = OrderStore.claim
+    never = timedelta(days=1000)
+    monkeypatch.setattr(OrderStore, "claim", lambda *known, owner, **_: claim(*known, owner=owner, stale_after=never))
+    assert command.main() == 1
+    told = capsys.readouterr().out
+    assert "✗ tok_visa" in told
+    assert "open a day after the last fault" in told

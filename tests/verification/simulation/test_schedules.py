@@ -1,0 +1,134 @@
+"""Schedules of orders in which everything goes wrong that can: the promises hold, and each run can be had again."""
+
+import os
+import secrets
+import subprocess
+import sys
+from itertools import count
+
+import pytest
+
+from orders.aws.store import OrderStore
+from tools.checkout import ROOT
+from verification.simulation.__main__ import main
+from verification.simulation.faults import Fault, Script
+from verification.simulation.schedule import run
+from verification.simulation.shrinking import command, shortest
+
+SHARE = 25  # schedules for each of two workers
+FRESH = secrets.randbelow(2**32)
+
+
+@pytest.mark.parametrize("first", [0, FRESH], ids=["fixed seeds", "fresh seeds"])
+def test_every_promise_is_kept_whatever_goes_wrong(first: int) -> None:
+    for seed in range(first, first + SHARE):
+        outcome = run(seed)
+        assert outcome.ok, f"{outcome.violations[0]}; {command(outcome)}"
+
+
+def test_among_a_few_schedules_every_kind_of_fault_strikes() -> None:
+    seen: set[Fault] = set()
+    for seed in range(60):
+        seen |= {line.fault for line in run(seed, range(10)).story.faults if line.fault}
+        if seen == set(Fault):
+            return
+    assert seen == set(Fault)
+
+
+def test_an_order_in_fine_weather_ends_without_the_reconciler() -> None:
+    outcome = run(1, [0], faults=lambda _: Script({}))
+
+    assert outcome.ok
+    assert not outcome.story.faults
+    assert not [line for line in outcome.story.lines if "reconciler begins" in line.what]
+
+
+def test_one_seed_gives_one_trace_in_any_process() -> None:
+    code = "from verification.simulation.schedule import run; print(run(7).story.digest())"
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            text=True,
+            capture_output=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert digests == {run(7).story.digest()}
+    assert run(8).story.digest() not in digests
+
+
+def test_a_schedule_without_its_faults_is_one_without_faults() -> None:
+    assert run(2).story.faults
+    assert not run(2, only=[]).story.faults
+
+
+@pytest.fixture
+def a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The claim of the right to tell the customer always succeeds."""
+    claim = OrderStore.claim
+
+    def careless(self, event, channel, *, owner, stale_after):  # type: ignore[no-untyped-def]
+        order, claimed = claim(self, event, channel, owner=owner, stale_after=stale_after)
+        return order, claimed or order.receipt(channel) is not None
+
+    monkeypatch.setattr(OrderStore, "claim", careless)
+
+
+@pytest.mark.usefixtures("a_bug")
+def test_what_breaks_a_promise_is_told_as_a_short_story_and_the_command_that_tells_it_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a schedule that breaks one
+    found = next(outcome for outcome in map(run, count()) if not outcome.ok)
+
+    # when
+    short = shortest(found)
+    again = command(short)
+    monkeypatch.setattr(sys, "argv", again.split(" -- ")[1].join(["simulate ", ""]).split())
+    status = main()
+
+    # then it needs one order, and no more faults than the whole schedule
+    assert len(short.orders) == 1
+    assert len(short.story.faults) <= 2 < len(found.story.faults)
+    told = capsys.readouterr().out
+    assert status == 1
+    assert short.violations[0] in told.replace("\n", " ")
+    assert again in told
+    assert "notification begins" in told
+
+
+@pytest.mark.usefixtures("a_bug")
+def test_the_command_ends_with_the_first_broken_promise(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["simulate", "--seeds", "40", "--first", "0", "--jobs", "1"])
+    assert main() == 1
+    assert "broke a promise" in capsys.readouterr().out
+
+
+def test_the_command_sums_up_what_it_played() -> None:
+    run_it = [sys.executable, "-m", "verification.simulation", "--seeds", "3", "--first", "0", "--jobs", "2"]
+    answer = subprocess.run(run_it, cwd=ROOT, text=True, capture_output=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "3 schedules of 20 orders, seeds 0 to 2" in answer.stdout
+    assert "every promise was kept" in answer.stdout
+    assert "throttled" in answer.stdout
+
+
+def test_what_the_simulator_replaces_is_back_afterwards() -> None:
+    import boto3
+
+    from orders import clock
+    from orders.payments import SimulatedGateway
+
+    before = (boto3.client, clock.now, os.urandom, SimulatedGateway.charge)
+    run(0, range(2))
+    assert (boto3.client, clock.now, os.urandom, SimulatedGateway.charge) == before
+
+
+def test_the_simulator_is_no_part_of_the_package() -> None:
+    shipped = (ROOT / "tools" / "build.py").read_text()
+    assert "verification" not in shipped

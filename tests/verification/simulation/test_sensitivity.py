@@ -1,0 +1,69 @@
+"""The simulator would find a bug. All of them: `npm run simulate -- --bugs`, which writes docs/sensitivity.md."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.checkout import ROOT
+from verification.simulation import __main__ as command
+from verification.simulation import sensitivity
+from verification.simulation.bugs import BUGS, Bug
+from verification.simulation.sensitivity import Verdict, hunt, report
+
+HARMLESS = Bug("a comment", "none", "orders/model.py", (("FINAL: frozenset", "# harmless\nFINAL: frozenset"),))
+SOON_CAUGHT = (
+    "an order is written over by the one with the same id",
+    "the event that placed an order is any event that says so",
+    "a failed message is not given back",
+    "a throttled table is asked again without end",
+)
+SAMPLE = [bug for bug in BUGS if bug.name in SOON_CAUGHT]
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_each_bug_on_the_list_can_still_be_planted(bug: Bug) -> None:
+    source = (ROOT / bug.file).read_text()
+    assert bug.planted(source) != source
+
+
+@pytest.mark.parametrize("bug", SAMPLE, ids=lambda bug: bug.name)
+def test_a_bug_that_is_planted_is_caught(bug: Bug) -> None:
+    assert hunt(bug).caught
+
+
+def test_every_bug_of_the_sample_is_on_the_list() -> None:
+    assert len(SAMPLE) == len(SOON_CAUGHT)
+
+
+def test_a_change_that_is_no_bug_survives() -> None:
+    assert hunt(HARMLESS, most=3) == Verdict(HARMLESS, None, 3)
+
+
+def test_the_kept_result_names_each_bug_and_none_survived() -> None:
+    kept = (Path(ROOT) / "docs" / "sensitivity.md").read_text()
+    assert len(BUGS) >= 30
+    assert [line.split(" | ")[0].removeprefix("| ") for line in kept.splitlines()[8:]] == [bug.name for bug in BUGS]
+    assert "survived" not in kept
+
+
+def test_the_report_says_which_bug_survived() -> None:
+    assert "**survived**" in report([Verdict(BUGS[0], None, 600)])
+
+
+@pytest.mark.parametrize(("second", "status"), [(BUGS[1], 0), (HARMLESS, 1)], ids=["all are caught", "one survives"])
+def test_the_command_writes_the_table_and_fails_where_a_bug_survived(
+    second: Bug, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "sensitivity.md"
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    monkeypatch.setattr(command, "REPORT", kept)
+    monkeypatch.setattr(command, "BUGS", (BUGS[0], second))
+    monkeypatch.setattr(sensitivity, "MOST_SCHEDULES", 3)
+    monkeypatch.setattr(sys, "argv", ["simulate", "--bugs", "--jobs", "2"])
+
+    assert command.main() == status
+
+    assert kept.read_text().count(f"| {BUGS[0].name} |") == 1
+    assert ("**survived**" in kept.read_text()) is bool(status)
+    assert f"{2 - status} of 2 bugs were caught" in capsys.readouterr().out

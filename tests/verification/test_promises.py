@@ -1,0 +1,145 @@
+"""Each promise on the list is one that can break: damaged evidence is found out, and by the right promise."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+
+from verification.evidence import Charge, Evidence, Message
+from verification.promises import violations
+from verification.simulation.faults import Script
+from verification.simulation.schedule import evidence, run
+
+Damage = Callable[[dict[str, Any], Evidence], Evidence | None]
+"""Changes an order in place, or returns other evidence."""
+
+
+@cache
+def _sound() -> Evidence:
+    return evidence(run(1, range(8), faults=lambda _: Script({})).cloud)
+
+
+def _of(kept: Evidence, kind: str, order: dict[str, Any]) -> Any:
+    """The event of a kind that was published for an order."""
+    events = [event for event in kept.published if event["detail-type"] == kind]
+    return next(event for event in events if event["detail"]["data"]["orderId"] == order["orderId"])
+
+
+def _shipped(kept: Evidence) -> dict[str, Any]:
+    return next(dict(order) for order in kept.orders.values() if order["status"] == "FULFILLED" and "phone" in order)
+
+
+def _without(order: dict[str, Any], name: str) -> None:
+    del order[name]
+
+
+def _event_changed(kind: str, name: str, value: Any) -> Damage:
+    def damage(order: dict[str, Any], kept: Evidence) -> None:
+        _of(kept, kind, order)["detail"]["metadata"][name] = value
+
+    return damage
+
+
+def test_sound_evidence_breaks_no_promise() -> None:
+    kept = _sound()
+    assert {order["status"] for order in kept.orders.values()} == {"FULFILLED", "PAYMENT_FAILED"}
+    assert violations(kept) == []
+
+
+DAMAGE: dict[str, tuple[Damage, str]] = {
+    "an accepted order is missing": (
+        lambda order, kept: replace(
+            kept, orders={key: each for key, each in kept.orders.items() if key != order["orderId"]}
+        ),
+        "was accepted, and is missing",
+    ),
+    "an accepted order has another total": (lambda order, _: order.update(totalAmount=1), "was accepted with total"),
+    "the status is not final": (lambda order, _: order.update(status="PAID"), "must end as FULFILLED"),
+    "the status is the wrong final one": (lambda order, _: order.update(status="PAYMENT_FAILED"), "must end as"),
+    "a status is gone through twice": (
+        lambda order, _: order["statusHistory"].append(order["statusHistory"][-1]),
+        "went through PLACED → PAID → FULFILLED → FULFILLED",
+    ),
+    "the order is still open": (lambda order, _: order.update(dueAt="2026-01-31T09:30:00.000Z"), "still has dueAt"),
+    "a claim is left": (lambda order, _: order.update(emailClaim={"owner": "x"}), "still has emailClaim"),
+    "the parcel is missing": (lambda order, _: _without(order, "fulfillment"), "is not shipped"),
+    "the payment is missing": (lambda order, _: _without(order, "payment"), "has no payment"),
+    "the payment failed": (
+        lambda order, _: order["payment"].update(status="FAILED", reason="card_declined"),
+        "has the payment",
+    ),
+    "a second charge": (
+        lambda order, kept: replace(
+            kept, charges=[*kept.charges, Charge(order["orderId"], "p", order["totalAmount"], "EUR")]
+        ),
+        "must have been charged",
+    ),
+    "a charge of another amount": (
+        lambda _, kept: replace(kept, charges=[charge._replace(amount=1) for charge in kept.charges]),
+        "must have been charged",
+    ),
+    "no charge": (lambda _, kept: replace(kept, charges=[]), "was charged []"),
+    "no e-mail": (lambda _, kept: replace(kept, messages=[]), "was told 0 times by email"),
+    "two e-mails": (
+        lambda order, kept: replace(
+            kept, messages=[*kept.messages, Message(order["orderId"], "email", order["email"])]
+        ),
+        "was told 2 times by email",
+    ),
+    "an e-mail to somebody else": (
+        lambda order, kept: replace(kept, messages=[*kept.messages, Message(order["orderId"], "email", "x@y.z")]),
+        "at another address",
+    ),
+    "no text message": (lambda order, _: _without(order, "sms"), "has no receipt of its sms"),
+    "an e-mail given up": (
+        lambda order, _: order.update(notification={"rejection": "Throttled"}),
+        "has given up its email, which nobody refused",
+    ),
+    "an event is not in the audit log": (lambda _, kept: replace(kept, audit=kept.audit[1:]), "is not in the audit"),
+    "a row that nobody published": (lambda _, kept: replace(kept, published=kept.published[1:]), "nobody published"),
+    "a row twice": (lambda _, kept: replace(kept, audit=[*kept.audit, kept.audit[0]]), "2 times"),
+    "a row that says something else": (
+        lambda _, kept: replace(kept, audit=[{**kept.audit[0], "detail": {}}, *kept.audit[1:]]),
+        "otherwise than it was published",
+    ),
+    "a dead letter": (lambda _, kept: replace(kept, dead_letters=[kept.published[0]]), "a dead letter is left"),
+    "an event with no cause": (_event_changed("PaymentCompletedEvent", "causationId", None), "did not cause"),
+    "an event before its cause": (
+        _event_changed("FulfillmentCompletedEvent", "occurredAt", "2020-01-31T09:30:00.000Z"),
+        "before its cause",
+    ),
+    "an event of another request": (_event_changed("PaymentCompletedEvent", "correlationId", "x"), "another request"),
+    "a fact told in two ways": (
+        lambda order, kept: replace(kept, published=[*kept.published, _retold(kept, order)]),
+        "2 different PaymentCompletedEvents",
+    ),
+    "an event too many": (
+        lambda order, kept: replace(kept, published=[*kept.published, _failed(kept, order)]),
+        "has the events",
+    ),
+}
+
+
+def _retold(kept: Evidence, order: dict[str, Any]) -> Any:
+    event = deepcopy(_of(kept, "PaymentCompletedEvent", order))
+    event["detail"]["metadata"]["eventId"] = "another"
+    return {**event, "id": "another"}
+
+
+def _failed(kept: Evidence, order: dict[str, Any]) -> Any:
+    return {**_of(kept, "PaymentCompletedEvent", order), "id": "another", "detail-type": "PaymentFailedEvent"}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_broken_promise_is_found(name: str) -> None:
+    damage, expected = DAMAGE[name]
+    kept = deepcopy(_sound())
+    order = _shipped(kept)
+
+    damaged = damage(order, kept) or replace(kept, orders={**kept.orders, order["orderId"]: order})
+
+    found = violations(damaged)
+    assert [each for each in found if expected in each], found

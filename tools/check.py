@@ -1,0 +1,65 @@
+"""Checks everything that can be checked without running it: format, lint, types and the CloudFormation template.
+
+Of the template cfn-lint says whether CloudFormation takes it, with AWS's rules for serverless applications, and checkov
+whether it is safe. Neither needs the network. What we do otherwise stands with its reason in serverless.yml, beside the
+resource, and in tools/checkov.yml.
+
+Run by `npm run check`. Says one line per check, and what a check found only where it found something.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tools.checkout import ROOT
+
+TEMPLATE = ".serverless/cloudformation-template-update-stack.json"
+REGIONS = ("us-east-1", "eu-central-1", "ap-southeast-2")
+
+PACKAGE = ["sls", "package", "--param", "senderEmail=orders@example.com", "--stage"]
+LINT = ["cfn-lint", "--include-checks", "I", "--append-rules", "cfn_lint_serverless.rules"]
+LINT += ["--regions", *REGIONS, "--", TEMPLATE]
+SCAN = ["checkov", "--config-file", "tools/checkov.yml", "--file", TEMPLATE]
+
+ON_DEMAND = ("storefront=true", "alarmEmail=ops@example.com", "monthlyBudgetUsd=50")
+
+CHECKS = {
+    "format": ["ruff", "format", "--check", "--quiet", "."],
+    "lint": ["ruff", "check", "--quiet", "."],
+    "types": ["mypy"],
+    "package": [*PACKAGE, "dev"],
+    "template": LINT,
+    "scan": SCAN,
+    "package of prod with all on demand": [
+        *PACKAGE,
+        "prod",
+        *(word for each in ON_DEMAND for word in ("--param", each)),
+    ],
+    "template of prod with all on demand": LINT,
+    "scan of prod with all on demand": SCAN,
+}
+
+
+def passes(name: str, command: list[str], environment: dict[str, str]) -> bool:
+    started = time.monotonic()
+    run = subprocess.run(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    passed = run.returncode == 0
+    print(f"{'ok    ' if passed else 'FAILED'}  {name:36}  {time.monotonic() - started:4.1f} s", flush=True)
+    if not passed:
+        print(run.stdout.rstrip(), flush=True)
+    return passed
+
+
+def main() -> None:
+    programs = [str(Path(sys.executable).parent), str(ROOT / "node_modules" / ".bin")]
+    environment = {**os.environ, "PATH": os.pathsep.join([*programs, os.environ["PATH"]])}
+    results = [passes(name, command, environment) for name, command in CHECKS.items()]
+    sys.exit(not all(results))
+
+
+if __name__ == "__main__":
+    main()

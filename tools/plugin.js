@@ -1,0 +1,189 @@
+'use strict';
+
+// osls's plugin of this service. It guards the target: stage `local` is the embedded AWS and nothing else, any other
+// stage is AWS and nothing else. It builds the package, so that a bare `sls deploy` works. And it lets one run at a
+// time use .serverless/.
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { setTimeout: pause } = require('node:timers/promises');
+
+const { asRead, isGiven, readParameters } = require('./parameters.js');
+const { refuse } = require('./refusal.js');
+const storefront = require('./storefront.js');
+
+const OFFLINE = new Set(['package', 'print', 'plugin', 'help']);
+const BUILDS = new Set(['package', 'deploy']);
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
+const NOT_RUNNING = 'Stage local needs the embedded AWS, which is not running: npm start';
+
+function isRunning(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM'; // somebody else's
+  }
+}
+
+class OrderProcessing {
+  constructor(serverless, options) {
+    this.serverless = serverless;
+    this.options = options;
+    this.stage = serverless.getProvider('aws').getStage();
+    this.userEnv = { ...process.env };
+    this.python = path.join(serverless.serviceDir, '.venv', 'bin', 'python');
+    this.stateDir = path.resolve(serverless.serviceDir, process.env.ORDER_PROCESSING_STATE_DIR || '.local');
+    this.lock = path.join(serverless.serviceDir, '.venv', 'sls.lock');
+    this.configurationVariablesSources = {
+      rule: { resolve: ({ address }) => ({ value: this.ruleOf(address) }) },
+      given: { resolve: ({ address }) => ({ value: String(isGiven(this.parameters?.[address])) }) }, // none for --help
+    };
+    this.hooks = {
+      'before:package:createDeploymentArtifacts': () => this.build(),
+      'before:aws:deploy:deploy:updateStack': async () => {
+        this.release(); // everything is uploaded
+        if (!this.hasStorefront) await storefront.empty(serverless.getProvider('aws')); // else it could not be removed
+      },
+      'after:deploy:finalize': async () => {
+        if (this.hasStorefront) await storefront.upload(serverless.getProvider('aws'), serverless.serviceDir);
+        if (this.stage === 'local') this.run(['-m', 'local.emulator.describe'], process.env);
+      },
+      'before:remove:remove': async () => {
+        const provider = serverless.getProvider('aws');
+        // osls refuses to remove a protected stack, but only after this: its page must not be gone by then.
+        if (!(await storefront.isProtected(provider))) await storefront.empty(provider);
+      },
+    };
+    if (this.stage === 'local') {
+      this.hooks['after:remove:remove'] = () => fs.rmSync(path.join(this.stateDir, 'stack.json'), { force: true });
+    }
+  }
+
+  /** The guard. osls awaits it before it resolves credentials and before any hook, its own included. */
+  async asyncInit() {
+    const { commands, isHelpRequest } = this.serverless.processedInput;
+    if (isHelpRequest || commands.length === 0) return;
+    const connects = !OFFLINE.has(commands[0]);
+    const builds = BUILDS.has(commands[0]) && commands[1] !== 'list';
+    this.parameters = readParameters(this.options.param ?? [], this.serverless.configurationInput.params, this.stage);
+    process.argv = asRead(process.argv, this.parameters); // osls reads it again once it has its plugins
+
+    if (this.stage === 'local') {
+      if (connects) await this.useEmbeddedAws();
+    } else {
+      const endpoint = Object.keys(process.env).find((name) => /^AWS_ENDPOINT_URL/.test(name) && process.env[name]);
+      if (connects && endpoint) {
+        refuse(`Stage ${this.stage} goes to AWS, but ${endpoint} is set: unset it, or use --stage local.`);
+      }
+      if (builds && !this.parameters.senderEmail) {
+        refuse(
+          `Stage ${this.stage} needs the address that its e-mails come from: ` +
+            `npm run ${commands[0]} -- --stage ${this.stage} --param senderEmail=you@example.com`
+        );
+      }
+    }
+    if (builds) {
+      if (!fs.existsSync(this.python)) {
+        refuse(`The package is built by .venv, which is missing: npm run ${commands[0]} makes it.`);
+      }
+      await this.waitForOthers();
+    }
+    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'; // package-lock.json pins one that fits
+  }
+
+  get hasStorefront() {
+    return this.parameters.storefront === 'true';
+  }
+
+  /** The logical id of a function's first rule; its name says less: osls shortens it for a long stage. */
+  ruleOf(functionName) {
+    const { naming } = this.serverless.getProvider('aws');
+    return naming.getEventBridgeRuleLogicalId(`${naming.getStackName()}-${functionName}-rule-1`);
+  }
+
+  /** Points the AWS SDK at the running embedded AWS, whatever profile, region or proxy the user's shell has. */
+  async useEmbeddedAws() {
+    const file = path.join(this.stateDir, 'emulator.json');
+    if (!fs.existsSync(file)) refuse(NOT_RUNNING);
+    const emulator = JSON.parse(fs.readFileSync(file, 'utf8'));
+    if (!LOOPBACK.has(new URL(emulator.endpointUrl).hostname)) {
+      refuse(`Stage local stays on this machine, but ${file} names ${emulator.endpointUrl}.`);
+    }
+    const region = this.serverless.getProvider('aws').getRegion();
+    if (region !== emulator.region) refuse(`Stage local is in ${emulator.region}: leave out --region ${region}.`);
+    const health = new URL('/_ministack/health', emulator.endpointUrl);
+    const answers = await fetch(health, { signal: AbortSignal.timeout(5000) }).then(({ ok }) => ok, () => false);
+    if (!answers) refuse(NOT_RUNNING);
+
+    for (const name of Object.keys(process.env)) {
+      if (/^AWS_/i.test(name) || /^(https?_)?proxy$/i.test(name)) delete process.env[name];
+    }
+    Object.assign(process.env, {
+      AWS_ENDPOINT_URL: emulator.endpointUrl,
+      AWS_REGION: emulator.region,
+      AWS_ACCESS_KEY_ID: emulator.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: emulator.secretAccessKey,
+      AWS_CONFIG_FILE: os.devNull,
+      AWS_SHARED_CREDENTIALS_FILE: os.devNull,
+      SLS_AWS_MONITORING_FREQUENCY: '250', // milliseconds
+    });
+  }
+
+  /**
+   * Takes the lock, a link to this process's id. osls has one .serverless/ per checkout and empties it first, so that
+   * `npm start` and `npm test` deploying side by side would take it away from each other.
+   */
+  async waitForOthers() {
+    for (let told = false; ; told = true) {
+      try {
+        fs.symlinkSync(String(process.pid), this.lock);
+        process.on('exit', () => this.release());
+        return;
+      } catch (error) {
+        if (error.code !== 'EEXIST') throw error;
+      }
+      const owner = this.lockOwner();
+      if (owner && !isRunning(owner)) fs.rmSync(this.lock, { force: true });
+      else if (!told) process.stderr.write('Waiting for another sls in this checkout\n');
+      await pause(100);
+    }
+  }
+
+  release() {
+    if (this.lockOwner() === process.pid) fs.rmSync(this.lock, { force: true });
+  }
+
+  lockOwner() {
+    try {
+      return Number(fs.readlinkSync(this.lock));
+    } catch (error) {
+      if (error.code === 'ENOENT') return null; // just released
+      throw error;
+    }
+  }
+
+  build() {
+    const { provider, package: { artifact } } = this.serverless.service;
+    const target = ['--stage', this.stage, '--runtime', provider.runtime, '--architecture', provider.architecture];
+    this.run(['-m', 'tools.build', ...target, '--output', artifact], this.userEnv); // pip may need the user's proxy
+  }
+
+  /** Runs Python in the checkout. Its last line is the message when it fails, its stderr a remark when it does not. */
+  run(args, env) {
+    const { status, stdout, stderr } = spawnSync(this.python, args, {
+      cwd: this.serverless.serviceDir,
+      env,
+      encoding: 'utf8',
+    });
+    if (status === 0) {
+      process.stderr.write(stderr);
+      return;
+    }
+    const lines = `${stdout}\n${stderr}`.trim().split('\n');
+    throw new this.serverless.classes.Error(lines[lines.length - 1] || `python ${args.join(' ')} failed`);
+  }
+}
+
+module.exports = OrderProcessing;

@@ -1,0 +1,99 @@
+"""Cold starts from the package, against boto3 with one client and against the naive handlers.
+
+A fresh process each time. The variants take turns, so that what else the machine does hits all of them alike.
+Processor time is the figure: at 512 MB a function has 29 % of a processor, and waits for nothing else at its start.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tools.checkout import ROOT
+from verification.bench.inside import calling, stubbed
+from verification.bench.journey import ENVIRONMENT, FUNCTIONS, NAIVE, Stop, stops
+from verification.bench.stub import Server, Stub, serving
+
+_FIRST_EVENT = ROOT / "verification" / "bench" / "first_event.py"
+REFERENCE = "boto3, one client"
+
+
+def packages(folder: Path, step: Callable[[str], Any]) -> tuple[Path, Path]:
+    """The unpacked package for this machine, and the naive handlers with what they need."""
+    ours, naive = folder / "ours", folder / "theirs"
+    for each in (ours, naive):
+        shutil.rmtree(each, ignore_errors=True)
+    with step("Building the package for this machine"):
+        package = folder / "package.zip"
+        build = [sys.executable, str(ROOT / "tools" / "build.py"), "--stage=local", f"--output={package}"]
+        _run(build)
+        with zipfile.ZipFile(package) as archive:
+            archive.extractall(ours)
+    with step("Installing what the naive handlers need"):
+        lock = ROOT / "tools" / "locks" / "naive.txt"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)]
+        _run([*pip, "--target", str(naive)])  # pip compiles, as Lambda's layers are compiled
+        shutil.copytree(ROOT / "verification" / "bench" / "naive", naive / "naive", dirs_exist_ok=True)
+        _run([sys.executable, "-m", "compileall", "-q", str(naive / "naive")])
+    return ours, naive
+
+
+def measure(ours: Path, naive: Path, *, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Milliseconds of processor and of wall time, medians, by variant."""
+    with stubbed(ENVIRONMENT) as answering, answering(stub := Stub()):
+        at = stops(stub, calling({name: import_module(module).handler for name, module in FUNCTIONS.items()}))
+    variants: dict[str, tuple[Path, str, Stop | None]] = {REFERENCE: (naive, "-", None)}  # as pip installs it
+    variants |= {name: (ours, module, at[name]) for name, module in FUNCTIONS.items()}
+    variants |= {f"naive {name}": (naive, module, at[name]) for name, module in NAIVE.items()}
+    times: dict[str, list[Mapping[str, float]]] = {name: [] for name in variants}
+    with serving() as server:
+        for number in range(rounds + 1):
+            for name, (folder, module, stop) in variants.items():
+                taken = _start(server, folder, module, stop)
+                if number:  # the first round warms the disk's cache
+                    times[name].append(taken)
+            say(f"round {number} of {rounds}")
+    return {
+        name: {kind: round(1000 * statistics.median(each[kind] for each in all_), 1) for kind in ("cpu", "wall")}
+        for name, all_ in times.items()
+    }
+
+
+def _start(server: Server, folder: Path, module: str, stop: Stop | None) -> Mapping[str, float]:
+    if stop:
+        server.stub = stop.stub.copy()
+    command = [sys.executable, "-I", "-B", str(_FIRST_EVENT), str(folder), module]
+    asked = subprocess.run(
+        command,
+        input=json.dumps(stop.event if stop else None),
+        env={**_bare(), **ENVIRONMENT, "AWS_ENDPOINT_URL": server.url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode:
+        raise RuntimeError(f"{module}: {asked.stderr.strip()[-1500:]}")
+    answer: Mapping[str, float] = json.loads(asked.stdout)
+    return answer
+
+
+def _bare() -> dict[str, str]:
+    """As Lambda has it for the tracer, which takes no samples here."""
+    return {
+        "PATH": os.environ["PATH"],
+        "LAMBDA_TASK_ROOT": "/var/task",
+        "_X_AMZN_TRACE_ID": "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0",
+    }
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError((done.stderr or done.stdout).strip()[-1500:])

@@ -1,0 +1,120 @@
+"""The way of one approved order through all functions: the event of each, and what the tables hold when it comes."""
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from local.terminal.timeline import CONSUMERS
+from verification.bench.stub import Stub
+
+FUNCTIONS = {
+    "orderService": "handlers.order_service",
+    "paymentProcessing": "handlers.payment_processing",
+    "fulfillment": "handlers.fulfillment",
+    "orderStatusUpdater": "handlers.order_status_updater",
+    "notification": "handlers.notification",
+    "auditLogger": "handlers.audit_logger",
+    "reconciler": "handlers.reconciler",
+}
+"""Each function's module; its handler has the name `handler`."""
+
+NAIVE = {"orderService": "naive.order_service", "paymentProcessing": "naive.payment_processing"}
+
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "bench",
+    "AWS_SECRET_ACCESS_KEY": "bench",
+    "ORDERS_TABLE_NAME": "Orders",
+    "AUDIT_LOG_TABLE_NAME": "AuditLog",
+    "EVENT_BUS_NAME": "bench",
+    "SENDER_EMAIL": "orders@example.com",
+    "SMS_COUNTRY_PREFIXES": "+49",
+    "RECONCILE_AFTER_SECONDS": "60",
+    "RECONCILE_MAX_ORDERS": "100",
+    "CLAIM_SECONDS": "30",
+    "POWERTOOLS_SERVICE_NAME": "bench",
+    "POWERTOOLS_METRICS_NAMESPACE": "OrderProcessing",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+}
+
+Call = Callable[[str, Any], Any]
+
+
+class Stop(NamedTuple):
+    """A function, the event that it gets, and the tables as they are then."""
+
+    function: str
+    event: Any
+    stub: Stub
+
+
+def request(order_key: str) -> dict[str, Any]:
+    """`POST /orders` of one line, as API Gateway hands it over (payload format 2.0)."""
+    body = {"items": [{"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa"}
+    claims = {"sub": "anna", "email": "anna@example.com", "email_verified": "true", "token_use": "id"}
+    return {
+        "version": "2.0",
+        "routeKey": "POST /orders",
+        "rawPath": "/orders",
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", "idempotency-key": order_key},
+        "requestContext": {
+            "authorizer": {"jwt": {"claims": claims, "scopes": None}},
+            "http": {"method": "POST", "path": "/orders", "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1"},
+            "requestId": str(uuid4()),
+            "stage": "$default",
+        },
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+def travel(stub: Stub, call: Call, key: str) -> Iterator[tuple[str, Any]]:
+    """Yields each function and its event, then calls the function and delivers what it published."""
+    waiting: deque[tuple[str, Any]] = deque([("orderService", request(key))])
+    while waiting:
+        function, event = waiting.popleft()
+        yield function, event
+        told = len(stub.published)
+        call(function, event)
+        for entry in stub.published[told:]:
+            envelope = envelope_of(entry)
+            waiting += [(_name(each), _input(each, envelope)) for each in CONSUMERS[entry["DetailType"]]]
+            waiting.append(("auditLogger", envelope))
+
+
+def stops(stub: Stub, call: Call) -> dict[str, Stop]:
+    """Where each function comes in for the first time; the reconciler finds nothing due."""
+    found: dict[str, Stop] = {}
+    for function, event in travel(stub, call, "first"):
+        found.setdefault(function, Stop(function, event, stub.copy()))
+    found["reconciler"] = Stop("reconciler", {"detail-type": "Scheduled Event", "detail": {}}, stub.copy())
+    return found
+
+
+def envelope_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as EventBridge delivers it."""
+    return {
+        "version": "0",
+        "id": str(uuid4()),
+        "detail-type": entry["DetailType"],
+        "source": entry["Source"],
+        "account": "000000000000",
+        "time": "2026-01-31T09:30:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": json.loads(entry["Detail"]),
+    }
+
+
+def _name(function: str) -> str:
+    return function[0].lower() + function[1:]
+
+
+def _input(function: str, envelope: Mapping[str, Any]) -> Any:
+    if function != "Notification":
+        return envelope
+    record = {"messageId": envelope["id"], "body": json.dumps(envelope), "receiptHandle": "r", "attributes": {}}
+    return {"Records": [record]}

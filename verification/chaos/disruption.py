@@ -1,0 +1,114 @@
+"""Puts the proxy between the functions and AWS, and takes the payment gateway away for a while."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from local.emulator.state import State
+from local.emulator.waiting import until
+from operations.stack import Stack
+from tools import topology
+from tools.checkout import ROOT
+from verification.chaos.faults import LOSES_THE_ANSWER, Fault, faults
+from verification.chaos.proxy import HOST
+
+TIMEOUT = 10
+"""Seconds that Notification may take, and after which its claim is stale; 30 as deployed."""
+VISIBILITY = 12
+"""Seconds after which SQS delivers a message again that Notification failed on; 180 as deployed."""
+
+
+class Happened(NamedTuple):
+    """microburst's own statistics."""
+
+    calls: Counter[str]
+    """By service."""
+    faults: Counter[tuple[str, str]]
+    """By service and kind."""
+
+
+class Disruption:
+    """The running proxy."""
+
+    def __init__(self, url: str, seed: int, log: Path) -> None:
+        self.url = url
+        self._log = log
+        self._faults = faults(seed)
+        self._rules: dict[int, Fault] = {}
+
+    def step_between(self, stack: Stack) -> None:
+        """Lead every function's calls through the proxy. Raises LocalError."""
+        until(self._answers, seconds=60, what=f"the proxy's first answer (its log: {self._log})")
+        for function in topology.functions():
+            stack.configure(function, AWS_ENDPOINT_URL=self.url)
+
+    def begin(self) -> None:
+        rules = self._ask("POST", "rules", [fault.rule for fault in self._faults])
+        self._rules = {rule["id"]: fault for rule, fault in zip(rules, self._faults, strict=True)}
+
+    def end(self) -> None:
+        """From now on every call passes, and nobody is killed."""
+        self._ask("POST", "rules", [])
+
+    def happened(self) -> Happened:
+        stats = self._ask("GET", "stats")
+        count: Counter[tuple[str, str]] = Counter()
+        for rule in stats["by_rule"]:
+            fault = self._rules[rule["id"]]
+            count[fault.service, fault.kind] += rule["fired"]
+        return Happened(Counter({each["service"]: each["requests"] for each in stats["by_service"]}), count)
+
+    @property
+    def kinds(self) -> Mapping[int, str]:
+        """What each of microburst's rules does."""
+        return {number: fault.kind for number, fault in self._rules.items()}
+
+    @property
+    def lost(self) -> frozenset[int]:
+        """The rules that lose an answer."""
+        return frozenset(number for number, kind in self.kinds.items() if kind in LOSES_THE_ANSWER)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.happened())
+        except OSError:
+            return False
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/_microburst/{path}", data, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def disruption(state: State, *, seed: int, port: int, emulator_port: int) -> Iterator[Disruption]:
+    """The proxy, for as long as the block lasts. It may start before the emulator: it takes seconds to be ready."""
+    url, log = f"http://{HOST}:{port}", state.folder / "proxy.log"
+    state.folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "verification.chaos.proxy", "--upstream", f"http://{HOST}:{emulator_port}"]
+    command += ["--port", str(port), "--state", str(state.folder), "--seed", str(seed)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield Disruption(url, seed, log)
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+
+def hurry(stack: Stack) -> None:
+    """Let the deployed stack wait less for what was killed, or nobody would see it heal: minutes, on AWS."""
+    stack.configure("notification", timeout=TIMEOUT, CLAIM_SECONDS=str(TIMEOUT))
+    attributes = {"VisibilityTimeout": str(VISIBILITY)}
+    stack.client("sqs").set_queue_attributes(QueueUrl=stack.outputs["NotificationQueueUrl"], Attributes=attributes)

@@ -1,0 +1,71 @@
+"""Which calls fail, how, and how often: microburst's rules, made of the seed."""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any, NamedTuple
+
+
+class Fault(NamedTuple):
+    """One way in which a service's calls fail."""
+
+    service: str
+    """As it is signed for: `events` is EventBridge."""
+    kind: str
+    rule: Mapping[str, Any]
+    """As microburst takes it."""
+
+
+THROTTLED = "throttled"
+SERVER_ERROR = "server error"
+RESET = "connection reset"
+ANSWER_LOST = "answer lost"
+ENTRY_FAILED = "entry failed"
+LATE = "late"
+TOO_LATE = "too late"
+
+LOSES_THE_ANSWER = {ANSWER_LOST, TOO_LATE}
+"""The call takes effect, and its caller never learns of it."""
+
+_ERRORS: Mapping[str, Sequence[tuple[str, str, int]]] = {
+    "dynamodb": (
+        (THROTTLED, "ProvisionedThroughputExceededException", 400),
+        (THROTTLED, "ThrottlingException", 400),
+        (SERVER_ERROR, "InternalServerError", 500),
+        (SERVER_ERROR, "ServiceUnavailable", 503),
+    ),
+    "events": ((THROTTLED, "ThrottlingException", 400), (SERVER_ERROR, "InternalException", 500)),
+    "sns": ((THROTTLED, "Throttled", 429), (SERVER_ERROR, "InternalError", 500)),
+    "ses": ((THROTTLED, "TooManyRequestsException", 429), (SERVER_ERROR, "InternalServiceErrorException", 500)),
+    "sqs": ((THROTTLED, "RequestThrottled", 403), (SERVER_ERROR, "InternalFailure", 500)),
+}
+SERVICES = tuple(_ERRORS)
+_GIVES_UP_AFTER = 2000  # milliseconds for which orders/aws/client.py waits for an answer
+
+
+def faults(seed: int) -> list[Fault]:
+    """Every service's faults; each is drawn call by call, in this order, and the first one drawn happens."""
+    rng = Random(f"faults of {seed}")
+
+    def often(least: float, most: float) -> float:
+        return round(rng.uniform(least, most), 4)
+
+    found = []
+    for service, errors in _ERRORS.items():
+        for kind, code, status in errors:
+            rule = {"probability": often(0.005, 0.025), "error": {"code": code, "status": status}}
+            found.append(Fault(service, kind, rule))
+        found += [
+            Fault(service, RESET, {"probability": often(0.005, 0.02), "reset": True}),
+            Fault(service, ANSWER_LOST, {"probability": often(0.005, 0.02), "response": {"abort_bytes": 0}}),
+            Fault(service, LATE, {"probability": often(0.02, 0.06), "latency": {"min": 20, "max": 500}}),
+            Fault(service, TOO_LATE, {"probability": often(0.001, 0.004), "latency": _GIVES_UP_AFTER + 300}),
+        ]
+    failed = {"ErrorCode": "InternalFailure", "ErrorMessage": "the entry was not taken"}
+    rule = {
+        "operation": "PutEvents",
+        "probability": often(0.02, 0.06),
+        # A success in which one entry failed: the answer of 200 has what PutEvents answers then.
+        "error": {"code": "EntryFailed", "status": 200, "fields": {"FailedEntryCount": 1, "Entries": [failed]}},
+    }
+    found.append(Fault("events", ENTRY_FAILED, rule))
+    return [fault._replace(rule={"service": fault.service, **fault.rule}) for fault in found]

@@ -1,0 +1,23 @@
+"""`npm run contract`: write the documents anew."""
+
+import json
+
+from tools.checkout import ROOT
+from verification.contract.openapi import document
+from verification.contract.postman import collection, environments
+
+DOCS = ROOT / "docs"
+
+
+def files() -> dict[str, str]:
+    """Each document's path below docs/, and its text."""
+    made = {"openapi.json": document(), "postman/collection.json": collection(document())}
+    made |= {f"postman/{name}.json": environment for name, environment in environments().items()}
+    return {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in made.items()}
+
+
+if __name__ == "__main__":
+    for name, text in files().items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
+        (DOCS / name).write_text(text)
+        print(f"docs/{name}")

@@ -1,0 +1,23 @@
+"""The judges judged: tests/verification/second_opinion plants a mistake of each kind, and each must be objected to."""
+
+import subprocess
+import sys
+
+from tools.checkout import ROOT
+from verification.second_opinion.verdict import Verdict
+
+TESTS = "tests/verification/second_opinion"
+
+
+def ask() -> Verdict:
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TESTS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    lines = ran.stdout.strip().splitlines()
+    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    return Verdict(
+        "the judges", f"planted mistakes, {lines[-1] if lines else ''}", failed or lines[-5:] if ran.returncode else ()
+    )

@@ -1,0 +1,299 @@
+"""What boto3.client gives the code inside a simulated world: the same methods and answers, with faults on the way.
+
+Only the methods and parameters that the code uses are here; any other is a TypeError.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from verification.evidence import Message as Sent
+from verification.expressions import Bound, Item
+from verification.simulation.cloud import Cloud
+from verification.simulation.faults import Fault
+from verification.tables import ConditionalCheckFailedException, Page, Write
+
+Answer = dict[str, Any]
+_RECEIPT = " receipt "
+
+
+def client(cloud: Cloud, service: str, config: Any) -> Any:
+    """Instead of `boto3.client(service, config=Config(…))`; without a Config it tries as often as boto3 by default."""
+    attempts = config.retries["total_max_attempts"] if config else 5
+    return _CLIENTS[service](cloud, attempts, config.read_timeout if config else 60)
+
+
+class _Client:
+    def __init__(self, cloud: Cloud, attempts: int, read_timeout: float) -> None:
+        self._cloud = cloud
+        self._attempts = attempts
+        self._read_timeout = read_timeout
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _call(self, action: str, effect: Any, detail: str = "", special: Fault | None = None) -> Any:
+        return self._cloud.network.call(
+            action,
+            effect,
+            attempts=self._attempts,
+            read_timeout=self._read_timeout,
+            detail=detail,
+            special=special,
+        )
+
+
+class _Exceptions:
+    ConditionalCheckFailedException = ConditionalCheckFailedException
+
+
+class DynamoDB(_Client):
+    exceptions = _Exceptions
+
+    def put_item(
+        self,
+        *,
+        TableName: str,
+        Item: Item,
+        ConditionExpression: str,
+        ReturnValuesOnConditionCheckFailure: str = "NONE",
+    ) -> Answer:
+        table = self._cloud.tables[TableName]
+        old = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+        self._remember(Write(TableName, Item, "", ConditionExpression, Bound({}, {})))
+
+        def effect(_fault: Fault | None) -> Answer:
+            table.put(Item, ConditionExpression, Bound({}, {}), return_old=old)
+            return {}
+
+        return self._call("PutItem", effect, TableName)  # type: ignore[no-any-return]
+
+    def update_item(
+        self,
+        *,
+        TableName: str,
+        Key: Item,
+        UpdateExpression: str,
+        ConditionExpression: str,
+        ExpressionAttributeNames: Mapping[str, str],
+        ExpressionAttributeValues: Mapping[str, Any] | None = None,
+        ReturnValues: str = "NONE",
+        ReturnValuesOnConditionCheckFailure: str = "NONE",
+    ) -> Answer:
+        table = self._cloud.tables[TableName]
+        bound = Bound(ExpressionAttributeNames, ExpressionAttributeValues or {})
+        old = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+        self._remember(Write(TableName, Key, UpdateExpression, ConditionExpression, bound))
+
+        def effect(_fault: Fault | None) -> Answer:
+            item = table.update(Key, UpdateExpression, ConditionExpression, bound, return_old=old)
+            return {"Attributes": item} if ReturnValues == "ALL_NEW" else {}
+
+        return self._call("UpdateItem", effect, UpdateExpression)  # type: ignore[no-any-return]
+
+    def _remember(self, write: Write) -> None:
+        self._cloud.writes.setdefault((write.table, write.update, write.condition), write)
+
+    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> Answer:
+        if not ConsistentRead:
+            raise NotImplementedError("no simulated table reads inconsistently without an index")
+
+        def effect(_fault: Fault | None) -> Answer:
+            item = self._cloud.tables[TableName].get(Key)
+            return {"Item": item} if item is not None else {}
+
+        return self._call("GetItem", effect, TableName)  # type: ignore[no-any-return]
+
+    def batch_get_item(self, *, RequestItems: Mapping[str, Mapping[str, Any]]) -> Answer:
+        [(name, request)] = RequestItems.items()
+        if not request["ConsistentRead"]:
+            raise NotImplementedError("no simulated table reads inconsistently without an index")
+
+        def effect(fault: Fault | None) -> Answer:
+            keys = request["Keys"]
+            read = keys[: (len(keys) + 1) // 2] if fault is Fault.PART_LEFT_OUT else keys
+            if self._cloud.keys_are_left_out():
+                read = []
+            left = keys[len(read) :]
+            items = [item for key in read if (item := self._cloud.tables[name].get(key)) is not None]
+            return {
+                "Responses": {name: items},
+                "UnprocessedKeys": {name: {**request, "Keys": left}} if left else {},
+            }
+
+        return self._call("BatchGetItem", effect, name, Fault.PART_LEFT_OUT)  # type: ignore[no-any-return]
+
+    def query(
+        self,
+        *,
+        TableName: str,
+        IndexName: str,
+        KeyConditionExpression: str,
+        ExpressionAttributeValues: Mapping[str, Any],
+        ExpressionAttributeNames: Mapping[str, str] | None = None,
+        ScanIndexForward: bool = True,
+        Limit: int | None = None,
+        ExclusiveStartKey: Item | None = None,
+        Select: str = "ALL_PROJECTED_ATTRIBUTES",
+    ) -> Answer:
+        bound = Bound(ExpressionAttributeNames or {}, ExpressionAttributeValues)
+        name = f"{self._cloud.world.process.name}/{self._cloud.world.process.calls + 1}"
+
+        def effect(fault: Fault | None) -> Answer:
+            page: Page = self._cloud.tables[TableName].query(
+                IndexName,
+                KeyConditionExpression,
+                bound,
+                lag=lambda key: self._cloud.index_lag(name, key),
+                forward=ScanIndexForward,
+                limit=1 if fault is Fault.PART_LEFT_OUT else Limit,  # a page may end anywhere: it holds 1 MB
+                start=ExclusiveStartKey,
+            )
+            found = {} if Select == "COUNT" else {"Items": page.items}
+            more = {"LastEvaluatedKey": page.last} if page.last else {}
+            return {"Count": len(page.items), **found, **more}
+
+        return self._call("Query", effect, IndexName, Fault.PART_LEFT_OUT)  # type: ignore[no-any-return]
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "query"
+        return _Pages(self)
+
+
+class _Pages:
+    def __init__(self, dynamodb: DynamoDB) -> None:
+        self._dynamodb = dynamodb
+
+    def paginate(self, **query: Any) -> Iterator[Answer]:
+        page = self._dynamodb.query(**query)
+        yield page
+        while "LastEvaluatedKey" in page:
+            page = self._dynamodb.query(**query, ExclusiveStartKey=page["LastEvaluatedKey"])
+            yield page
+
+
+class Events(_Client):
+    def put_events(self, *, Entries: list[Mapping[str, str]]) -> Answer:
+        def effect(fault: Fault | None) -> Answer:
+            if fault is Fault.ENTRY_FAILED:
+                failure = {"ErrorCode": "InternalFailure", "ErrorMessage": fault.value}
+                return {"FailedEntryCount": len(Entries), "Entries": [failure for _ in Entries]}
+            return {
+                "FailedEntryCount": 0,
+                "Entries": [{"EventId": self._cloud.put_event(entry)} for entry in Entries],
+            }
+
+        detail = ", ".join(entry["DetailType"] for entry in Entries)
+        return self._call("PutEvents", effect, detail, Fault.ENTRY_FAILED)  # type: ignore[no-any-return]
+
+
+class SES(_Client):
+    def send_email(self, *, FromEmailAddress: str, Destination: Any, Content: Any) -> Answer:
+        [address] = Destination["ToAddresses"]
+        text = Content["Simple"]["Body"]["Text"]["Data"]
+
+        def effect(fault: Fault | None) -> Answer:
+            [order_id] = [order_id for order_id in self._cloud.witness.labels if order_id in text]
+            if fault is Fault.REJECTED:
+                self._cloud.witness.rejected.add((order_id, "email"))
+                raise ClientError({"Error": {"Code": "MessageRejected", "Message": fault.value}}, "SendEmail")
+            self._cloud.witness.sent(Sent(order_id, "email", address))
+            return {"MessageId": self._cloud.new_id()}
+
+        return self._call("SendEmail", effect, address, Fault.REJECTED)  # type: ignore[no-any-return]
+
+
+class SNS(_Client):
+    def publish(
+        self, *, Message: str, PhoneNumber: str = "", TopicArn: str = "", MessageAttributes: Any = None
+    ) -> Answer:
+        def effect(_fault: Fault | None) -> Answer:
+            if TopicArn:
+                self._cloud.queue_for_notification(Message, f"redriven.{self._cloud.new_id()}")
+            else:
+                known = self._cloud.witness.labels
+                [order_id] = [order_id for order_id in known if order_id[:8].upper() in Message]
+                self._cloud.witness.sent(Sent(order_id, "sms", PhoneNumber))
+            return {"MessageId": self._cloud.new_id()}
+
+        return self._call("Publish", effect, PhoneNumber or TopicArn)  # type: ignore[no-any-return]
+
+
+class SQS(_Client):
+    """For the operator's commands."""
+
+    def receive_message(
+        self,
+        *,
+        QueueUrl: str,
+        MaxNumberOfMessages: int,
+        VisibilityTimeout: int,
+        MessageAttributeNames: list[str],
+        MessageSystemAttributeNames: list[str],
+        WaitTimeSeconds: int,
+    ) -> Answer:
+        def effect(_fault: Fault | None) -> Answer:
+            received = self._cloud.queues[QueueUrl].receive(MaxNumberOfMessages, VisibilityTimeout)
+            messages = [
+                {
+                    "MessageId": message.name,
+                    "Body": message.body,
+                    "ReceiptHandle": f"{message.name}{_RECEIPT}{message.received}",
+                    "Attributes": {"SentTimestamp": str(int(self._cloud.milliseconds(message.sent_at)))},
+                    "MessageAttributes": {
+                        name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
+                    },
+                }
+                for message in received
+            ]
+            return {"Messages": messages} if messages else {}
+
+        return self._call("ReceiveMessage", effect, QueueUrl)  # type: ignore[no-any-return]
+
+    def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> None:
+        def effect(_fault: Fault | None) -> None:
+            if name := self._holder(QueueUrl, ReceiptHandle):
+                self._cloud.queues[QueueUrl].delete(name)
+
+        self._call("DeleteMessage", effect)
+
+    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
+        def effect(_fault: Fault | None) -> None:
+            name = self._holder(QueueUrl, ReceiptHandle)
+            if not name:
+                error = {"Code": "ReceiptHandleIsInvalid", "Message": "received again since, or deleted"}
+                raise ClientError({"Error": error}, "ChangeMessageVisibility")
+            self._cloud.queues[QueueUrl].hide(name, VisibilityTimeout)
+
+        self._call("ChangeMessageVisibility", effect)
+
+    def _holder(self, queue_url: str, receipt: str) -> str | None:
+        """The message that this receipt is the last one of. An older one deletes nothing, and AWS does not say so."""
+        name, _, received = receipt.rpartition(_RECEIPT)
+        message = self._cloud.queues[queue_url].messages.get(name)
+        return name if message and str(message.received) == received else None
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:
+        def effect(_fault: Fault | None) -> None:
+            self._cloud.queue_for_notification(MessageBody, f"redriven.{self._cloud.new_id()}")
+
+        self._call("SendMessage", effect, QueueUrl)
+
+
+class Lambda(_Client):
+    """For the operator's commands."""
+
+    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: str) -> None:
+        assert InvocationType == "Event"
+        self._call("Invoke", lambda _: self._cloud.redriven(FunctionName, Payload))
+
+
+_CLIENTS: Mapping[str, type[_Client]] = {
+    "dynamodb": DynamoDB,
+    "events": Events,
+    "sesv2": SES,
+    "sns": SNS,
+    "sqs": SQS,
+    "lambda": Lambda,
+}

@@ -1,0 +1,55 @@
+"""One order, killed at every point: before and after each call of each handler, alone and in all pairs."""
+
+from collections.abc import Iterator, Mapping
+
+from orders.aws.dynamodb import from_item
+from verification.simulation.faults import Fault, Script
+from verification.simulation.schedule import Outcome, run
+
+Crashes = Mapping[str, Fault]
+"""Places, and the crash at each."""
+
+_AROUND_A_CALL = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
+_AROUND_A_HANDLER = (Fault.DIES_AT_START, Fault.DIES_AT_END)
+
+
+def one_order(method: str) -> int:
+    """The first seed whose order 0 is paid with this method, by a customer with a phone and an Idempotency-Key."""
+    seed = 0
+    while not _fits(run(seed, [0], faults=lambda _: Script({})), method):
+        seed += 1
+    return seed
+
+
+def _fits(outcome: Outcome, method: str) -> bool:
+    [order] = map(from_item, outcome.cloud.tables["Orders"].items.values())
+    return order["paymentMethod"] == method and "phone" in order and order["orderId"][14] == "5"  # a UUID of a name
+
+
+def singles(seed: int) -> list[Crashes]:
+    """Every place where the order's handlers can die, each alone."""
+    return [{place: fault} for place, fault in _places(play(seed, {}))]
+
+
+def pairs(seed: int, first: Crashes) -> Iterator[Crashes]:
+    """A crash, and every other that can come after it: in the retries and the healing that it causes, too."""
+    story = play(seed, first)
+    [place] = first
+    for second, fault in _places(story, after=place):
+        yield {**first, second: fault}
+
+
+def play(seed: int, crashes: Crashes) -> Outcome:
+    return run(seed, [0], faults=lambda _: Script(crashes))
+
+
+def _places(outcome: Outcome, after: str | None = None) -> Iterator[tuple[str, Fault]]:
+    """Each place of the story where a handler of the order can die; those that come after a place, if one is named."""
+    passed = after is None
+    for line in outcome.story.lines:
+        if passed and line.order == "0" and ".look" not in line.place:
+            if line.what.endswith(" begins"):
+                yield from ((line.who, fault) for fault in _AROUND_A_HANDLER)
+            elif line.place:
+                yield from ((line.place, fault) for fault in _AROUND_A_CALL)
+        passed = passed or line.place == after

@@ -1,0 +1,94 @@
+"""The way of a call to AWS and back, with the SDK's own retries, and all that can happen on it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from verification.simulation.chance import Chance
+from verification.simulation.faults import CALL, Fault, Faults
+from verification.simulation.story import Story
+from verification.simulation.world import FOR_EVER, Killed, World
+
+LATENCY = (0.002, 0.03)  # seconds one way
+SLOW = (0.1, 0.9)  # both ways together below the clients' read time-out of 2 s
+_CRASHES = {Fault.CRASH_BEFORE, Fault.HANGS}
+_CRASHES_AFTER = {Fault.CRASH_AFTER, Fault.HANGS_AFTER}
+_ERRORS = {Fault.THROTTLED: ("ThrottlingException", 400), Fault.BROKEN: ("InternalServerError", 500)}
+
+
+class Network:
+    """Between a process and AWS. Every call is a place where others may go on, and where it may end."""
+
+    def __init__(self, world: World, faults: Faults, chance: Chance, story: Story) -> None:
+        self._world = world
+        self._faults = faults
+        self._chance = chance
+        self._story = story
+
+    def call(
+        self,
+        action: str,
+        effect: Callable[[Fault | None], Any],
+        *,
+        attempts: int,
+        read_timeout: float = 2.0,
+        detail: str = "",
+        special: Fault | None = None,
+    ) -> Any:
+        """Carry out a call as the SDK does: `attempts` times in all on throttling, server errors and lost answers.
+
+        A lost answer is waited for as long as `read_timeout` says, in seconds.
+
+        The effect takes place at one moment, however long the way. It gets the special fault, if that is what happens.
+        """
+        process = self._world.process
+        if process.dead:
+            raise Killed
+        process.calls += 1
+        place = f"{process.name}/{process.calls}.{action}"
+        kinds = (special, *CALL) if special else CALL
+        error: Exception | None = None
+        for attempt in range(1, attempts + 1):
+            here = place if attempt == 1 else f"{place}.{attempt}"
+            fault = self._faults.at(here, kinds)
+            if fault:
+                process.faults.append(fault)
+            self._story.tell(process, f"{action} {detail}".rstrip(), fault, here)
+            way = self._chance.between(f"way {here}", *(SLOW if fault is Fault.SLOW else LATENCY))
+            self._world.wait(way)
+            if fault in _CRASHES:
+                self._end(fault)
+            if fault in _ERRORS:
+                code, status = _ERRORS[fault]
+                error = ClientError(
+                    {"Error": {"Code": code, "Message": fault.value}, "ResponseMetadata": {"HTTPStatusCode": status}},
+                    action,
+                )
+                self._world.wait(0.1 * 2**attempt)
+                continue
+            refusal: ClientError | None = None
+            answer = None
+            try:
+                answer = effect(fault)
+            except ClientError as raised:  # AWS refuses; that, too, is an answer that can be lost
+                refusal = raised
+            if fault in _CRASHES_AFTER:
+                self._end(fault)
+            if fault is Fault.LOST:
+                self._world.wait(read_timeout)
+                error = ReadTimeoutError(endpoint_url="https://simulated.invalid", error=fault.value)
+                continue
+            self._world.wait(way)
+            if refusal:
+                raise refusal
+            return answer
+        assert error
+        process.excused, process.failed_call = True, action
+        raise error
+
+    def _end(self, fault: Fault) -> None:
+        self._world.process.excused = True
+        if fault in {Fault.HANGS, Fault.HANGS_AFTER}:
+            self._world.wait(FOR_EVER)
+        self._world.process.die()

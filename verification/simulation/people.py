@@ -1,0 +1,334 @@
+"""Who acts from outside: customers, operators, and somebody who puts lies on the bus."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from operations.dead_letters import redrive
+from orders.aws.dynamodb import from_item
+from orders.catalogue import PRODUCTS
+from orders.payments import DECLINES
+from verification.simulation.chance import Chance
+from verification.simulation.cloud import Cloud
+from verification.simulation.faults import Fault, Faults
+from verification.simulation.production import stack
+from verification.simulation.story import Story
+from verification.simulation.world import Process
+
+ORDERING_TAKES = 600.0
+"""Seconds in which all orders of a schedule are placed."""
+_MOST_TRIES = 6
+_WHENEVER = 3600.0
+
+
+class Customer:
+    """Orders once; with an Idempotency-Key, repeats the request until there is an answer."""
+
+    def __init__(self, number: int, cloud: Cloud, faults: Faults, chance: Chance, story: Story) -> None:
+        self.label = str(number)
+        self._cloud = cloud
+        self._faults = faults
+        self._chance = chance
+        self._story = story
+        self._who = f"customer-{number // 3}"  # three orders each
+        self._key = f"key-{number % 3}" if self._draw("has a key") < 0.8 else None
+        skus = sorted(PRODUCTS)[: 1 + int(self._draw("lines") * 3)]
+        self._body = {
+            "items": [{"sku": sku, "quantity": 1 + int(self._draw(sku) * 5)} for sku in skus],
+            "paymentMethod": chance.one_of(f"{number} method", sorted(DECLINES)),
+            **({"phone": f"+4915112{number:05}"} if self._draw("phone") < 0.4 else {}),
+        }
+
+    def comes(self) -> None:
+        """Some time; and perhaps clicks twice."""
+        when = self._draw("when") * ORDERING_TAKES
+        self._cloud.world.later(when, lambda: self._post(f"{self.label}.POST"))
+        place = f"{self.label} clicks"
+        if self._key and self._faults.at(place, (Fault.ASKED_TWICE,)):
+            self._story.tell(place, "POST /orders", Fault.ASKED_TWICE, place)
+            again = when + self._draw("again") * 0.1
+            self._cloud.world.later(again, lambda: self._post(f"{self.label}.POST'"))
+        for look in range(2):
+            self._cloud.world.later(when + self._draw(f"look {look}") * _WHENEVER, partial(self._look, look))
+
+    def _post(self, name: str, attempt: int = 1) -> None:
+        def ended(answer: Any, error: BaseException | None) -> None:
+            lost = error or answer["statusCode"] >= 500 or self._faults.at(f"{name}.{attempt} answer", (Fault.LOST,))
+            if error is None:
+                order = json.loads(answer["body"])
+                self._cloud.witness.answered(process(), self._key and f"{self._who} {self._key}", answer, order)
+                self._story.tell(name, f"answered {answer['statusCode']}")
+                if answer["statusCode"] == 201 and self._key and self._draw("other order, same key") < 0.2:
+                    self._reuse_key(name)
+            if lost and self._key and attempt < _MOST_TRIES:
+                wait = self._chance.between(f"{name}.{attempt} retry", 0.5, 90)
+                self._cloud.world.later(wait, lambda: self._post(name, attempt + 1))
+
+        def process() -> Process:
+            return self._cloud.world.process
+
+        self._request("POST /orders", f"{name}.{attempt}", ended, body=json.dumps(self._body))
+
+    def _reuse_key(self, name: str) -> None:
+        """Ask for something else with the same Idempotency-Key: that must be refused."""
+
+        def ended(answer: Any, error: BaseException | None) -> None:
+            process = self._cloud.world.process
+            if error is None and answer["statusCode"] != 422 and not process.excused:
+                self._cloud.witness.broken(f"{process.name} asked for another order with one key: {answer}")
+
+        body = {**self._body, "items": [{"sku": "GRINDER", "quantity": 77}]}
+        self._request("POST /orders", f"{name}.other", ended, body=json.dumps(body))
+
+    def _look(self, number: int) -> None:
+        """Read what there is: the list, and the first order's page and trail."""
+        name = f"{self.label}.look{number}"
+
+        def listed(answer: Any, error: BaseException | None) -> None:
+            self._refuse_failure(answer, error)
+            found = json.loads(answer["body"]).get("orders", []) if error is None else []
+            for order in found[:1]:
+                path = {"orderId": order["orderId"]}
+                for route in ("GET /orders/{orderId}", "GET /orders/{orderId}/events"):
+                    self._request(route, f"{name}.{len(route)}", self._refuse_failure, path=path)
+
+        self._request("GET /orders", name, listed)
+
+    def _refuse_failure(self, answer: Any, error: BaseException | None) -> None:
+        process = self._cloud.world.process
+        excused = process.excused or self._cloud.witness.gave_up_retrying(process)
+        if error is None and answer["statusCode"] != 200 and not excused:
+            self._cloud.witness.broken(f"{process.name} was answered {answer['statusCode']}, and nothing went wrong")
+
+    def _request(
+        self,
+        route: str,
+        name: str,
+        ended: Callable[[Any, BaseException | None], None],
+        *,
+        body: str = "",
+        path: Mapping[str, str] | None = None,
+    ) -> None:
+        claims = {
+            "sub": self._who,
+            "email": f"{self._who}@example.com",
+            "email_verified": "true",
+            "token_use": "id",
+        }
+        request = {
+            "version": "2.0",
+            "routeKey": route,
+            "headers": {
+                "content-type": "application/json",
+                **({"idempotency-key": self._key} if self._key else {}),
+            },
+            "requestContext": {"requestId": f"request {name}", "authorizer": {"jwt": {"claims": claims}}},
+            "isBase64Encoded": False,
+            "body": body,
+            "pathParameters": dict(path or {}),
+            "queryStringParameters": {"limit": "2"} if route == "GET /orders" else {},
+        }
+        self._cloud.invoke("orderService", request, name, self.label, ended, events=[])
+
+    def _draw(self, what: str) -> float:
+        return self._chance.draw(f"{self.label} {what}")
+
+
+class Operator:
+    """Redrives and replays, at the wrong moments as well as at the right one."""
+
+    def __init__(self, cloud: Cloud, faults: Faults, chance: Chance, story: Story) -> None:
+        self._cloud = cloud
+        self._faults = faults
+        self._chance = chance
+        self._story = story
+
+    def comes(self, until: float) -> None:
+        """Whenever the faults say so."""
+        for slot in range(0, int(until), 300):
+            if self._faults.at(f"redrive {slot}", (Fault.REDRIVEN,)):
+                self._cloud.world.later(slot, partial(self.redrives, f"redrive {slot}", Fault.REDRIVEN))
+            if self._faults.at(f"replay {slot}", (Fault.REPLAYED,)):
+                self._cloud.world.later(slot, partial(self.replays, f"replay {slot}", Fault.REPLAYED))
+
+    def redrives(self, name: str, fault: Fault | None = None) -> None:
+        """What `npm run dlq -- redrive` does, by the same code."""
+        process = Process(name, "")
+        self._story.tell(process, "begins", fault, name if fault else "")
+
+        def ended(letters: Any, error: BaseException | None) -> None:
+            self._story.tell(process, f"{type(error).__name__}: {error}" if error else f"redrove {len(letters)}")
+            if error:
+                self._cloud.witness.failed(process, error, [{}])
+
+        self._cloud.world.start(process, lambda: list(redrive(stack(self._cloud))), ended)
+
+    def replays(self, name: str, fault: Fault | None = None) -> None:
+        """What a replay of the archive does: every event once more, in no order."""
+        self._story.tell(name, "begins", fault, name if fault else "")
+        for envelope, event in self._cloud.archive:
+            again = {**envelope, "replay-name": name}
+            delay = self._chance.between(f"{name} {event}", 0.1, 300)
+            self._cloud.world.later(delay, partial(self._cloud.route, again, f"{event} in {name}"))
+
+
+class Liar:
+    """Puts events on the bus that tell of nothing true, about orders that exist, and poison into the queue."""
+
+    def __init__(self, cloud: Cloud, faults: Faults, chance: Chance, story: Story) -> None:
+        self._cloud = cloud
+        self._faults = faults
+        self._chance = chance
+        self._story = story
+
+    def comes(self, orders: list[str]) -> None:
+        for label in orders:
+            place = f"{label} forged"
+            if self._faults.at(place, (Fault.FORGED,)):
+                when = self._chance.draw(f"{place} when") * 2 * ORDERING_TAKES
+                self._cloud.world.later(when, partial(self._lie, label, place))
+
+    def _lie(self, label: str, place: str) -> None:
+        items = self._cloud.tables["Orders"].items.values()
+        found = [from_item(item) for item in items if self._cloud.witness.labels[item["orderId"]["S"]] == label]
+        if not found:
+            return
+        kind = self._chance.one_of(f"{place} kind", [_POISON, *sorted(_LIES)])
+        if kind == _POISON:
+            body = f"no JSON {self._cloud.new_id()}"
+            self._story.tell(place, "a message that is no JSON", Fault.FORGED, place)
+            self._cloud.witness.forged.add(body)
+            self._cloud.queue_for_notification(body, place)
+            return
+        detail_type, source, metadata, data = _LIES[kind](found[0], self._cloud.new_id)
+        self._story.tell(place, f"{kind}: {detail_type}", Fault.FORGED, place)
+        detail = json.dumps({"metadata": metadata, "data": data})
+        self._cloud.put_event({"DetailType": detail_type, "Source": source, "Detail": detail}, forged=True)
+
+
+_POISON = "poison"
+_Lie = tuple[str, str, dict[str, Any], dict[str, Any]]
+_PAYMENT, _ORDERS, _FULFILLMENT = (f"order-processing.{name}" for name in ("payment", "orders", "fulfillment"))
+
+
+def _metadata(order: Mapping[str, Any], new_id: Callable[[], str]) -> dict[str, Any]:
+    return {
+        "eventId": new_id(),
+        "version": "1",
+        "occurredAt": order["placedAt"],
+        "correlationId": order["correlationId"],
+        "causationId": order["statusHistory"][0]["eventId"],
+        "attempt": 1,
+    }
+
+
+def _placed(order: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    names = ("orderId", "customerId", "items", "totalAmount", "currency", "paymentMethod")
+    return {**{name: order[name] for name in names}, **changes}
+
+
+def _first(order: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of the event that placed the order, as it is."""
+    first = order["statusHistory"][0]
+    return {
+        "eventId": first["eventId"],
+        "version": "1",
+        "occurredAt": first["at"],
+        "correlationId": order["correlationId"],
+        "causationId": None,
+        "attempt": 1,
+    }
+
+
+def _last_fact(order: Mapping[str, Any], **changes: Any) -> _Lie:
+    """What happened last to the order, told truly but for a part of its metadata."""
+    if "fulfillment" in order:
+        kind, source, result = "FulfillmentCompletedEvent", _FULFILLMENT, order["fulfillment"]
+        data = {"orderId": order["orderId"], **{name: result[name] for name in ("trackingId", "carrier")}}
+    elif "payment" in order:
+        result = order["payment"]
+        kind, source = f"Payment{result['status'].capitalize()}Event", _PAYMENT
+        told = {name: result[name] for name in ("paymentId", "reason") if name in result}
+        data = {**_money(order), **told}
+    else:
+        return "OrderPlacedEvent", _ORDERS, {**_first(order), **changes, "causationId": None}, _placed(order)
+    own = {name: result[name] for name in ("eventId", "occurredAt", "causationId")}
+    return kind, source, {**_first(order), **own, **changes}, data
+
+
+def _money(order: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: order[name] for name in ("orderId", "totalAmount", "currency")}
+
+
+_LIES: dict[str, Callable[[Mapping[str, Any], Callable[[], str]], _Lie]] = {
+    "paid": lambda order, new_id: (
+        "PaymentCompletedEvent",
+        _PAYMENT,
+        _metadata(order, new_id),
+        {**_money(order), "paymentId": new_id()},
+    ),
+    "declined": lambda order, new_id: (
+        "PaymentFailedEvent",
+        _PAYMENT,
+        _metadata(order, new_id),
+        {**_money(order), "paymentId": new_id(), "reason": "card_declined"},
+    ),
+    "shipped": lambda order, new_id: (
+        "FulfillmentCompletedEvent",
+        _FULFILLMENT,
+        _metadata(order, new_id),
+        {"orderId": order["orderId"], "trackingId": "NW000000000000", "carrier": "Northwind Parcel"},
+    ),
+    "cheaper": lambda order, new_id: (
+        "OrderPlacedEvent",
+        _ORDERS,
+        _metadata(order, new_id),
+        _placed(order, totalAmount=order["totalAmount"] - 1),
+    ),
+    "another card": lambda order, new_id: (
+        "OrderPlacedEvent",
+        _ORDERS,
+        _metadata(order, new_id),
+        _placed(order, paymentMethod="tok_visa" if order["paymentMethod"] != "tok_visa" else "tok_mastercard"),
+    ),
+    "other items": lambda order, new_id: (
+        "OrderPlacedEvent",
+        _ORDERS,
+        _first(order),
+        _placed(order, items=[{**line, "name": "a brick"} for line in order["items"]]),
+    ),
+    "placed in the year 2999": lambda order, new_id: (
+        "OrderPlacedEvent",
+        _ORDERS,
+        {**_first(order), "occurredAt": "2999-01-01T00:00:00.000Z"},
+        _placed(order),
+    ),
+    "placed by another event": lambda order, new_id: (
+        "OrderPlacedEvent",
+        _ORDERS,
+        {**_first(order), "eventId": new_id()},
+        _placed(order),
+    ),
+    "happened in the year 2999": lambda order, _: _last_fact(order, occurredAt="2999-01-01T00:00:00.000Z"),
+    "told by another event": lambda order, new_id: _last_fact(order, eventId=new_id()),
+    "caused by another event": lambda order, new_id: _last_fact(order, eventId=new_id(), causationId=new_id()),
+    "no such order": lambda order, new_id: (
+        "OrderPlacedEvent",
+        _ORDERS,
+        _metadata(order, new_id),
+        _placed(order, orderId=new_id()),
+    ),
+    "malformed": lambda order, new_id: (
+        "PaymentCompletedEvent",
+        _PAYMENT,
+        _metadata(order, new_id),
+        {**_money(order), "paymentId": "", "totalAmount": str(order["totalAmount"])},
+    ),
+    "another version": lambda order, new_id: (
+        "FulfillmentCompletedEvent",
+        _FULFILLMENT,
+        {**_metadata(order, new_id), "version": "2"},
+        {"orderId": order["orderId"], "trackingId": "NW000000000000", "carrier": "Northwind Parcel"},
+    ),
+}

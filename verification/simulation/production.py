@@ -1,0 +1,117 @@
+"""The production code, put into a simulated world: what is replaced is boto3.client, the clock and the randomness."""
+
+import io
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest import mock
+
+import boto3
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from handlers import wiring
+from operations import dead_letters
+from operations.stack import Stack
+from orders import clock
+from orders.aws import backoff
+from orders.aws.client import client as aws_client
+from orders.config import config
+from orders.errors import GatewayUnavailable
+from orders.observability import logger
+from orders.payments import Charge, SimulatedGateway
+from tools import topology
+from verification.simulation.chance import Chance
+from verification.simulation.clients import client
+from verification.simulation.cloud import DEAD_LETTERS, DEAD_NOTIFICATIONS, NOTIFICATIONS, Cloud
+from verification.simulation.faults import Fault
+
+_CACHES = (wiring.store, wiring.audit_log, wiring.bus, wiring.gateway, wiring.post, aws_client, config)
+_ENVIRONMENT = {
+    "ORDERS_TABLE_NAME": "Orders",
+    "AUDIT_LOG_TABLE_NAME": "AuditLog",
+    "EVENT_BUS_NAME": "simulated",
+    "SENDER_EMAIL": "orders@example.com",
+    "SMS_COUNTRY_PREFIXES": "+49",
+    "RECONCILE_AFTER_SECONDS": topology.setting("${param:reconcileAfterSeconds}"),
+    "RECONCILE_MAX_ORDERS": topology.setting("${param:reconcileMaxOrders}"),
+    "CLAIM_SECONDS": str(topology.time_out("notification")),
+    "POWERTOOLS_SERVICE_NAME": "simulated",
+    "POWERTOOLS_METRICS_NAMESPACE": "OrderProcessing",
+}
+
+
+@contextmanager
+def deployed(cloud: Cloud, chance: Chance) -> Iterator[None]:
+    """As long as the block lasts, the handlers, and the operator's commands, live in this cloud and no other."""
+    gateway = SimulatedGateway.charge
+
+    def charge(self: SimulatedGateway, token: str, amount: int, currency: str, *, idempotency_key: str) -> Charge:
+        """A provider over a network: the answer may be lost after the money was taken."""
+
+        def effect(_fault: Fault | None) -> Charge:
+            down = cloud.gateway_is_down()
+            with mock.patch.dict(os.environ, PAYMENT_GATEWAY="down" if down else "up"):
+                answer = gateway(self, token, amount, currency, idempotency_key=idempotency_key)
+            if answer.declined is None:
+                cloud.charge(idempotency_key, amount, currency, answer.payment_id)
+            return answer
+
+        try:
+            return cast(Charge, cloud.network.call("Charge", effect, attempts=1))
+        except (ClientError, ReadTimeoutError) as error:
+            raise GatewayUnavailable(str(error)) from error
+
+    def made(service: str, *, config: Any = None, **_: Any) -> Any:
+        return client(cloud, service, config)
+
+    before = logger.log_level
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ, _ENVIRONMENT))
+        stack.enter_context(mock.patch.object(boto3, "client", made))
+        stack.enter_context(mock.patch.object(clock, "now", cloud.world.moment))
+        stack.enter_context(mock.patch.object(backoff, "time", SimpleNamespace(sleep=cloud.world.wait)))
+        stack.enter_context(mock.patch.object(backoff, "random", SimpleNamespace(uniform=_jitter(cloud, chance))))
+        stack.enter_context(mock.patch.object(os, "urandom", chance.random_bytes))
+        stack.enter_context(mock.patch.object(SimulatedGateway, "charge", charge))
+        stack.enter_context(mock.patch.object(dead_letters, "time", _time(cloud)))
+        metrics = stack.enter_context(redirect_stdout(io.StringIO()))
+        logger.setLevel(logging.CRITICAL)
+        forget()
+        try:
+            yield
+        finally:
+            forget()
+            logger.setLevel(before)
+        if "OrdersUnreadable" in metrics.getvalue():  # each order here can be read
+            cloud.witness.broken("an order was left out of its customer's list")
+
+
+def stack(cloud: Cloud) -> Stack:
+    """The deployed stack as the operator's commands see it."""
+    session = SimpleNamespace(client=lambda service, **_: client(cloud, service, None))
+    outputs = {
+        "DeadLetterQueueUrl": DEAD_LETTERS,
+        "NotificationDeadLetterQueueUrl": DEAD_NOTIFICATIONS,
+        "NotificationQueueUrl": NOTIFICATIONS,
+    }
+    return Stack("simulated", cast(Any, session), None, outputs)
+
+
+def _time(cloud: Cloud) -> Any:
+    return SimpleNamespace(time=lambda: cloud.milliseconds(cloud.world.now) / 1000)
+
+
+def _jitter(cloud: Cloud, chance: Chance) -> Callable[[float, float], float]:
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * chance.draw(f"pause {cloud.world.process.name} {cloud.world.process.calls}")
+
+    return uniform
+
+
+def forget() -> None:
+    """As a fresh process has it: no client, no adapter, no configuration."""
+    for cached in _CACHES:
+        cached.cache_clear()

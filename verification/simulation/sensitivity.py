@@ -1,0 +1,96 @@
+"""Plants each bug in a copy of the code, whose own simulator then plays schedules until a promise breaks."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from tools.checkout import ROOT
+from verification.simulation.bugs import Bug
+from verification.simulation.schedule import run
+
+MOST_SCHEDULES = 600
+"""A bug that survives so many is a hole."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_COPIED = ("orders", "handlers", "operations", "tools", "verification", "resources", "serverless.yml")
+
+
+class Verdict(NamedTuple):
+    """`caught`: the promise that broke; None where the bug survived."""
+
+    bug: Bug
+    caught: str | None
+    schedules: int
+
+
+def hunt(bug: Bug, *, most: int | None = None) -> Verdict:
+    """Plant a bug in a copy, and play schedules there until a promise breaks."""
+    with TemporaryDirectory(prefix="order-processing-bug-") as folder:
+        for name in _COPIED:
+            source, copy = ROOT / name, Path(folder) / name
+            if source.is_dir():
+                shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+            else:
+                shutil.copy(source, copy)
+        planted = Path(folder) / bug.file
+        planted.write_text(bug.planted(planted.read_text()))
+        command = [sys.executable, "-m", "verification.simulation.sensitivity", str(most or MOST_SCHEDULES)]
+        answer = subprocess.run(
+            command, cwd=folder, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": folder}, check=False
+        )
+    if answer.returncode != 0:
+        raise RuntimeError(f"{bug.name}: {answer.stderr[-2000:]}")
+    found = json.loads(answer.stdout)
+    return Verdict(bug, found["caught"], found["schedules"])
+
+
+def hunt_all(bugs: Sequence[Bug], jobs: int, done: Callable[[Verdict], None]) -> list[Verdict]:
+    """All of them, several at a time; tells of each when it is done."""
+
+    def one(bug: Bug) -> Verdict:
+        verdict = hunt(bug)
+        done(verdict)
+        return verdict
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(one, bugs))
+
+
+def report(verdicts: Sequence[Verdict]) -> str:
+    """docs/sensitivity.md."""
+    lines = [
+        "# Bugs put in on purpose",
+        "",
+        "Each of these bugs, planted alone in a copy of the code, stands for a guarantee of the design.",
+        f"The simulator must break a promise within {MOST_SCHEDULES} schedules of 20 orders, seeds 0 and up.",
+        "`npm run simulate -- --bugs` writes this table; the list is in"
+        " [verification/simulation/bugs.py](../verification/simulation/bugs.py).",
+        "",
+        "| bug | guarantee | caught in schedule | by |",
+        "|---|---|---:|---|",
+    ]
+    for bug, caught, schedules in verdicts:
+        seen = _UUID.sub("…", caught).replace("|", "\\|")[:160] if caught else "**survived**"
+        lines.append(f"| {bug.name} | {bug.guarantee} | {schedules} | {seen} |")
+    return "\n".join(lines) + "\n"
+
+
+def _play(most: int) -> None:
+    """In the copy: the first promise that breaks, as JSON."""
+    for played, seed in enumerate(range(most), start=1):
+        outcome = run(seed)
+        if not outcome.ok:
+            print(json.dumps({"caught": outcome.violations[0], "schedules": played}))
+            return
+    print(json.dumps({"caught": None, "schedules": most}))
+
+
+if __name__ == "__main__":
+    _play(int(sys.argv[1]))

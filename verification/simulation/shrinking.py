@@ -1,0 +1,51 @@
+"""A story that went wrong, made short: orders and faults are left out as long as it still goes wrong."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from verification.simulation.faults import short
+from verification.simulation.schedule import Outcome, run
+
+T = TypeVar("T")
+
+
+def shortest(found: Outcome) -> Outcome:
+    """The same seed with as few orders, and then as few faults, as it needs. (Zeller's ddmin, 2002, in its essence.)"""
+
+    def fails_with_orders(orders: Sequence[int]) -> bool:
+        return bool(orders) and not run(found.seed, orders).ok
+
+    orders = _fewest(list(found.orders), fails_with_orders)
+    outcome = run(found.seed, orders)
+
+    def fails_with_faults(places: Sequence[str]) -> bool:
+        return not run(found.seed, orders, only=places).ok
+
+    places = list(dict.fromkeys(short(line.place) for line in outcome.story.faults))
+    if fails_with_faults(places):
+        places = _fewest(places, fails_with_faults)
+        outcome = run(found.seed, orders, only=places)
+    return outcome
+
+
+def command(outcome: Outcome) -> str:
+    """What to type to see it again."""
+    places = dict.fromkeys(short(line.place) for line in outcome.story.faults)
+    orders = ",".join(map(str, outcome.orders))
+    return f"npm run simulate -- --seed {outcome.seed} --orders {orders} --faults {','.join(places) or 'none'}"
+
+
+def _fewest(parts: list[T], fails: Callable[[Sequence[T]], bool]) -> list[T]:
+    """A sublist that still fails, none of whose chunks can be left out."""
+    size = max(1, len(parts) // 2)
+    while True:
+        start = 0
+        while start < len(parts):
+            rest = parts[:start] + parts[start + size :]
+            if fails(rest):
+                parts = rest
+            else:
+                start += size
+        if size == 1:
+            return parts
+        size = max(1, size // 2)

@@ -1,0 +1,56 @@
+"""What happened, line by line: the trace of a run, and what a person reads of one that went wrong."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from hashlib import sha256
+from typing import NamedTuple
+
+from verification.simulation.faults import Fault, short
+from verification.simulation.world import Process, World
+
+
+class Line(NamedTuple):
+    """One thing that happened."""
+
+    at: float
+    order: str
+    who: str
+    what: str
+    fault: Fault | None
+    place: str
+    """Name of the place where the fault was decided."""
+
+
+class Story:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.lines: list[Line] = []
+
+    def tell(self, who: Process | str, what: str, fault: Fault | None = None, place: str = "") -> None:
+        order, name = (who.order, who.name) if isinstance(who, Process) else ("", who)
+        self.lines.append(Line(self._world.now, order, name, what, fault, place))
+
+    @property
+    def faults(self) -> list[Line]:
+        return [line for line in self.lines if line.fault]
+
+    def trace(self) -> str:
+        """Every line, whole: the same seed gives the same bytes."""
+        return "\n".join(
+            f"{line.at:.6f} {line.order} {line.who} {line.what} {line.fault.name if line.fault else '-'} {line.place}"
+            for line in self.lines
+        )
+
+    def digest(self) -> str:
+        return sha256(self.trace().encode()).hexdigest()
+
+    def readable(self) -> Iterator[str]:
+        """As a table: when, which order, who, what, and what went wrong there."""
+        for line in self.lines:
+            fault = f"  ✗ {line.fault.value} [{short(line.place)}]" if line.fault else ""
+            yield f"{_clock(line.at):>12}  {line.order:>5}  {line.who:<48}  {line.what}{fault}"
+
+
+def _clock(seconds: float) -> str:
+    whole = timedelta(seconds=int(seconds))
+    return f"{whole}.{int(seconds * 1000) % 1000:03d}"

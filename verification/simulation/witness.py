@@ -1,0 +1,279 @@
+"""Sees every effect at the moment when it takes place, and says at once when one of them must not be.
+
+What can only be said at the end is in verification/promises.py; the witness keeps the evidence for it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from math import inf
+from typing import Any
+
+from orders import clock
+from orders.aws.backoff import ATTEMPTS
+from orders.aws.dynamodb import from_item
+from verification.evidence import Charge, Envelope, Message, order_id_of
+from verification.expressions import Item
+from verification.simulation.faults import Fault
+from verification.simulation.world import BEGINNING, LARGEST_SKEW, Killed, Process, World
+
+_STEPS = {
+    ("PLACED", "PAID"): ("payment", "COMPLETED"),
+    ("PLACED", "PAYMENT_FAILED"): ("payment", "FAILED"),
+    ("PLACED", "FULFILLED"): ("fulfillment", None),
+    ("PAID", "FULFILLED"): ("fulfillment", None),
+}
+"""The moves of a status, and what must be stored for each."""
+_FIXED = ("orderId", "customerId", "email", "phone", "items", "totalAmount", "currency", "paymentMethod", "placedAt")
+_FINAL = ({"S": "FULFILLED"}, {"S": "PAYMENT_FAILED"})
+_ONCE = ("payment", "fulfillment", "notification", "sms")
+_RECEIPTS = {"email": "notification", "sms": "sms"}
+
+
+@dataclass
+class _Sent:
+    message: Message
+    by: Process
+    faults_before: int
+
+
+@dataclass
+class Witness:
+    """All that was seen. `violations` is empty as long as every promise holds."""
+
+    world: World
+    violations: list[str] = field(default_factory=list)
+    accepted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    published: list[Envelope] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
+    forged: set[str] = field(default_factory=set)
+    stored: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Each order as it was last written, as plain values."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """Order id → what the story calls it."""
+    _sent: list[_Sent] = field(default_factory=list)
+    _claims: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By order, who claimed the right to tell its customer, and until when."""
+    _closed_for: dict[Process, set[str]] = field(default_factory=dict)
+    _orders_of_key: dict[str, set[str]] = field(default_factory=dict)
+    _told_new: Counter[str] = field(default_factory=Counter)
+
+    rejected: set[tuple[str, str]] = field(default_factory=set)
+    _wrote: set[Process] = field(default_factory=set)
+    _paid_for: dict[Process, set[str]] = field(default_factory=dict)
+    _owes: dict[Process, set[str]] = field(default_factory=dict)
+    """Orders that an invocation took up and must therefore publish, or fail."""
+    _found_ended: dict[Process, set[str]] = field(default_factory=dict)
+    """Orders that an invocation took up though they had ended: it may close them, and nothing else."""
+    _reconciled: dict[Process, set[str]] = field(default_factory=dict)
+    """By run of the reconciler, the orders that it took up: it may publish these, and no others."""
+
+    def broken(self, what: str) -> None:
+        self.violations.append(what)
+
+    # --- effects --------------------------------------------------------------------------------------------------
+
+    def wrote(self, table: str, before: Item | None, after: Item) -> None:
+        """Each write of a table."""
+        if table != "Orders":
+            if before is not None:
+                self.broken("a row of the audit log was written over")
+            return
+        new = from_item(after)
+        order_id = new["orderId"]
+        old = self.stored.get(order_id)
+        self.stored[order_id] = new
+        process = self.world.process
+        if old is None:
+            self._wrote.add(process)
+            self.labels.setdefault(order_id, process.order)
+            if new.get("status") != "PLACED" or not set(_FIXED) - {"phone", "email"} <= new.keys():
+                self.broken(f"order {order_id} came into being as {new}")
+            return
+        if old != new:
+            self._acts(order_id, "changes it")
+        self._check_change(order_id, old, new)
+        if old.get("attempt", 1) != new.get("attempt", 1):
+            taken_up = self._found_ended if self._has_ended(new) else self._owes
+            taken_up.setdefault(process, set()).add(order_id)
+            self._reconciled.get(process, set()).add(order_id)
+        claims = self._claims.setdefault(order_id, {})
+        claims.update(dict.fromkeys(_owners(old), self.world.now))
+        claims.update(dict.fromkeys(_owners(new), inf))
+
+    def _check_change(self, order_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        for name in _FIXED:
+            if old.get(name) != new.get(name):
+                self.broken(f"order {order_id} had its {name} changed")
+        for name in _ONCE:
+            if name in old and old[name] != new.get(name):
+                self.broken(f"order {order_id} had its {name} changed from {old[name]} to {new.get(name)}")
+        if old["status"] != new["status"]:
+            needed = _STEPS.get((old["status"], new["status"]))
+            stored = new.get(needed[0]) if needed else None
+            if not needed or not stored or (needed[1] and stored["status"] != needed[1]):
+                self.broken(f"order {order_id} went from {old['status']} to {new['status']}, which it must not")
+        if "fulfillment" in new and new.get("payment", {}).get("status") != "COMPLETED":
+            self.broken(f"order {order_id} is shipped and not paid")
+        history = old.get("statusHistory", [])
+        if new.get("statusHistory", [])[: len(history)] != history:
+            self.broken(f"order {order_id} had its history changed")
+        if "dueAt" in old and "dueAt" not in new and not self._has_ended(new):
+            self.broken(f"order {order_id} was closed too early, as {new['status']}")
+        if new.get("attempt", 1) not in {old.get("attempt", 1), old.get("attempt", 1) + 1}:
+            self.broken(f"order {order_id} was counted as taken up {new.get('attempt')} times")
+        if old.get("attempt", 1) != new.get("attempt", 1) and old.get("dueAt", "") > self._latest_now():
+            self.broken(f"order {order_id} was taken up before it was due")
+        if "dueAt" not in old and "dueAt" in new:
+            self.broken(f"order {order_id} was opened again")
+
+    def took(self, envelope: Envelope) -> None:
+        """The bus took an event."""
+        self.published.append(envelope)
+        if envelope["id"] not in self.forged:
+            order_id = envelope["detail"]["data"]["orderId"]
+            self._acts(order_id, f"publishes {envelope['detail-type']}")
+            self._owes.get(self.world.process, set()).discard(order_id)
+            if order_id not in self._reconciled.get(self.world.process, {order_id}):
+                self.broken(f"{self.world.process.name} publishes order {order_id}, which another run took up")
+            if order_id in self._found_ended.get(self.world.process, ()):
+                self.broken(f"{self.world.process.name} publishes order {order_id}, which it found ended")
+
+    def charged(self, charge: Charge) -> None:
+        self.charges.append(charge)
+        self._acts(charge.order_id, "charges it")
+
+    def asked_to_charge(self, order_id: str) -> None:
+        """The payment gateway was asked, whether it took anything or not."""
+        process = self.world.process
+        if order_id in self._paid_for.get(process, ()):
+            self.broken(f"order {order_id} had a payment when {process.name} began, which asks the gateway again")
+
+    def sent(self, message: Message) -> None:
+        process = self.world.process
+        if any(sent.by is process and sent.message == message for sent in self._sent):
+            self.broken(f"{process.name} sends the {message.channel} of order {message.order_id} a second time")
+        self._sent.append(_Sent(message, process, len(process.faults)))
+        self._acts(message.order_id, f"sends its {message.channel}")
+
+    def _acts(self, order_id: str, what: str) -> None:
+        process = self.world.process
+        if order_id in self._closed_for.get(process, ()):
+            self.broken(f"order {order_id} had ended when {process.name} began, which {what}")
+
+    # --- invocations ----------------------------------------------------------------------------------------------
+
+    def began(self, process: Process, function: str, orders: Iterable[Item]) -> None:
+        """An invocation for these orders begins."""
+        items = list(orders)
+        tells = function == "notification"  # it may still have a text message to send
+        self._closed_for[process] = {
+            item["orderId"]["S"]
+            for item in items
+            if "dueAt" not in item and not (tells and "phone" in item and "sms" not in item)
+        }
+        self._paid_for[process] = {item["orderId"]["S"] for item in items if "payment" in item}
+        if function == "reconciler":
+            self._reconciled[process] = set()
+        if function in {"paymentProcessing", "fulfillment"}:  # they pass the baton on
+            self._owes[process] = {item["orderId"]["S"] for item in items if not self._has_ended(item)}
+
+    def failed(self, process: Process, error: BaseException | None, events: Iterable[Envelope]) -> None:
+        """An invocation did not succeed for these events. Without a fault there must be another reason."""
+        self._forget(process)
+        if process.excused or (isinstance(error, Killed) and process.faults):
+            return
+        if self.gave_up_retrying(process):
+            return
+        for event in events:
+            claims = self._claims.get(order_id_of(event), {})
+            if any(until >= process.started for owner, until in claims.items() if owner != process.name):
+                continue  # somebody else was telling the customer
+            if event.get("id") in self.forged:
+                continue
+            reason = f"{type(error).__name__}: {error}" if error else "given back to the queue"
+            self.broken(f"{process.name} failed, and nothing went wrong: {reason}")
+
+    def succeeded(self, process: Process, events: Iterable[Envelope], function: str, orders: Iterable[Item]) -> None:
+        """An invocation took these events; `orders` are all orders as they now stand."""
+        for event in events:
+            if event.get("id") in self.forged and function != "auditLogger":  # which keeps a record of lies, too
+                self.broken(f"{process.name} believed the forged {event.get('detail-type')}")
+        owes = self._owes.get(process, set())
+        for order in orders:
+            if order["orderId"]["S"] in owes and not self._has_ended(order):
+                self.broken(f"{process.name} succeeded, and did not publish the event of order {order['orderId']['S']}")
+        self._forget(process)
+
+    def _forget(self, process: Process) -> None:
+        for known in (self._closed_for, self._paid_for, self._owes, self._found_ended, self._reconciled):
+            known.pop(process, None)
+
+    def failed_inside(self, process: Process, fault: Fault) -> None:
+        """A call succeeded, and what it was for did not: that is tried again, but not without end."""
+        if process.faults.count(fault) > _MOST_RETRIES:
+            self.broken(f"{process.name} tries again without end: {fault.value}")
+
+    @staticmethod
+    def gave_up_retrying(process: Process) -> bool:
+        """Whether so much failed inside calls that succeeded that our own retries may be used up."""
+        return any(process.faults.count(fault) >= ATTEMPTS for fault in _FAILED_INSIDE)
+
+    def answered(self, process: Process, key: str | None, answer: Mapping[str, Any], order: Mapping[str, Any]) -> None:
+        """The API answered `POST /orders`. `key` is customer and Idempotency-Key."""
+        status = answer["statusCode"]
+        if status >= 500 and (not process.excused or self._wrote_order(process)):
+            self.broken(f"{process.name} was answered {status}, though its order is kept or nothing went wrong")
+        if status < 500 and status not in {200, 201}:
+            self.broken(f"{process.name} was refused a good order with {status}")
+        if status == 200 and key is None:
+            self.broken(f"{process.name} was told of a repetition, without an Idempotency-Key")
+        if status not in {200, 201}:
+            return
+        self.accepted[order["orderId"]] = order
+        if key is not None:
+            self._told_new[key] += status == 201
+            self._orders_of_key.setdefault(key, set()).add(order["orderId"])
+            if self._told_new[key] > 1:
+                self.broken(f"{process.name} was told twice that its order is new")
+            if len(self._orders_of_key[key]) > 1:
+                self.broken(f"{process.name} made a second order with one Idempotency-Key")
+
+    def _wrote_order(self, process: Process) -> bool:
+        """Whether the invocation wrote an order and knew it."""
+        return process in self._wrote and process.failed_call != "PutItem"
+
+    # --- for the evidence -----------------------------------------------------------------------------------------
+
+    @property
+    def messages(self) -> list[Message]:
+        return [sent.message for sent in self._sent]
+
+    def may_repeat(self) -> dict[tuple[str, str], int]:
+        """A message may be sent again where something went wrong between its sending and the record of it."""
+        explained: Counter[tuple[str, str]] = Counter()
+        for sent in self._sent:
+            if len(sent.by.faults) > sent.faults_before or (sent.by.faults and sent.by.faults[-1] in _AFTER_SENDING):
+                explained[sent.message.order_id, sent.message.channel] += 1
+        return dict(explained)
+
+    def _latest_now(self) -> str:
+        """What the fastest of all clocks shows."""
+        return clock.timestamp(BEGINNING + timedelta(seconds=self.world.now + LARGEST_SKEW))
+
+    @staticmethod
+    def _has_ended(order: Mapping[str, Any]) -> bool:
+        """Whether an order, or its item, is final and its customer was told."""
+        return order["status"] in ("FULFILLED", "PAYMENT_FAILED", *_FINAL) and "notification" in order
+
+
+_FAILED_INSIDE = {Fault.ENTRY_FAILED, Fault.KEYS_LEFT_OUT}
+"""What fails inside a call that succeeds: to try it again is up to our code, and not to the SDK."""
+_MOST_RETRIES = 20
+_AFTER_SENDING = {Fault.CRASH_AFTER, Fault.HANGS_AFTER, Fault.LOST}
+
+
+def _owners(order: Mapping[str, Any]) -> list[str]:
+    """Names of the invocations that hold a claim of the order."""
+    return [order[claim]["owner"].partition("/")[0] for claim in ("emailClaim", "smsClaim") if claim in order]
