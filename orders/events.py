@@ -221,11 +221,33 @@ EVENTS: Mapping[str, type[Event]] = {
     event.detail_type(): event
     for event in (OrderPlacedEvent, PaymentCompletedEvent, PaymentFailedEvent, FulfillmentCompletedEvent)
 }
+"""Detail type → class, of the events that are published today."""
+
+VERSIONS: Mapping[str, Mapping[str, type[Event]]] = {"1": EVENTS}
+"""`metadata.version` → detail type → class, of every version that was ever published: each decodes for ever.
+
+A new optional field changes no version. A new meaning is a new event, or a class under the next version:
+docs/architecture.md, "How events evolve".
+"""
 
 
 def decode(envelope: Mapping[str, Any]) -> Event:
-    """The event in an EventBridge envelope. Raises MalformedEvent where no model accepts it."""
-    detail_type = envelope.get("detail-type")
-    if not isinstance(detail_type, str) or detail_type not in EVENTS:
-        raise MalformedEvent(f"detail-type is {detail_type!r}; it must be one of {', '.join(EVENTS)}")
-    return EVENTS[detail_type].read(envelope.get("detail"))
+    """The event in an EventBridge envelope, by its version. Raises MalformedEvent where no model accepts it."""
+    detail_type, detail = envelope.get("detail-type"), envelope.get("detail")
+    version = _version(detail)
+    if version not in VERSIONS:
+        raise MalformedEvent(
+            f"{detail_type}: metadata.version: {version!r} is none of the versions that this consumer knows"
+            f" ({', '.join(VERSIONS)}); deploy the consumers of a version before its producer, then redrive the event"
+        )
+    events = VERSIONS[version]
+    if not isinstance(detail_type, str) or detail_type not in events:
+        raise MalformedEvent(f"detail-type is {detail_type!r}; it must be one of {', '.join(events)}")
+    return events[detail_type].read(detail)
+
+
+def _version(detail: object) -> str:
+    """`metadata.version` as text, for any detail; "1" where there is none."""
+    metadata = detail.get("metadata") if isinstance(detail, dict) else None
+    version = metadata.get("version", "1") if isinstance(metadata, dict) else "1"
+    return version if isinstance(version, str) else repr(version)
