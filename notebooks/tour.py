@@ -84,7 +84,7 @@ def connect() -> Stack:
     os.environ["AWS_DEFAULT_REGION"] = stack.session.region_name
     if stack.endpoint_url:
         os.environ.pop("AWS_PROFILE", None)
-        credentials = stack.session.get_credentials().get_frozen_credentials()
+        credentials: Any = stack.session.get_credentials()  # the local stack always has them
         os.environ.update(
             AWS_ENDPOINT_URL=stack.endpoint_url,
             AWS_ACCESS_KEY_ID=credentials.access_key,

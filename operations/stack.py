@@ -53,7 +53,8 @@ class Stack(NamedTuple):
         return str(self.outputs["apiUrl" if "apiUrl" in self.outputs else "HttpApiUrl"])
 
     def client(self, service: str) -> Any:
-        return self.session.client(service, endpoint_url=self.endpoint_url, config=_PATIENCE)
+        make: Any = self.session.client  # its stubs know literal names only
+        return make(service, endpoint_url=self.endpoint_url, config=_PATIENCE)
 
     def function(self, name: str) -> str:
         """The deployed name of a function, such as `paymentProcessing`."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import boto3
 from botocore.awsrequest import AWSResponse
@@ -57,7 +57,7 @@ class Wire:
     def attach(self) -> None:
         """Hook into every client that is made from now on with boto3's default session."""
         boto3.setup_default_session()
-        events = boto3.DEFAULT_SESSION.events
+        events: Any = cast(boto3.Session, boto3.DEFAULT_SESSION).events
         events.register("provide-client-params", self._begin)
         events.register("before-call", self._disturb)  # may answer instead
         events.register_last("before-send", self._lose)  # after moto, which answers at this hook
@@ -65,7 +65,7 @@ class Wire:
 
     @cache  # noqa: B019 # the tests' own clients live as long as the wire
     def client(self, service: str) -> Any:
-        return boto3.client(service)
+        return boto3.client(service)  # type: ignore[call-overload] # the stubs know literal names only
 
     def reset(self) -> None:
         self.calls, self.requests, self._faults, self._lost, self.function = [], [], [], [], None

@@ -136,9 +136,9 @@ class Table:
             raise _invalid(str(error)) from error
         if not met:
             response: Any = {"Error": {"Code": "ConditionalCheckFailedException", "Message": condition}}
-            raise ConditionalCheckFailedException(
-                {**response, "Item": old} if old is not None and return_old else response, "Write"
-            )
+            if old is not None and return_old:
+                response["Item"] = old
+            raise ConditionalCheckFailedException(response, "Write")
 
     def _write(self, key: Key, item: Item) -> None:
         for name, kind in self._types.items():

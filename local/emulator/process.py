@@ -93,11 +93,12 @@ def _is_ours(description: dict[str, Any]) -> bool:
 
     Signed by hand, since a client would want the user's AWS configuration to be in order.
     """
-    asking = AWSRequest("GET", f"{description['endpointUrl']}/?Action=GetCallerIdentity&Version=2011-06-15")
+    url = f"{description['endpointUrl']}/?Action=GetCallerIdentity&Version=2011-06-15"
+    asking = AWSRequest("GET", url)
     us = Credentials(description["accessKeyId"], description["secretAccessKey"])
     SigV4Auth(us, "sts", description["region"]).add_auth(asking)
     try:
-        with _around_proxies.open(urllib.request.Request(asking.url, headers=dict(asking.headers)), timeout=5):
+        with _around_proxies.open(urllib.request.Request(url, headers=dict(asking.headers)), timeout=5):
             return True
     except OSError:
         return False

@@ -17,7 +17,7 @@ def client(service: str, *, attempts: int = 3, read_timeout: float = 2) -> Any:
 
     `read_timeout` is how many seconds it waits for a response.
     """
-    return boto3.client(
+    return boto3.client(  # type: ignore[call-overload] # the stubs know literal names only
         service,
         config=Config(
             connect_timeout=1,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
@@ -19,7 +19,7 @@ Item = dict[str, dict[str, Any]]
 
 def to_item(values: Mapping[str, Any]) -> Item:
     """Raises TypeError for what DynamoDB can't hold, floats among it."""
-    return {name: _SERIALIZER.serialize(value) for name, value in values.items()}
+    return cast(Item, {name: _SERIALIZER.serialize(value) for name, value in values.items()})
 
 
 def from_item(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Cloud:
         self._closing = closing
 
     def _client(self, service: str) -> Any:
-        client = boto3.client(
+        client = boto3.client(  # type: ignore[call-overload] # the stubs know literal names only
             service,
             endpoint_url=self.stack["endpointUrl"],
             region_name=self.stack["region"],

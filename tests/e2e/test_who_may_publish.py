@@ -76,7 +76,7 @@ class Roles:
 
     def _client(self, function: str, service: str) -> Any:
         credentials, stack = self._credentials(function), self._cloud.stack
-        return boto3.client(
+        return boto3.client(  # type: ignore[call-overload] # the stubs know literal names only
             service,
             endpoint_url=stack["endpointUrl"],
             region_name=stack["region"],

@@ -74,7 +74,7 @@ class EmbeddedAws:
 
     def client_of(self, credentials: tuple[str, str], service: str) -> Any:
         key, secret = credentials
-        return boto3.client(
+        return boto3.client(  # type: ignore[call-overload] # the stubs know literal names only
             service,
             endpoint_url=self.url,
             region_name="us-east-1",

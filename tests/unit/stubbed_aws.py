@@ -25,7 +25,7 @@ class Aws:
 
     def client(self, service: str, **_: object) -> Any:
         if service not in self._clients:
-            client = self._session.client(service)
+            client = self._session.client(service)  # type: ignore[call-overload] # the stubs know literal names only
             self._clients[service] = client, Stubber(client)
             self._clients[service][1].activate()
         return self._clients[service][0]

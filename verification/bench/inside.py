@@ -54,7 +54,8 @@ def stubbed(environment: Mapping[str, str]) -> Iterator[Answering]:
             "/" + request.url.split("/", 3)[3],
             body.encode() if isinstance(body, str) else bytes(body),
         )
-        response = AWSResponse(request.url, status, {"content-length": str(len(answer))}, _Body(answer))
+        headers: Any = {"content-length": str(len(answer))}
+        response = AWSResponse(request.url, status, headers, _Body(answer))
         CLOCK.aside += time.thread_time_ns() - since
         return response
 

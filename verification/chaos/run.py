@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -74,13 +74,15 @@ class Chaos:
                 local_stack(self._state, port, parameters=PARAMETERS, step=self._terminal.step)
             )
             stack = described(description)
-            stack = stack._replace(session=Clients(stack.session))
+            stack = stack._replace(session=cast(Any, Clients(stack.session)))
             with self._terminal.step("Putting microburst between the functions and AWS"):
                 proxy.step_between(stack)
                 hurry(stack)
             crowd = Crowd(stack, purchases(self._orders, self._seed))
             running.callback(crowd.leave)
-            caretaker = Caretaker(stack, stack._replace(session=Clients(described(description).session, proxy.url)))
+            caretaker = Caretaker(
+                stack, stack._replace(session=cast(Any, Clients(described(description).session, proxy.url)))
+            )
             with self._timed("chaos"):
                 proxy.begin()
                 self._place(stack, crowd, caretaker, proxy)

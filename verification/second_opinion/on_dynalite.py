@@ -41,7 +41,8 @@ class OnDynalite:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._requests = 0
-        self._http = URLLib3Session(socket_options=[(IPPROTO_TCP, TCP_NODELAY, 1)])  # as boto3's clients have it
+        options: Any = [(IPPROTO_TCP, TCP_NODELAY, 1)]  # as boto3's clients have it
+        self._http = URLLib3Session(socket_options=options)
         self._running = ExitStack()
         self._url = ""
         if not config.getoption("numprocesses", None):  # this process runs tests

@@ -262,8 +262,10 @@ class SQS(_Client):
         def effect(_fault: Fault | None) -> None:
             name = self._holder(QueueUrl, ReceiptHandle)
             if not name:
-                error = {"Code": "ReceiptHandleIsInvalid", "Message": "received again since, or deleted"}
-                raise ClientError({"Error": error}, "ChangeMessageVisibility")
+                code = "ReceiptHandleIsInvalid"
+                raise ClientError(
+                    {"Error": {"Code": code, "Message": "received again since, or deleted"}}, "ChangeMessageVisibility"
+                )
             self._cloud.queues[QueueUrl].hide(name, VisibilityTimeout)
 
         self._call("ChangeMessageVisibility", effect)

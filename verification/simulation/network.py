@@ -61,10 +61,11 @@ class Network:
                 self._end(fault)
             if fault in _ERRORS:
                 code, status = _ERRORS[fault]
-                error = ClientError(
-                    {"Error": {"Code": code, "Message": fault.value}, "ResponseMetadata": {"HTTPStatusCode": status}},
-                    action,
-                )
+                response: Any = {
+                    "Error": {"Code": code, "Message": fault.value},
+                    "ResponseMetadata": {"HTTPStatusCode": status},
+                }
+                error = ClientError(response, action)
                 self._world.wait(0.1 * 2**attempt)
                 continue
             refusal: ClientError | None = None
