@@ -1,110 +1,143 @@
-"""HTTP as the API speaks it: JSON bodies in, JSON and RFC 9457 problems out (API Gateway's payload format 2.0)."""
+"""HTTP of the API: API Gateway's requests in (payload format 2.0), JSON and RFC 9457 problems out."""
 
 import json
+import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NotRequired, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-LARGEST_BODY = 64 * 1024  # bytes
-LONGEST_REPORT = 20  # errors of one answer; a body of that size can have thousands
-LONGEST_NAME = 100  # characters, of a field in that report
-TITLES = {  # RFC 9110's; Python's own differ from version to version
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    413: "Content Too Large",
-    415: "Unsupported Media Type",
-    422: "Unprocessable Content",
-    500: "Internal Server Error",
-}
+from handlers.responses import PROBLEMS, TITLES, ErrorResponse, ProblemResponse, problem_type
 
-Response = dict[str, Any]
+LARGEST_BODY = 64 * 1024  # bytes
+LONGEST_REPORT = 20  # errors in one response; a body of that size can have thousands
+LONGEST_NAME = 100  # characters of a name in an error's `loc`
+
 M = TypeVar("M", bound=BaseModel)
 
 
-class Problem(Exception):
-    """An answer that is an error: RFC 9457, with `errors` where the input failed validation.
+class Token(TypedDict):
+    """A token that the gateway has verified; it hands every claim over as text."""
 
-    As a text, which is logged, it is `logged`: in place of a detail that quotes what the client sent.
-    """
+    claims: Mapping[str, str]
 
-    def __init__(
-        self,
-        status: int,
-        name: str,
-        detail: str,
-        errors: list[dict[str, Any]] | None = None,
-        *,
-        logged: str | None = None,
-    ) -> None:
-        super().__init__(logged or detail)
-        self.status = status
-        self.body: dict[str, Any] = {
-            "type": f"urn:order-processing:problem:{name}",
-            "title": TITLES[status],
-            "status": status,
-            "detail": detail,
-        }
-        if errors is not None:
-            self.body["errors"] = errors
 
-    def response(self) -> Response:
-        return _response(self.status, self.body, {"content-type": "application/problem+json"})
+class Authorizer(TypedDict):
+    """The result of the gateway's JWT authorizer."""
+
+    jwt: Token
+
+
+class RequestContext(TypedDict):
+    """What the gateway adds to a request. A public route has no `authorizer`."""
+
+    requestId: str
+    authorizer: NotRequired[Authorizer]
+
+
+class Request(TypedDict):
+    """API Gateway's event for an HTTP API, payload format 2.0, as far as we use it. Headers have lower-case names."""
+
+    routeKey: str
+    headers: Mapping[str, str]
+    requestContext: RequestContext
+    pathParameters: NotRequired[Mapping[str, str]]
+    queryStringParameters: NotRequired[Mapping[str, str]]
+    body: NotRequired[str]
+    isBase64Encoded: NotRequired[bool]
+
+
+class GatewayResponse(TypedDict):
+    """What API Gateway makes an HTTP response of."""
+
+    statusCode: int
+    headers: dict[str, str]
+    body: str
 
 
 class Fault(NamedTuple):
-    """A thing that is wrong in the input."""
+    """One thing that is wrong in a request."""
 
     loc: tuple[int | str, ...]
+    """Its place, such as `("items", 0, "sku")`."""
     msg: str
-    called: str
-    """Its place in the detail, which is logged: without a name that the client chose."""
+    logged_as: str
+    """The place as `detail` has it, which is logged: without a name that the client chose."""
+
+
+class Problem(Exception):
+    """Raised to send an error: a name of PROBLEMS, which gives the status, and what is wrong, where, what to do.
+
+    Its text, which is logged, is `logged` where `detail` quotes the request.
+    """
+
+    def __init__(
+        self, name: str, detail: str, *, errors: Sequence[ErrorResponse] | None = None, logged: str | None = None
+    ) -> None:
+        super().__init__(logged or detail)
+        self.status = PROBLEMS[name]
+        self.body = ProblemResponse(
+            type=problem_type(name),
+            title=TITLES[self.status],
+            status=self.status,
+            detail=detail,
+            errors=None if errors is None else tuple(errors),
+        )
+
+    def response(self) -> GatewayResponse:
+        """The problem as `application/problem+json`."""
+        return _response(self.status, self.body, "application/problem+json")
 
 
 def validation_failed(faults: Sequence[Fault]) -> Problem:
-    """422, with the place and the reason of the first things that are wrong."""
+    """422, with the place and the reason of the first LONGEST_REPORT faults."""
     first = faults[:LONGEST_REPORT]
-    errors = [{"loc": [_shortened(part) for part in fault.loc], "msg": fault.msg} for fault in first]
-    places = ", ".join(dict.fromkeys(fault.called for fault in first))
-    return Problem(422, "validation-failed", f"not valid: {places}", errors)
+    errors = [ErrorResponse(loc=tuple(map(_shortened, fault.loc)), msg=fault.msg) for fault in first]
+    places = ", ".join(dict.fromkeys(fault.logged_as for fault in first))
+    return Problem("validation-failed", f"not valid: {places}", errors=errors)
 
 
-def answer(status: int, body: Mapping[str, Any], **headers: str) -> Response:
-    """A JSON answer; `idempotency_replayed="true"` becomes the header `idempotency-replayed`."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return _response(status, body, {"content-type": "application/json", **named})
+def respond(status: int, body: BaseModel, headers: Mapping[str, str] | None = None) -> GatewayResponse:
+    """A JSON response, with `headers` besides those that every response has."""
+    response = _response(status, body, "application/json")
+    response["headers"].update(headers or {})
+    return response
 
 
-def _response(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-    return {
-        "statusCode": status,
-        "headers": {"cache-control": "no-store", "x-content-type-options": "nosniff", **headers},
-        "body": json.dumps(body, ensure_ascii=False),
-    }
+def _response(status: int, body: BaseModel, content_type: str) -> GatewayResponse:
+    headers = {"content-type": content_type, "cache-control": "no-store", "x-content-type-options": "nosniff"}
+    return {"statusCode": status, "headers": headers, "body": body.model_dump_json()}
 
 
-def json_body(request: Mapping[str, Any], model: type[M]) -> M:
+def idempotency_key(request: Request) -> str | None:
+    """The header Idempotency-Key; None without it. Raises Problem 400 for anything but 1 to 255 printable ASCII."""
+    key = request["headers"].get("idempotency-key")
+    if key is not None and not re.fullmatch(r"[ -~]{1,255}", key):
+        raise Problem("bad-idempotency-key", "Idempotency-Key must be 1 to 255 printable ASCII characters")
+    return key
+
+
+def json_body(request: Request, model: type[M]) -> M:
     """The request's body as a model.
 
-    Raises Problem: 415, 413, 400 where it is not JSON or repeats a key, 422 where it is not valid.
+    Raises Problem: 415, 413, 400 where it is not JSON or repeats a key, 422 where the model does not accept it.
     """
     content_type = request["headers"].get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "unsupported-media-type", "send the order as JSON, with content-type: application/json")
+        raise Problem("unsupported-media-type", "send the order as JSON, with content-type: application/json")
     if "content-encoding" in request["headers"]:
-        raise Problem(415, "unsupported-media-type", "send the order uncompressed, without content-encoding")
+        raise Problem("unsupported-media-type", "send the order uncompressed, without content-encoding")
     text = request.get("body") or ""
     body = b64decode(text) if request.get("isBase64Encoded") else text.encode(errors="surrogatepass")
     if len(body) > LARGEST_BODY:
-        raise Problem(413, "body-too-large", f"the body has {len(body)} bytes; at most {LARGEST_BODY} are taken")
+        raise Problem("body-too-large", f"the body has {len(body)} bytes; send {LARGEST_BODY} at most")
     try:
         from_json(body)
     except ValueError as error:
-        raise Problem(400, "not-json", f"the body is not JSON: {error}") from error
-    # pydantic lets the last of a repeated key win. By now the text is known to be UTF-8, and not nested deeply.
+        raise Problem("not-json", f"the body is not JSON: {error}") from error
+    # pydantic keeps the last of a repeated key. By now the text is known to be UTF-8, and not nested deeply.
     json.loads(body, object_pairs_hook=_without_repeated_keys, parse_int=str, parse_float=str)
     try:
         return model.model_validate_json(body)
@@ -114,12 +147,13 @@ def json_body(request: Mapping[str, Any], model: type[M]) -> M:
 
 
 def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> None:
-    """Raise Problem 400 for an object that has a key twice: whoever reads the first sees another order than we do."""
+    """Raise Problem 400 for an object that has a key twice: a parser that keeps the first reads another order."""
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:
-            shown = f"the key {json.dumps(key[:LONGEST_NAME], ensure_ascii=False)} is repeated; name it once"
-            raise Problem(400, "repeated-key", shown, logged="a key of the body is repeated")
+            shown = json.dumps(key[:LONGEST_NAME], ensure_ascii=False)
+            detail = f"the key {shown} is repeated; name it once"
+            raise Problem("repeated-key", detail, logged="a key of the body is repeated")
         seen.add(key)
 
 
@@ -128,7 +162,7 @@ def _shortened(part: int | str) -> int | str:
 
 
 def _place(error: ErrorDetails) -> str:
-    """`items.0.quantity`; for a field that we don't know, where it stands."""
+    """`items.0.quantity`; for a field that no model has, the place of its object."""
     *parents, name = error["loc"] or ("the body",)
     known = [*parents, "unknown field"] if error["type"] == "extra_forbidden" else [*parents, name]
     return ".".join(map(str, known))

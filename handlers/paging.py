@@ -1,12 +1,11 @@
-"""Pages of a list: `limit`, and `nextToken`, which is a place in the caller's own list and nobody else's."""
+"""Pages of a list: `limit`, and `nextToken`, which marks a position in the caller's own list."""
 
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from handlers.http import Fault, Problem, validation_failed
+from handlers.http import Fault, Problem, Request, validation_failed
 from orders.aws.dynamodb import LONGEST_PARTITION_KEY, LONGEST_SORT_KEY, is_key
 from orders.aws.store import Position
 
@@ -15,22 +14,28 @@ DEFAULT_PAGE = 20
 
 
 class Page(NamedTuple):
+    """At most `limit` orders, from the position `start`; None is the beginning."""
+
     limit: int
     start: Position | None
 
 
-def page(request: Mapping[str, Any], customer_id: str) -> Page:
-    """The page that the query string asks for. Raises Problem 422 for anything but a right limit and an own token."""
+def page(request: Request, customer_id: str) -> Page:
+    """The page that the query string asks for; DEFAULT_PAGE orders from the beginning without one.
+
+    Raises Problem 422 for another parameter, a limit that is not 1 to LARGEST_PAGE, or a token not given to the caller.
+    """
     asked = dict(request.get("queryStringParameters") or {})
     limit, token = asked.pop("limit", str(DEFAULT_PAGE)), asked.pop("nextToken", None)
     for name in asked:
-        raise _invalid(name, "there is no such parameter; there are limit and nextToken", called="unknown parameter")
+        raise _invalid(name, "there is no such parameter; use limit and nextToken", logged_as="unknown parameter")
     if not re.fullmatch("[1-9][0-9]?|100", limit):
         raise _invalid("limit", f"must be a whole number from 1 to {LARGEST_PAGE}")
     return Page(int(limit), _position(token, customer_id) if token is not None else None)
 
 
 def next_token(position: Position | None, customer_id: str) -> str | None:
+    """The token of the page that starts at the position; None where there is no such page."""
     if position is None:
         return None
     return urlsafe_b64encode(json.dumps([customer_id, *position]).encode()).decode()
@@ -46,10 +51,10 @@ def _position(token: str, customer_id: str) -> Position:
     except (ValueError, TypeError, RecursionError):
         own = False
     if not own:
-        raise _invalid("nextToken", "is not one that this list gave to you; start again without it")
+        raise _invalid("nextToken", "was not given to you by this list; start again without it")
     return position
 
 
-def _invalid(name: str, reason: str, *, called: str | None = None) -> Problem:
-    """`called`: in the detail, which is logged, in the place of a name that the client chose."""
-    return validation_failed([Fault((name,), reason, called or name)])
+def _invalid(name: str, reason: str, *, logged_as: str | None = None) -> Problem:
+    """`logged_as` stands in `detail`, which is logged, for a name that the client chose."""
+    return validation_failed([Fault((name,), reason, logged_as or name)])

@@ -120,17 +120,6 @@ class Receipt(Frozen):
     rejection: str | None = None
 
 
-PUBLIC: dict[str, Any] = {
-    **dict.fromkeys(
-        ("order_id", "status", "items", "total_amount", "currency", "placed_at", "payment_method", "status_history"),
-        True,
-    ),
-    "payment": {"payment_id", "status", "reason"},
-    "fulfillment": {"tracking_id", "carrier"},
-    "notification": {"channel", "message_id", "at", "rejection"},
-}
-
-
 class Order(Frozen):
     """One order, as stored."""
 
@@ -190,10 +179,6 @@ class Order(Frozen):
             correlation_id=request_id,
             status_history=(StatusChange(status="PLACED", at=at, event_id=event_id),),
         )
-
-    def public(self) -> dict[str, Any]:
-        """The order as the API shows it."""
-        return self.model_dump(by_alias=True, exclude_none=True, include=PUBLIC)
 
     def answers(self, request: OrderRequest) -> bool:
         """Whether this order is what the request asks for, in whatever order its lines come."""

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from handlers.http import TITLES
+from handlers.responses import TITLES
 from orders import clock
 from orders.aws.backoff import ATTEMPTS
 from orders.catalogue import PRODUCTS

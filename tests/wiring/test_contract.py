@@ -1,4 +1,4 @@
-"""The API's documents are what the code makes of itself, and name every route and answer."""
+"""The API's documents are made from the code, and name every route, field and problem."""
 
 import ast
 import json
@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from handlers.order_service import ROUTES
+from handlers.responses import PROBLEMS, problem_type
 from orders.catalogue import PRODUCTS
 from tests.shop import Shop
 from tools import topology
 from tools.checkout import ROOT
 from verification.contract.__main__ import DOCS, files
-from verification.contract.openapi import OURS, document
+from verification.contract.openapi import OPERATIONS, document
 
 
 @pytest.mark.parametrize("name", files())
@@ -41,34 +42,38 @@ def test_what_an_order_may_have_in_the_document_is_what_the_api_shows(shop: Shop
     schemas = document()["components"]["schemas"]
 
     # then no field is missing there, and none is shown that must not be
-    assert set(order) == set(schemas["Order"]["properties"])
-    assert set(event) == set(schemas["Event"]["properties"])
-    for name, schema in (("payment", "Payment"), ("fulfillment", "Fulfillment"), ("notification", "Receipt")):
+    assert set(order) == set(schemas["OrderResponse"]["properties"])
+    assert set(event) == set(schemas["EventResponse"]["properties"])
+    for name, schema in (
+        ("payment", "PaymentResponse"),
+        ("fulfillment", "FulfillmentResponse"),
+        ("notification", "NotificationResponse"),
+    ):
         assert set(order[name]) <= set(schemas[schema]["properties"])
-    assert not {"email", "phone", "customerId"} & set(json.dumps(schemas["Order"]).split('"'))
+    assert not {"email", "phone", "customerId"} & set(json.dumps(schemas["OrderResponse"]).split('"'))
 
 
-def test_no_answer_may_have_a_field_that_the_document_does_not_know() -> None:
+def test_no_response_may_have_a_field_that_the_document_does_not_know() -> None:
     for name, schema in document()["components"]["schemas"].items():
-        assert schema["additionalProperties"] is False, name
+        assert schema.get("additionalProperties") is False or name == "JsonValue", name
 
 
-def test_the_document_names_each_problem_that_the_code_knows_with_its_status_and_no_other() -> None:
-    named = {(status, name) for each in OURS.values() for status, names in each.items() for name in names}
-    assert named == _raised()
-    types = document()["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]
-    assert types == [f"urn:order-processing:problem:{name}" for name in sorted(name for _, name in named)]
+def test_the_document_names_each_problem_that_the_code_raises_and_no_other() -> None:
+    named = {name for operation in OPERATIONS.values() for name in operation.problems} | {"internal"}
+    assert named == _raised() == set(PROBLEMS)
+    types = document()["components"]["schemas"]["ProblemResponse"]["properties"]["type"]["enum"]
+    assert types == [problem_type(name) for name in PROBLEMS]
 
 
-def _raised() -> set[tuple[int, str]]:
-    """Status and name of each `Problem(404, "order-not-found", …)` in the handlers."""
+def _raised() -> set[str]:
+    """The name of each `Problem("order-not-found", …)` in the handlers."""
     calls = [
         node
         for path in (ROOT / "handlers").glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Problem"
     ]
-    return {(ast.literal_eval(call.args[0]), ast.literal_eval(call.args[1])) for call in calls}
+    return {ast.literal_eval(call.args[0]) for call in calls}
 
 
 def test_an_order_may_ask_for_what_is_sold() -> None:

@@ -1,48 +1,140 @@
-"""The OpenAPI document, made from what the code takes and gives: its routes, its models, its problems."""
+"""The OpenAPI document: the schemas are those of the request's and the responses' models, the routes the API's own."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic_core.core_schema import WithDefaultSchema
 
-from handlers.http import LARGEST_BODY, TITLES
-from handlers.order_service import EVENT_FIELDS, ROUTES
+from handlers import responses
+from handlers.http import LARGEST_BODY
+from handlers.order_service import ROUTES
 from handlers.paging import DEFAULT_PAGE, LARGEST_PAGE
-from orders.catalogue import PRODUCTS, Product
-from orders.model import PUBLIC, Order, OrderRequest
+from handlers.responses import PROBLEMS, TITLES
+from orders.catalogue import PRODUCTS
+from orders.model import OrderRequest
 
 Json = dict[str, Any]
-_SCHEMAS = "#/components/schemas/"
-Problems = Mapping[int, tuple[str, ...]]
-_INTERNAL: Problems = {500: ("internal",)}
-_READING: Problems = {403: ("not-an-id-token",), **_INTERNAL}
-OURS: Mapping[str, Problems] = {
-    "GET /products": _INTERNAL,
-    "POST /orders": {
-        400: ("bad-idempotency-key", "not-json", "repeated-key"),
-        403: ("email-not-verified", "not-an-id-token"),
-        413: ("body-too-large",),
-        415: ("unsupported-media-type",),
-        422: ("idempotency-key-reused", "undeliverable-email", "validation-failed"),
-        **_INTERNAL,
+
+
+class GatewayMessage(BaseModel):
+    """What the gateway says by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    message: str
+
+
+class Success(NamedTuple):
+    """A response that is no problem."""
+
+    description: str
+    model: type[BaseModel]
+    headers: tuple[str, ...] = ()
+
+
+class Operation(NamedTuple):
+    """What one route does. `problems` are names of PROBLEMS, besides `internal`, which every route may send."""
+
+    id: str
+    summary: str
+    responses: Mapping[int, Success]
+    problems: tuple[str, ...] = ()
+    parameters: tuple[Json, ...] = ()
+    body: Json | None = None
+
+
+def _reference(model: type[BaseModel]) -> Json:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _order_to_try(payment_method: str) -> Json:
+    return {"value": {"items": [{"sku": "MUG", "quantity": 2}], "paymentMethod": payment_method}}
+
+
+ORDER_ID: Json = {"name": "orderId", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+IDEMPOTENCY_KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key and the same body: the same order, once.",
+    "schema": {"type": "string", "pattern": "^[ -~]+$", "minLength": 1, "maxLength": 255},
+}
+LIMIT: Json = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": DEFAULT_PAGE},
+}
+NEXT_TOKEN: Json = {
+    "name": "nextToken",
+    "in": "query",
+    "description": "As the page before gave it.",
+    "schema": {"type": "string"},
+}
+HEADERS: Mapping[str, Json] = {
+    "Location": {"type": "string", "pattern": "^/orders/[0-9a-f-]{36}$"},
+    "Idempotency-Replayed": {"const": "true"},
+}
+ORDER_BODY: Json = {
+    "required": True,
+    "description": f"At most {LARGEST_BODY:,} bytes.",
+    "content": {
+        "application/json": {
+            "schema": _reference(OrderRequest),
+            "examples": {"approved": _order_to_try("tok_visa"), "declined": _order_to_try("tok_declined")},
+        }
     },
-    "GET /orders": {422: ("validation-failed",), **_READING},
-    "GET /orders/{orderId}": {404: ("order-not-found",), **_READING},
-    "GET /orders/{orderId}/events": {404: ("order-not-found",), **_READING},
 }
-"""The problems that the function answers, by route and status: what their types end in."""
-_GATEWAY: Mapping[int, str] = {
-    401: "The gateway's own: no ID token, or not a good one.",
-    429: "The gateway's own: too many requests.",
-    503: "The gateway's own: the function did not answer.",
+
+OPERATIONS: Mapping[str, Operation] = {
+    "GET /products": Operation(
+        "products",
+        "List what the shop sells",
+        {200: Success("What the shop sells", responses.ProductsResponse)},
+    ),
+    "POST /orders": Operation(
+        "placeOrder",
+        "Place an order",
+        {
+            200: Success(
+                "The order that was placed with this Idempotency-Key",
+                responses.OrderResponse,
+                ("Location", "Idempotency-Replayed"),
+            ),
+            201: Success("The new order", responses.OrderResponse, ("Location",)),
+        },
+        (
+            *("bad-idempotency-key", "not-json", "repeated-key"),
+            *("email-not-verified", "not-an-id-token"),
+            *("body-too-large", "unsupported-media-type"),
+            *("idempotency-key-reused", "undeliverable-email", "validation-failed"),
+        ),
+        (IDEMPOTENCY_KEY,),
+        ORDER_BODY,
+    ),
+    "GET /orders": Operation(
+        "listOrders",
+        "List one's own orders, newest first",
+        {200: Success("A page of orders", responses.OrdersResponse)},
+        ("not-an-id-token", "validation-failed"),
+        (LIMIT, NEXT_TOKEN),
+    ),
+    "GET /orders/{orderId}": Operation(
+        "getOrder",
+        "Show an order",
+        {200: Success("The order", responses.OrderResponse)},
+        ("not-an-id-token", "order-not-found"),
+        (ORDER_ID,),
+    ),
+    "GET /orders/{orderId}/events": Operation(
+        "listEvents",
+        "List an order's events, oldest first",
+        {200: Success("The order's events", responses.EventsResponse)},
+        ("not-an-id-token", "order-not-found"),
+        (ORDER_ID,),
+    ),
 }
-_SAY = {
-    "GET /products": ("List what the shop sells", "products"),
-    "POST /orders": ("Place an order", "placeOrder"),
-    "GET /orders": ("List one's own orders, newest first", "listOrders"),
-    "GET /orders/{orderId}": ("Show an order", "getOrder"),
-    "GET /orders/{orderId}/events": ("Tell an order's story by its events, oldest first", "listEvents"),
-}
+"""Route → what it takes and sends."""
 
 
 def document() -> Json:
@@ -50,7 +142,7 @@ def document() -> Json:
     paths: Json = {}
     for route in ROUTES:
         method, _, path = route.partition(" ")
-        paths.setdefault(path, {})[method.lower()] = _operation(route)
+        paths.setdefault(path, {})[method.lower()] = _operation(OPERATIONS[route])
     return {
         "openapi": "3.1.0",
         "info": {
@@ -78,183 +170,60 @@ def document() -> Json:
     }
 
 
-# --- operations -------------------------------------------------------------------------------------------------------
+def _operation(operation: Operation) -> Json:
+    with_token = "not-an-id-token" in operation.problems
+    found = {str(status): _success(success) for status, success in operation.responses.items()}
+    names = (*operation.problems, "internal")
+    for status in {PROBLEMS[name] for name in names}:
+        of_this_status = ", ".join(name for name in names if PROBLEMS[name] == status)
+        found[str(status)] = _content(f"{TITLES[status]} ({of_this_status})", responses.ProblemResponse)
+    if with_token:
+        found["401"] = _content("The gateway's own: no ID token, or an invalid one.", GatewayMessage)
+    found["429"] = _content("The gateway's own: too many requests.", GatewayMessage)
+    found["503"] = _content("The gateway's own: the function did not respond.", GatewayMessage)
+    made: Json = {"operationId": operation.id, "summary": operation.summary, "responses": dict(sorted(found.items()))}
+    if with_token:
+        made["security"] = [{"idToken": []}]
+    if operation.parameters:
+        made["parameters"] = list(operation.parameters)
+    if operation.body:
+        made["requestBody"] = operation.body
+    return made
 
 
-def _operation(route: str) -> Json:
-    method, _, path = route.partition(" ")
-    summary, name = _SAY[route]
-    operation: Json = {"summary": summary, "operationId": name, "responses": _responses(route)}
-    if path != "/products":
-        operation["security"] = [{"idToken": []}]
-    parameters = _parameters(method, path)
-    if parameters:
-        operation["parameters"] = parameters
-    if method == "POST":
-        content = {"application/json": {"schema": {"$ref": f"{_SCHEMAS}OrderRequest"}, "examples": _orders_to_try()}}
-        operation["requestBody"] = {"required": True, "content": content}
-    return operation
+def _success(success: Success) -> Json:
+    made = _content(success.description, success.model)
+    if success.headers:
+        made["headers"] = {name: {"required": True, "schema": HEADERS[name]} for name in success.headers}
+    return made
 
 
-def _parameters(method: str, path: str) -> list[Json]:
-    if "{orderId}" in path:
-        return [{"name": "orderId", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}]
-    if method == "POST":
-        key = {"type": "string", "pattern": "^[ -~]+$", "minLength": 1, "maxLength": 255}
-        note = "The same key and the same body: the same order, once."
-        return [{"name": "Idempotency-Key", "in": "header", "required": False, "description": note, "schema": key}]
-    if path == "/orders":
-        limit = {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": DEFAULT_PAGE}
-        token = {"type": "string", "description": "As the page before gave it."}
-        return [
-            {"name": "limit", "in": "query", "required": False, "schema": limit},
-            {"name": "nextToken", "in": "query", "required": False, "schema": token},
-        ]
-    return []
+def _content(description: str, model: type[BaseModel]) -> Json:
+    media_type = "application/problem+json" if model is responses.ProblemResponse else "application/json"
+    return {"description": description, "content": {media_type: {"schema": _reference(model)}}}
 
 
-def _responses(route: str) -> Json:
-    good: Json = {
-        "GET /products": {"200": _answer("What the shop sells", "Products")},
-        "POST /orders": {
-            "201": _answer("The new order", "Order", "Location"),
-            "200": _answer(
-                "The order that the Idempotency-Key stands for", "Order", "Location", "Idempotency-Replayed"
-            ),
-        },
-        "GET /orders": {"200": _answer("A page of orders", "Orders")},
-        "GET /orders/{orderId}": {"200": _answer("The order", "Order")},
-        "GET /orders/{orderId}/events": {"200": _answer("The order's events", "Events")},
-    }[route]
-    problems = {str(status): _problem(status, names) for status, names in OURS[route].items()}
-    refusals = {
-        str(status): {"description": text, "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}Message"}}}}
-        for status, text in _GATEWAY.items()
-        if status != 401 or route != "GET /products"
-    }
-    return dict(sorted({**good, **problems, **refusals}.items()))
+class _Schemas(GenerateJsonSchema):
+    """pydantic's schemas, without defaults: a response has its fields, or leaves them out."""
 
+    def default_schema(self, schema: WithDefaultSchema) -> Json:
+        return self.generate_inner(schema["schema"])
 
-def _answer(description: str, schema: str, *headers: str) -> Json:
-    answer: Json = {
-        "description": description,
-        "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}{schema}"}}},
-    }
-    if headers:
-        answer["headers"] = {name: {"required": True, "schema": _HEADERS[name]} for name in headers}
-    return answer
-
-
-_HEADERS: Mapping[str, Json] = {
-    "Location": {"type": "string", "pattern": "^/orders/[0-9a-f-]{36}$"},
-    "Idempotency-Replayed": {"const": "true"},
-}
-
-
-def _problem(status: int, names: tuple[str, ...]) -> Json:
-    schema = "Invalid" if status == 422 else "Problem"
-    descriptions = {413: f"{TITLES[413]}: over {LARGEST_BODY:,} bytes", 404: f"{TITLES[404]}: no such order of yours"}
-    return {
-        "description": f"{descriptions.get(status, TITLES[status])} ({', '.join(names)})",
-        "content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}{schema}"}}},
-    }
-
-
-def _orders_to_try() -> Json:
-    def order(method: str) -> Json:
-        return {"value": {"items": [{"sku": "MUG", "quantity": 2}], "paymentMethod": method}}
-
-    return {"approved": order("tok_visa"), "declined": order("tok_declined")}
-
-
-# --- schemas ----------------------------------------------------------------------------------------------------------
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
 
 
 def _schemas() -> Json:
-    schemas: Json = {}
-    for model, mode in ((OrderRequest, "validation"), (Product, "serialization"), (Order, "serialization")):
-        schema = model.model_json_schema(by_alias=True, mode=mode, ref_template=_SCHEMAS + "{model}")  # type: ignore[arg-type] # one of two literals
-        for name, part in {**schema.pop("$defs", {}), model.__name__: schema}.items():
-            schemas[name] = _strict(part)
+    sent = {success.model for operation in OPERATIONS.values() for success in operation.responses.values()}
+    sent |= {responses.ProblemResponse, GatewayMessage}
+    _, made = models_json_schema(
+        [
+            (OrderRequest, "validation"),
+            *((model, "serialization") for model in sorted(sent, key=lambda it: it.__name__)),
+        ],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=_Schemas,
+    )
+    schemas: Json = made["$defs"]
     schemas["RequestedLine"]["properties"]["sku"]["enum"] = list(PRODUCTS)
-    schemas["Order"] = _public(schemas["Order"])
-    for name in ("payment", "fulfillment", "notification"):
-        part = _SHOWN[name]
-        schemas[part] = _only(schemas[part], PUBLIC[name])
-    schemas |= {
-        "Products": _object(products=_list("Product")),
-        "Orders": _object(orders=_list("Order"), nextToken={"type": ["string", "null"]}),
-        "Events": _object(events=_list("Event")),
-        "Event": _object(**{name: _EVENT.get(name, {"type": ["string", "null"]}) for name in (*EVENT_FIELDS, "data")}),
-        "Problem": _object(**_PROBLEM),
-        "Invalid": {**_object(**_PROBLEM, errors=_list("Error")), "required": list(_PROBLEM)},
-        "Error": _object(loc={"type": "array", "items": {"type": ["string", "integer"]}}, msg={"type": "string"}),
-        "Message": _object(message={"type": "string"}),
-    }
-    used = _used(schemas)
-    return {name: schemas[name] for name in sorted(schemas) if name in used}
-
-
-_SHOWN = {"payment": "Payment", "fulfillment": "Fulfillment", "notification": "Receipt"}
-_EVENT: Mapping[str, Json] = {
-    "eventId": {"type": "string"},
-    "timestamp": {"type": "string"},
-    "attempt": {"type": ["integer", "null"]},
-    "data": {},
-}
-_NAMES = sorted({name for problems in OURS.values() for names in problems.values() for name in names})
-_PROBLEM: Mapping[str, Json] = {
-    "type": {"enum": [f"urn:order-processing:problem:{name}" for name in _NAMES]},
-    "title": {"enum": list(TITLES.values())},
-    "status": {"enum": list(TITLES)},
-    "detail": {"type": "string"},
-}
-
-
-def _object(**properties: Json) -> Json:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(properties),
-        "properties": dict(properties),
-    }
-
-
-def _list(schema: str) -> Json:
-    return {"type": "array", "items": {"$ref": f"{_SCHEMAS}{schema}"}}
-
-
-def _strict(schema: Json) -> Json:
-    """A model's schema without what is said elsewhere: nothing is null, what is unknown is absent; no other fields."""
-    schema.pop("title", None)
-    schema["additionalProperties"] = False
-    for name, part in schema["properties"].items():
-        part.pop("title", None)
-        part.pop("default", None)
-        choices = [choice for choice in part.pop("anyOf", []) if choice.get("type") != "null"]
-        schema["properties"][name] = {**part, **(choices[0] if choices else {})}
-    return schema
-
-
-def _public(order: Json) -> Json:
-    """What the API shows of an order."""
-    return _only(order, PUBLIC, always={"statusHistory"})
-
-
-def _only(schema: Json, fields: Any, always: frozenset[str] | set[str] = frozenset()) -> Json:
-    shown = {to_camel(name) for name in fields}
-    properties = {name: part for name, part in schema["properties"].items() if name in shown}
-    required = [name for name in schema["properties"] if name in shown & {*schema.get("required", []), *always}]
-    return {**schema, "properties": properties, "required": required}
-
-
-def _used(schemas: Json) -> set[str]:
-    """Names of the schemas that an answer or a request leads to."""
-    found: set[str] = set()
-    waiting = ["OrderRequest", "Products", "Order", "Orders", "Events", "Problem", "Invalid", "Message"]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += [other for other in schemas if f'"{_SCHEMAS}{other}"' in str(schemas[name]).replace("'", '"')]
-    return found
+    return dict(sorted(schemas.items()))

@@ -1,0 +1,209 @@
+"""What the API sends: one model per response. The models make the JSON and, in docs/openapi.json, its schemas."""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AliasGenerator,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import SkipJsonSchema
+
+from orders.events import Currency, Id, MinorUnits, Text, Timestamp
+from orders.model import Channel, PaymentMethod, Status
+
+PROBLEMS = {
+    "bad-idempotency-key": 400,
+    "not-json": 400,
+    "repeated-key": 400,
+    "email-not-verified": 403,
+    "not-an-id-token": 403,
+    "order-not-found": 404,
+    "body-too-large": 413,
+    "unsupported-media-type": 415,
+    "idempotency-key-reused": 422,
+    "undeliverable-email": 422,
+    "validation-failed": 422,
+    "internal": 500,
+}
+"""Each problem's name, with which its type ends → its HTTP status."""
+
+TITLES = {  # RFC 9110's; Python's own differ from version to version
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+}
+"""HTTP status → a problem's title."""
+
+T = TypeVar("T")
+
+
+def problem_type(name: str) -> str:
+    """A problem's URI, such as `urn:order-processing:problem:order-not-found`."""
+    return f"urn:order-processing:problem:{name}"
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _null_if_invalid(value: object, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+AbsentIfNone = Annotated[T | SkipJsonSchema[None], Field(exclude_if=_is_none)]
+"""A field that the response leaves out while it isn't known."""
+NullIfInvalid = Annotated[T | None, WrapValidator(_null_if_invalid)]
+"""A field that is null where the stored value has another type: anybody with the right may write to the tables."""
+
+
+class Response(BaseModel):
+    """Made from an object's attributes; camelCase in JSON."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        from_attributes=True,
+        alias_generator=AliasGenerator(serialization_alias=to_camel),
+        serialize_by_alias=True,
+    )
+
+
+class ProductResponse(Response):
+    """One article. Its price is in minor units (cents)."""
+
+    sku: Text
+    name: Text
+    unit_price: MinorUnits
+    currency: Currency
+
+
+class ProductsResponse(Response):
+    """What the shop sells."""
+
+    products: tuple[ProductResponse, ...]
+
+
+class LineResponse(Response):
+    """One line of an order, with the price of one article at that time, in minor units (cents)."""
+
+    sku: Text
+    name: Text
+    quantity: Annotated[int, Field(ge=1)]
+    unit_price: MinorUnits
+
+
+class PaymentResponse(Response):
+    """The order's payment. `reason` says why it failed."""
+
+    payment_id: Text
+    status: Literal["COMPLETED", "FAILED"]
+    reason: AbsentIfNone[Text] = None
+
+
+class FulfillmentResponse(Response):
+    """The order's parcel."""
+
+    tracking_id: Text
+    carrier: Text
+
+
+class NotificationResponse(Response):
+    """The message to the customer: the provider's id of it, or why the provider rejected it. No address."""
+
+    channel: Channel
+    at: Timestamp
+    message_id: AbsentIfNone[str] = None
+    rejection: AbsentIfNone[str] = None
+
+
+class StatusChangeResponse(Response):
+    """A status, the time of the event that led to it, and that event's `metadata.eventId`."""
+
+    status: Status
+    at: Timestamp
+    event_id: Id
+
+
+class OrderResponse(Response):
+    """An order as its customer sees it: no e-mail address, no phone number. Amounts are in minor units."""
+
+    order_id: Id
+    status: Status
+    items: tuple[LineResponse, ...]
+    total_amount: MinorUnits
+    currency: Currency
+    payment_method: PaymentMethod
+    placed_at: Timestamp
+    payment: AbsentIfNone[PaymentResponse] = None
+    fulfillment: AbsentIfNone[FulfillmentResponse] = None
+    notification: AbsentIfNone[NotificationResponse] = None
+    status_history: tuple[StatusChangeResponse, ...]
+
+
+class OrdersResponse(Response):
+    """A page of the caller's orders, newest first. The last page has no token of a next one: null."""
+
+    orders: tuple[OrderResponse, ...]
+    next_token: str | None
+
+
+class EventResponse(BaseModel):
+    """An event that was published, as the audit log has it; null is what the log doesn't have."""
+
+    # Made from the stored item.
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        alias_generator=to_camel,
+        serialize_by_alias=True,
+        json_schema_extra={"additionalProperties": False},  # in what is sent; the item may have more
+        json_schema_serialization_defaults_required=True,
+    )
+
+    event_id: str
+    event_type: NullIfInvalid[str] = None
+    timestamp: str
+    source: NullIfInvalid[str] = None
+    domain_event_id: NullIfInvalid[str] = None
+    correlation_id: NullIfInvalid[str] = None
+    causation_id: NullIfInvalid[str] = None
+    attempt: NullIfInvalid[int] = None
+    data: Annotated[NullIfInvalid[JsonValue], Field(validation_alias=AliasPath("detail", "data"))] = None
+
+
+class EventsResponse(Response):
+    """The order's audit trail, oldest event first."""
+
+    events: tuple[EventResponse, ...]
+
+
+class ErrorResponse(Response):
+    """One error of the request: its place, such as `["items", 0, "sku"]`, and what is wrong there."""
+
+    loc: tuple[int | str, ...]
+    msg: str
+
+
+class ProblemResponse(Response):
+    """An error as RFC 9457 has it. `errors` is there where the request failed validation."""
+
+    type: Annotated[str, Field(json_schema_extra={"enum": [problem_type(name) for name in PROBLEMS]})]
+    title: Annotated[str, Field(json_schema_extra={"enum": [*TITLES.values()]})]
+    status: Annotated[int, Field(json_schema_extra={"enum": [*TITLES]})]
+    detail: str
+    errors: AbsentIfNone[tuple[ErrorResponse, ...]] = None
