@@ -25,10 +25,14 @@ SCAN = ["checkov", "--config-file", "tools/checkov.yml", "--file", TEMPLATE]
 
 ON_DEMAND = ("storefront=true", "alarmEmail=ops@example.com", "monthlyBudgetUsd=50")
 
+DOCUMENTS = ("docs/performance.md", "docs/costs.md", "docs/scale.md")
+"""Their tables are written by cog."""
+
 CHECKS = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "lint": ["ruff", "check", "--quiet", "."],
     "types": ["mypy"],
+    "documents": [sys.executable, "-m", "cogapp", "--check", *DOCUMENTS],
     "package": [*PACKAGE, "dev"],
     "template": LINT,
     "scan": SCAN,

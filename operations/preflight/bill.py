@@ -10,7 +10,7 @@ from tools.checkout import ROOT
 
 _COSTS = ROOT / "docs" / "costs.md"
 _IDLE = re.compile(
-    r"^## A month without orders\n.*?^\| \*\*sum\*\* .*\*\*(\d+\.\d\d)\*\* \|$", re.MULTILINE | re.DOTALL
+    r"^## A month without orders\n.*?^\| \*\*sum\*\* [^\n]*\*\*(\d+\.\d\d)\*\* \|$", re.MULTILINE | re.DOTALL
 )
 
 

@@ -1,6 +1,5 @@
 """The package that Lambda gets: how large it is, zipped and unpacked, and what is in it."""
 
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -8,24 +7,18 @@ from typing import Any
 from zipfile import ZipFile
 
 from tools.checkout import ROOT
+from verification.bench.cold_start import run
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Build it for Lambda into the folder, and weigh it. Raises what the builder says."""
+    """Build the package for Lambda into the folder, and weigh it. Raises RuntimeError with the builder's message."""
     package = folder / "artefact.zip"
-    built = subprocess.run(
-        [sys.executable, ROOT / "tools" / "build.py", "--stage=dev", f"--output={package}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if built.returncode:
-        raise RuntimeError(built.stderr.strip())
+    run([sys.executable, str(ROOT / "tools" / "build.py"), "--stage=dev", f"--output={package}"])
     return weigh(package)
 
 
 def weigh(package: Path) -> dict[str, Any]:
-    """Bytes by top-level package, dearest first; `zipped` is the file, which has an entry's head for each file too."""
+    """Bytes by top-level package, largest first; `zipped` is the size of the file, with its directory."""
     zipped: Counter[str] = Counter()
     unpacked: Counter[str] = Counter()
     files: Counter[str] = Counter()

@@ -18,8 +18,8 @@ from typing import Any
 
 from tools.checkout import ROOT
 from verification.bench.inside import calling, stubbed
-from verification.bench.journey import ENVIRONMENT, FUNCTIONS, NAIVE, Stop, stops
-from verification.bench.stub import Server, Stub, serving
+from verification.bench.journey import ENVIRONMENT, FUNCTIONS, LAMBDA, NAIVE, Stop, stops
+from verification.bench.stub import Stub, StubServer, serving
 
 _FIRST_EVENT = ROOT / "verification" / "bench" / "first_event.py"
 REFERENCE = "boto3, one client"
@@ -33,15 +33,15 @@ def packages(folder: Path, step: Callable[[str], Any]) -> tuple[Path, Path]:
     with step("Building the package for this machine"):
         package = folder / "package.zip"
         build = [sys.executable, str(ROOT / "tools" / "build.py"), "--stage=local", f"--output={package}"]
-        _run(build)
+        run(build)
         with zipfile.ZipFile(package) as archive:
             archive.extractall(ours)
     with step("Installing what the naive handlers need"):
         lock = ROOT / "tools" / "locks" / "naive.txt"
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)]
-        _run([*pip, "--target", str(naive)])  # pip compiles, as Lambda's layers are compiled
+        run([*pip, "--target", str(naive)])  # pip compiles, as Lambda's layers are compiled
         shutil.copytree(ROOT / "verification" / "bench" / "naive", naive / "naive", dirs_exist_ok=True)
-        _run([sys.executable, "-m", "compileall", "-q", str(naive / "naive")])
+        run([sys.executable, "-m", "compileall", "-q", str(naive / "naive")])
     return ours, naive
 
 
@@ -66,34 +66,20 @@ def measure(ours: Path, naive: Path, *, rounds: int, say: Callable[[str], None])
     }
 
 
-def _start(server: Server, folder: Path, module: str, stop: Stop | None) -> Mapping[str, float]:
+def _start(server: StubServer, folder: Path, module: str, stop: Stop | None) -> Mapping[str, float]:
     if stop:
         server.stub = stop.stub.copy()
     command = [sys.executable, "-I", "-B", str(_FIRST_EVENT), str(folder), module]
-    asked = subprocess.run(
-        command,
-        input=json.dumps(stop.event if stop else None),
-        env={**_bare(), **ENVIRONMENT, "AWS_ENDPOINT_URL": server.url},
-        capture_output=True,
-        text=True,
-        check=False,
+    environment = {"PATH": os.environ["PATH"], **LAMBDA, **ENVIRONMENT, "AWS_ENDPOINT_URL": server.url}
+    times: Mapping[str, float] = json.loads(
+        run(command, env=environment, input=json.dumps(stop.event if stop else None))
     )
-    if asked.returncode:
-        raise RuntimeError(f"{module}: {asked.stderr.strip()[-1500:]}")
-    answer: Mapping[str, float] = json.loads(asked.stdout)
-    return answer
+    return times
 
 
-def _bare() -> dict[str, str]:
-    """As Lambda has it for the tracer, which takes no samples here."""
-    return {
-        "PATH": os.environ["PATH"],
-        "LAMBDA_TASK_ROOT": "/var/task",
-        "_X_AMZN_TRACE_ID": "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0",
-    }
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def run(command: list[str], cwd: Path = ROOT, **options: Any) -> str:
+    """What the program wrote. Raises RuntimeError with its error if it fails."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, **options)
     if done.returncode:
         raise RuntimeError((done.stderr or done.stdout).strip()[-1500:])
+    return str(done.stdout)

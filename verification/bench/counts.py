@@ -1,10 +1,10 @@
-"""What an order makes of AWS: calls of our functions, DynamoDB's units, events, invocations, messages and log bytes.
+"""What an order makes of AWS: calls of the functions, DynamoDB's units, events, invocations, messages and log bytes.
 
 Orders go through the deployed stack, one after the other, with `recording` between the functions and the embedded AWS.
-Each story is told to its end, which is when every event that was published has been handled by everybody whom a rule
-leads it to; then what was recorded since the last one belongs to it. Events may overtake each other, harmlessly, and
-cost a write more or less: so whoever would tell of the next status, or tell the customer, waits until the order has the
-last one. Then nothing depends on the time that anything takes.
+A story ends when every event that was published has been handled by every function that a rule delivers it to; what was
+recorded since the last story belongs to it. Events may overtake each other, which is harmless and costs a write more or
+less. So a call that publishes the next status, or notifies the customer, waits until the order has the previous status.
+Then nothing depends on how long anything takes.
 """
 
 import json
@@ -18,7 +18,8 @@ from local.emulator.waiting import until
 from operations.customer import Customer
 from operations.stack import Stack
 from tools import topology
-from verification.bench.recording import Call, Recording
+from verification.bench.journey import envelope_of
+from verification.bench.recording import RecordedCall, Recording
 from verification.bench.units import Meter, Units
 
 EMAIL = "anna.schmidt@example.com"
@@ -30,23 +31,23 @@ _REQUEST_ID = re.compile(r'"correlationId": {"S": "([0-9a-f-]{36})"')
 _SHORT = 16  # characters of API Gateway's request ids, such as JKJaXmPLvHcESHA=; the embedded AWS's have 36
 _LOGGED_ID = re.compile(f'("correlationId":"[^"]{{{_SHORT}}})[^"]*')
 _LAMBDAS_OWN = ("START RequestId", "END RequestId", "REPORT RequestId")
-_SECONDS = 60
-_TELLINGS = 5
+_TIMEOUT_SECONDS = 60
+_ATTEMPTS = 5
 
 Counts = dict[str, Any]
 """One story, as it stands in results/counts.json."""
 
 
 class Overtaken(Exception):
-    """An event was handled before the one that led to it: the machine is too busy to wait for."""
+    """An event was handled before the one that led to it, in every attempt: the machine is too busy."""
 
 
-class Told(NamedTuple):
+class Recorded(NamedTuple):
     counts: Counts
-    calls: Sequence[Call]
+    calls: Sequence[RecordedCall]
 
 
-class Shop:
+class MeteredStack:
     """The deployed stack, its calls as they are recorded, and a customer."""
 
     def __init__(self, stack: Stack, record: Recording, email: str = EMAIL) -> None:
@@ -55,9 +56,9 @@ class Shop:
         self._record = record
         self._logs = stack.client("logs")
         self.customer = Customer(stack.client("cognito-idp"), stack.outputs, stack.api_url, email)
-        # The reconciler runs when it is told to: a run of its own would stand among another story's calls.
+        # The reconciler runs when it is invoked here: a scheduled run's calls would be among another story's.
         stack.client("events").disable_rule(Name=f"{stack.function('reconciler')}-rule-1")
-        record.may_go = self._may_go
+        record.is_due = self._is_due
         self._read = 0
         self._answered = 0
         self._begun = self._logged()
@@ -67,7 +68,7 @@ class Shop:
         headers = {"authorization": f"Bearer {self.customer.token}", "content-type": "application/json"}
         headers |= {"idempotency-key": key} if key else {}
         request = Request(f"{self.stack.api_url}/orders", json.dumps({**ORDER, **changes}).encode(), headers)
-        with urlopen(request, timeout=_SECONDS) as answer:
+        with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
             content = answer.read()
         self._answered += len(content)
         return str(json.loads(content)["orderId"])
@@ -80,28 +81,28 @@ class Shop:
             raise RuntimeError(f"{function} failed: {answer['Payload'].read().decode()}")
 
     def deliver(self, envelope: Mapping[str, Any]) -> int:
-        """Bring an event to all whom a rule leads it to, to Notification as its queue does; how many these are."""
+        """Deliver an event to each function that a rule matches, to Notification as its queue does; how many."""
         reached = topology.consumers(envelope)
         for function in reached:
             message = {"messageId": envelope["id"], "body": json.dumps(envelope)}
             self.invoke(function, {"Records": [message]} if function == "notification" else envelope)
         return len(reached)
 
-    def told(self, *, invoked: int) -> Told:
-        """What came of so many invocations from outside, once all of it has ended."""
+    def recorded(self, *, invoked: int) -> Recorded:
+        """What so many invocations from outside caused, once all of it has ended."""
         until(
-            lambda: self._ended() >= invoked + sum(map(len, reached(self._news()))),
-            seconds=_SECONDS,
+            lambda: self._ended() >= invoked + sum(map(len, reached(self._new_calls()))),
+            seconds=_TIMEOUT_SECONDS,
             what="the end of what was begun",
             every=0.1,
         )
-        raw, logged = self._news(), self._new_lines()
+        raw, logged = self._new_calls(), self._new_lines()
         calls = as_on_aws(raw)
         before, answered = self._meter.stored, self._answered
         self._meter.largest = {}
         units = [self._meter.units(*call[1:]) for call in calls]
         self._read, self._answered, self._begun = self._read + len(raw), 0, self._logged()
-        return Told(
+        return Recorded(
             {
                 **counted(calls, units),
                 "largest item": self._meter.largest,
@@ -115,13 +116,13 @@ class Shop:
             calls,
         )
 
-    def _may_go(self, function: str, action: str) -> bool:
+    def _is_due(self, function: str, action: str) -> bool:
         if (function, action) not in {("fulfillment", "events:PutEvents"), ("notification", "dynamodb:UpdateItem")}:
             return True
-        moved = sum(call.function == "orderStatusUpdater" for call in self._news())
-        return moved >= sum("orderStatusUpdater" in functions for functions in reached(self._news()))
+        moved = sum(call.function == "orderStatusUpdater" for call in self._new_calls())
+        return moved >= sum("orderStatusUpdater" in functions for functions in reached(self._new_calls()))
 
-    def _news(self) -> list[Call]:
+    def _new_calls(self) -> list[RecordedCall]:
         return self._record.calls[self._read :]
 
     def _ended(self) -> int:
@@ -146,7 +147,7 @@ class Shop:
 # --- what is counted --------------------------------------------------------------------------------------------------
 
 
-def counted(calls: Iterable[Call], units: Iterable[Units]) -> Counts:
+def counted(calls: Iterable[RecordedCall], units: Iterable[Units]) -> Counts:
     """Of recorded calls, and the units that each of them costs."""
     calls, units = list(calls), list(units)
     sent = Counter(call.action for call in calls if call.action in {"ses:SendEmail", "sns:Publish"})
@@ -165,33 +166,23 @@ def counted(calls: Iterable[Call], units: Iterable[Units]) -> Counts:
     }
 
 
-def as_on_aws(calls: Iterable[Call]) -> list[Call]:
+def as_on_aws(calls: Iterable[RecordedCall]) -> list[RecordedCall]:
     """With request ids as short as API Gateway's: an order keeps one, and so do its events and log lines."""
     text = json.dumps(list(calls))
     for long in set(_REQUEST_ID.findall(text)):
         text = text.replace(long, long[:_SHORT])
-    return [Call(*each) for each in json.loads(text)]
+    return [RecordedCall(*each) for each in json.loads(text)]
 
 
-def published(calls: Iterable[Call]) -> Iterator[Mapping[str, Any]]:
-    """The events that the bus took, as their targets get them."""
+def published(calls: Iterable[RecordedCall]) -> Iterator[Mapping[str, Any]]:
+    """The events that the bus accepted, as their targets get them."""
     for call in calls:
         if call.action == "events:PutEvents":
             for entry, taken in zip(call.request["Entries"], call.answer["Entries"], strict=True):
-                yield {
-                    "version": "0",
-                    "id": taken["EventId"],
-                    "detail-type": entry["DetailType"],
-                    "source": entry["Source"],
-                    "account": "000000000000",
-                    "time": "2026-01-31T09:30:00Z",
-                    "region": "us-east-1",
-                    "resources": [],
-                    "detail": json.loads(entry["Detail"]),
-                }
+                yield envelope_of(entry, taken["EventId"])
 
 
-def reached(calls: Iterable[Call]) -> list[list[str]]:
+def reached(calls: Iterable[RecordedCall]) -> list[list[str]]:
     """The functions that each published event reaches."""
     return [topology.consumers(envelope) for envelope in published(calls)]
 
@@ -212,62 +203,62 @@ def _ends(lines: Iterable[str]) -> int:
 # --- the stories ------------------------------------------------------------------------------------------------------
 
 
-def measure(shop: Shop) -> dict[str, Counts]:
+def measure(metered: MeteredStack) -> dict[str, Counts]:
     """Every story of results/counts.json."""
-    _warm(shop)
-    approved = _order(shop)
+    _warm(metered)
+    approved = _order(metered)
     result = {
         "approved": approved.counts,
-        "approved, with phone": _order(shop, phone=PHONE).counts,
-        "declined": (declined := _order(shop, paymentMethod="tok_declined")).counts,
-        "replayed request": _replayed(shop),
+        "approved, with phone": _order(metered, phone=PHONE).counts,
+        "declined": (declined := _order(metered, paymentMethod="tok_declined")).counts,
+        "replayed request": _replayed(metered),
     }
     for story in (approved, declined):
         for envelope in published(story.calls):
-            result.setdefault(f"duplicate {envelope['detail-type']}", _duplicate(shop, envelope))
+            result.setdefault(f"duplicate {envelope['detail-type']}", _duplicate(metered, envelope))
     order_id = str(next(published(approved.calls))["detail"]["data"]["orderId"])
     for name, path in {"GET order": f"/orders/{order_id}", "GET timeline": f"/orders/{order_id}/events"}.items():
-        shop.customer.get(path)
-        result[name] = shop.told(invoked=1).counts
-    result["reconciler, nothing due"] = reconciled(shop)
+        metered.customer.get(path)
+        result[name] = metered.recorded(invoked=1).counts
+    result["reconciler, nothing due"] = reconciled(metered)
     return result
 
 
-def reconciled(shop: Shop) -> Counts:
-    shop.invoke("reconciler", {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}})
-    return shop.told(invoked=1).counts
+def reconciled(metered: MeteredStack) -> Counts:
+    metered.invoke("reconciler", {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}})
+    return metered.recorded(invoked=1).counts
 
 
-def _warm(shop: Shop) -> None:
+def _warm(metered: MeteredStack) -> None:
     """Start every function, so that none comes so late that events overtake each other."""
-    shop.post()
-    shop.told(invoked=1)
+    metered.post()
+    metered.recorded(invoked=1)
 
 
-def _order(shop: Shop, **changes: Any) -> Told:
+def _order(metered: MeteredStack, **changes: Any) -> Recorded:
     """An order from its request to its end, with every step in its turn."""
-    for _ in range(_TELLINGS):
-        shop.post(**changes)
-        told = shop.told(invoked=1)
-        if in_turn(told.calls):
-            return told
-    raise Overtaken("; ".join(f"{call.function} {call.action} {call.status}" for call in told.calls))
+    for _ in range(_ATTEMPTS):
+        metered.post(**changes)
+        recorded = metered.recorded(invoked=1)
+        if in_turn(recorded.calls):
+            return recorded
+    raise Overtaken("; ".join(f"{call.function} {call.action} {call.status}" for call in recorded.calls))
 
 
-def in_turn(calls: Sequence[Call]) -> bool:
-    """Whether nothing overtook: every condition held, and it was the receipt that closed the order."""
+def in_turn(calls: Sequence[RecordedCall]) -> bool:
+    """Whether no event overtook another: every condition held, and the receipt closed the order."""
     refused = [call for call in calls if call.status != 200]
     closing = [call for call in calls if call.request.get("UpdateExpression", "").startswith("REMOVE #openShard")]
     return not refused and not closing
 
 
-def _replayed(shop: Shop) -> Counts:
-    shop.post(key="the same")
-    shop.told(invoked=1)
-    shop.post(key="the same")
-    return shop.told(invoked=1).counts
+def _replayed(metered: MeteredStack) -> Counts:
+    metered.post(key="the same")
+    metered.recorded(invoked=1)
+    metered.post(key="the same")
+    return metered.recorded(invoked=1).counts
 
 
-def _duplicate(shop: Shop, envelope: Mapping[str, Any]) -> Counts:
-    """Everybody gets an event again whose order has ended."""
-    return shop.told(invoked=shop.deliver(envelope)).counts
+def _duplicate(metered: MeteredStack, envelope: Mapping[str, Any]) -> Counts:
+    """Every consumer gets an event again whose order has ended."""
+    return metered.recorded(invoked=metered.deliver(envelope)).counts

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from operations.stack import Stack
 from orders.aws.dynamodb import to_item
-from verification.bench.counts import Counts, Shop, in_turn, reconciled
+from verification.bench.counts import Counts, MeteredStack, in_turn, reconciled
 
 SIZES = (1_000, 10_000, 100_000)
 CUSTOMERS = 1_000
@@ -24,36 +24,36 @@ _BATCH = 25
 Say = Callable[[str], None]
 
 
-def measure(shop: Shop, sizes: tuple[int, ...] = SIZES, *, say: Say) -> dict[str, Any]:
+def measure(metered: MeteredStack, sizes: tuple[int, ...] = SIZES, *, say: Say) -> dict[str, Any]:
     """By size; fills the tables up to each."""
-    order_id = shop.post()
-    shop.told(invoked=1)
-    pattern = _pattern(shop.stack, order_id)
+    order_id = metered.post()
+    metered.recorded(invoked=1)
+    pattern = _pattern(metered.stack, order_id)
     for _ in range(PAGE):
-        _order(shop)  # one after the other: the queue would hand several to one invocation
+        _order(metered)  # one after the other: the queue would hand several to one invocation
     filled, found = 0, {}
     for size in sizes:
         started = time.monotonic()
-        _fill(shop.stack, pattern, filled, size)
+        _fill(metered.stack, pattern, filled, size)
         filled = size
         say(f"{size} orders in the table after {time.monotonic() - started:.0f} s")
-        found[str(size)] = _at_this_size(shop, order_id)
+        found[str(size)] = _at_this_size(metered, order_id)
     return found
 
 
-def _at_this_size(shop: Shop, order_id: str) -> dict[str, Any]:
+def _at_this_size(metered: MeteredStack, order_id: str) -> dict[str, Any]:
     get, page, trail = (
-        lambda: shop.customer.get(f"/orders/{order_id}"),
-        lambda: shop.customer.get(f"/orders?limit={PAGE}"),
-        lambda: shop.customer.get(f"/orders/{order_id}/events"),
+        lambda: metered.customer.get(f"/orders/{order_id}"),
+        lambda: metered.customer.get(f"/orders?limit={PAGE}"),
+        lambda: metered.customer.get(f"/orders/{order_id}/events"),
     )
     counts = {
-        "order": _order(shop),
-        "page": _read(shop, page),
-        "timeline": _read(shop, trail),
-        "reconciler": brief(reconciled(shop)),
+        "order": _order(metered),
+        "page": _read(metered, page),
+        "timeline": _read(metered, trail),
+        "reconciler": brief(reconciled(metered)),
     }
-    dynamodb, tables = shop.stack.client("dynamodb"), shop.stack.outputs
+    dynamodb, tables = metered.stack.client("dynamodb"), metered.stack.outputs
     by_order = {
         "TableName": tables["AuditLogTableName"],
         "IndexName": "byOrder",
@@ -67,24 +67,24 @@ def _at_this_size(shop: Shop, order_id: str) -> dict[str, Any]:
         "GET order": _milliseconds(get),
         "page": _milliseconds(page),
         "timeline": _milliseconds(trail),
-        "reconciler": _milliseconds(lambda: shop.invoke("reconciler", {})),
+        "reconciler": _milliseconds(lambda: metered.invoke("reconciler", {})),
     }
-    shop.told(invoked=4 * _TIMES)
-    times["POST order"] = _milliseconds(shop.post, after=lambda: shop.told(invoked=1))
+    metered.recorded(invoked=4 * _TIMES)
+    times["POST order"] = _milliseconds(metered.post, after=lambda: metered.recorded(invoked=1))
     return {"counts": counts, "milliseconds": times}
 
 
-def _order(shop: Shop) -> Counts:
+def _order(metered: MeteredStack) -> Counts:
     while True:
-        shop.post()
-        told = shop.told(invoked=1)
-        if in_turn(told.calls):
-            return brief(told.counts)
+        metered.post()
+        recorded = metered.recorded(invoked=1)
+        if in_turn(recorded.calls):
+            return brief(recorded.counts)
 
 
-def _read(shop: Shop, ask: Callable[[], object]) -> Counts:
+def _read(metered: MeteredStack, ask: Callable[[], object]) -> Counts:
     ask()
-    return brief(shop.told(invoked=1).counts)
+    return brief(metered.recorded(invoked=1).counts)
 
 
 def brief(counts: Counts) -> Counts:

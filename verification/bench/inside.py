@@ -13,7 +13,7 @@ from uuid import uuid4
 from botocore.awsrequest import AWSResponse
 from botocore.httpsession import URLLib3Session
 
-from verification.bench.journey import Call
+from verification.bench.journey import Invoke
 from verification.bench.stub import Stub
 
 Answering = Callable[[Stub], AbstractContextManager[None]]
@@ -71,7 +71,7 @@ def stubbed(environment: Mapping[str, str]) -> Iterator[Answering]:
         yield answering
 
 
-def calling(handlers: Mapping[str, Callable[[Any, Any], Any]]) -> Call:
+def calling(handlers: Mapping[str, Callable[[Any, Any], Any]]) -> Invoke:
     """Calls a function by its name, as Lambda does. Raises RuntimeError where it did not do what it should."""
 
     def call(function: str, event: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The way of one approved order through all functions: the event of each, and what the tables hold when it comes."""
+"""The path of one approved order through all functions: the event of each, and what the tables hold when it arrives."""
 
 import json
 from collections import deque
@@ -7,17 +7,10 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from local.terminal.timeline import CONSUMERS
+from tools import topology
 from verification.bench.stub import Stub
 
-FUNCTIONS = {
-    "orderService": "handlers.order_service",
-    "paymentProcessing": "handlers.payment_processing",
-    "fulfillment": "handlers.fulfillment",
-    "orderStatusUpdater": "handlers.order_status_updater",
-    "notification": "handlers.notification",
-    "auditLogger": "handlers.audit_logger",
-    "reconciler": "handlers.reconciler",
-}
+FUNCTIONS = {name: topology.handler(name) for name in topology.functions()}
 """Each function's module; its handler has the name `handler`."""
 
 NAIVE = {"orderService": "naive.order_service", "paymentProcessing": "naive.payment_processing"}
@@ -39,7 +32,13 @@ ENVIRONMENT = {
     "POWERTOOLS_LOG_LEVEL": "INFO",
 }
 
-Call = Callable[[str, Any], Any]
+LAMBDA = {
+    "LAMBDA_TASK_ROOT": "/var/task",
+    "_X_AMZN_TRACE_ID": "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0",
+}
+"""As Lambda has it for the tracer, which takes no samples here."""
+
+Invoke = Callable[[str, Any], Any]
 
 
 class Stop(NamedTuple):
@@ -71,34 +70,34 @@ def request(order_key: str) -> dict[str, Any]:
     }
 
 
-def travel(stub: Stub, call: Call, key: str) -> Iterator[tuple[str, Any]]:
+def travel(stub: Stub, invoke: Invoke, key: str) -> Iterator[tuple[str, Any]]:
     """Yields each function and its event, then calls the function and delivers what it published."""
     waiting: deque[tuple[str, Any]] = deque([("orderService", request(key))])
     while waiting:
         function, event = waiting.popleft()
         yield function, event
-        told = len(stub.published)
-        call(function, event)
-        for entry in stub.published[told:]:
+        before = len(stub.published)
+        invoke(function, event)
+        for entry in stub.published[before:]:
             envelope = envelope_of(entry)
             waiting += [(_name(each), _input(each, envelope)) for each in CONSUMERS[entry["DetailType"]]]
             waiting.append(("auditLogger", envelope))
 
 
-def stops(stub: Stub, call: Call) -> dict[str, Stop]:
+def stops(stub: Stub, invoke: Invoke) -> dict[str, Stop]:
     """Where each function comes in for the first time; the reconciler finds nothing due."""
     found: dict[str, Stop] = {}
-    for function, event in travel(stub, call, "first"):
+    for function, event in travel(stub, invoke, "first"):
         found.setdefault(function, Stop(function, event, stub.copy()))
     found["reconciler"] = Stop("reconciler", {"detail-type": "Scheduled Event", "detail": {}}, stub.copy())
     return found
 
 
-def envelope_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An event as EventBridge delivers it."""
+def envelope_of(entry: Mapping[str, Any], event_id: str | None = None) -> dict[str, Any]:
+    """An entry of PutEvents as EventBridge delivers it."""
     return {
         "version": "0",
-        "id": str(uuid4()),
+        "id": event_id or str(uuid4()),
         "detail-type": entry["DetailType"],
         "source": entry["Source"],
         "account": "000000000000",

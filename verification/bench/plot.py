@@ -16,9 +16,9 @@ class Bar(NamedTuple):
     """At the end of the bar; its sum by default."""
 
 
-def bars(title: str, rows: Sequence[Bar], *, unit: str, legend: Sequence[str] = (), mark: float | None = None) -> str:
-    """Horizontal bars; `mark` is a dashed line, a limit that was set."""
-    longest = max([sum(row.parts) for row in rows] + [mark or 0])
+def bars(title: str, rows: Sequence[Bar], *, unit: str, legend: Sequence[str] = (), target: float | None = None) -> str:
+    """Horizontal bars; `target` is a dashed line, a limit that was set."""
+    longest = max([sum(row.parts) for row in rows] + [target or 0])
     top = 34 + (22 if legend else 0)
     height = top + _ROW * len(rows) + 26
     scale = _WIDTH / longest
@@ -42,10 +42,11 @@ def bars(title: str, rows: Sequence[Bar], *, unit: str, legend: Sequence[str] = 
             x += part * scale
         note = row.note or f"{sum(row.parts):.4g} {unit}"
         out.append(f'<text x="{x + 6:.1f}" y="{y + 20}" fill="#222">{escape(note)}</text>')
-    if mark is not None:
-        x, end = _LEFT + mark * scale, top + _ROW * len(rows)
+    if target is not None:
+        x, end = _LEFT + target * scale, top + _ROW * len(rows)
         out.append(
             f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{end + 4}" stroke="#222" stroke-dasharray="4 3"/>'
-            f'<text x="{x:.1f}" y="{end + 18}" text-anchor="middle" fill="#222">mark: {mark:g} {escape(unit)}</text>'
+            f'<text x="{x:.1f}" y="{end + 18}" text-anchor="middle" fill="#222">'
+            f"target: {target:g} {escape(unit)}</text>"
         )
     return "\n".join([*out, "</svg>"]) + "\n"

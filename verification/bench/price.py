@@ -41,7 +41,7 @@ POLLS = 5 * 3 * MINUTES
 """Lambda's receives from an idle queue: five pollers that each wait twenty seconds."""
 
 
-class Position(NamedTuple):
+class BillLine(NamedTuple):
     """A line of the bill."""
 
     service: str
@@ -59,14 +59,14 @@ class Position(NamedTuple):
         return self.amount * self.price
 
 
-Bill = Sequence[Position]
+Bill = Sequence[BillLine]
 
 
-def total(bill: Iterable[Position]) -> float:
+def total(bill: Iterable[BillLine]) -> float:
     return sum(position.usd for position in bill)
 
 
-def beyond_free_tier(bill: Iterable[Position]) -> float:
+def beyond_free_tier(bill: Iterable[BillLine]) -> float:
     return sum(max(0, position.amount - position.free) * position.price for position in bill)
 
 
@@ -104,12 +104,12 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
         _counted("DynamoDB", "write units of the indexes", counts["index write units"], "DynamoDB write units"),
         _counted("DynamoDB", "read units", counts["read units"], "DynamoDB read units"),
         _counted("EventBridge", "events", events, "EventBridge events"),
-        Position("EventBridge", "archive", archive, "GB", PRICES["per_gb"]["EventBridge archive"]),
+        BillLine("EventBridge", "archive", archive, "GB", PRICES["per_gb"]["EventBridge archive"]),
         _stored("EventBridge", f"archive, for {archived} days", archive * archived / 30, "EventBridge archive storage"),
-        Position("CloudWatch", "logs", logs, "GB", PRICES["per_gb"]["CloudWatch Logs"]),
+        BillLine("CloudWatch", "logs", logs, "GB", PRICES["per_gb"]["CloudWatch Logs"]),
         _stored("CloudWatch", f"logs, for {days} days", logs * COMPRESSED * days / 30, "CloudWatch Logs storage"),
         _counted("Lambda", "requests", _invocations(counts), "Lambda requests"),
-        Position(
+        BillLine(
             "Lambda",
             f"duration, {architecture}",
             milliseconds(counts) / 1000 * memory,
@@ -117,7 +117,7 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
             PRICES["per_gb_second"][f"Lambda {architecture}"],
         ),
         _counted("API Gateway", f"{api} requests", _requests(counts), f"{api} requests"),
-        Position("API Gateway", "answers, out of AWS", _out(counts), "GB", PRICES["per_gb"]["data transfer out"]),
+        BillLine("API Gateway", "answers, out of AWS", _out(counts), "GB", PRICES["per_gb"]["data transfer out"]),
         _counted("SQS", "requests", counts["sqs requests"], "SQS requests"),
         _counted("SNS", "publications", counts["sns publications"], "SNS publications"),
     ]
@@ -186,9 +186,9 @@ def a_day(counts: Counts) -> Bill:
     return [each._replace(amount=each.amount * share) for each in [*a_million(counts), *e_mails(counts)]]
 
 
-def sign_ups() -> Position:
+def sign_ups() -> BillLine:
     """What a day of nothing but new accounts costs: the throttle is the API's, and Cognito is asked directly."""
-    return Position("Cognito", "active users", SIGN_UPS * DAY, "", PRICES["per_month"]["Cognito active user"])
+    return BillLine("Cognito", "active users", SIGN_UPS * DAY, "", PRICES["per_month"]["Cognito active user"])
 
 
 # --- a month without orders -------------------------------------------------------------------------------------------
@@ -212,21 +212,21 @@ def a_month(reconciler: Counts) -> Bill:
         _monthly("dashboard", dashboards, "CloudWatch dashboard"),
         _monthly("business metrics", len(metrics()), "CloudWatch metric"),
         polls._replace(free=PRICES["always_free"]["SQS requests"]),
-        Position("Reconciler", "a run each minute", MINUTES, "runs", run),
+        BillLine("Reconciler", "a run each minute", MINUTES, "runs", run),
     ]
 
 
-def _counted(service: str, what: str, amount: float, priced_as: str) -> Position:
-    return Position(service, what, amount, priced_as.partition(" ")[2], PRICES["per_million"][priced_as] / MILLION)
+def _counted(service: str, what: str, amount: float, priced_as: str) -> BillLine:
+    return BillLine(service, what, amount, priced_as.partition(" ")[2], PRICES["per_million"][priced_as] / MILLION)
 
 
-def _monthly(what: str, amount: int, priced_as: str) -> Position:
+def _monthly(what: str, amount: int, priced_as: str) -> BillLine:
     price, free = PRICES["per_month"][priced_as], PRICES["always_free"][priced_as]
-    return Position("CloudWatch", what, amount, "", price, free)
+    return BillLine("CloudWatch", what, amount, "", price, free)
 
 
-def _stored(service: str, what: str, amount: float, priced_as: str) -> Position:
-    return Position(service, what, amount, "GB", PRICES["per_gb_month"][priced_as])
+def _stored(service: str, what: str, amount: float, priced_as: str) -> BillLine:
+    return BillLine(service, what, amount, "GB", PRICES["per_gb_month"][priced_as])
 
 
 def _times(number: int, bill: Bill) -> Bill:

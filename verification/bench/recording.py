@@ -1,4 +1,4 @@
-"""A pass between the deployed functions and the embedded AWS that writes down each call, and changes nothing."""
+"""A proxy between the deployed functions and the embedded AWS that records each call, and changes nothing."""
 
 import http.client
 import json
@@ -15,14 +15,14 @@ from operations.stack import Stack
 from tools import topology
 
 HOST = "127.0.0.1"
-PATIENCE = 1.5
-"""Seconds: the SDK gives up after two."""
+TURN_TIMEOUT_SECONDS = 1.5
+"""The SDK's own timeout is two seconds."""
 _CALLER = re.compile(r"app/(\w+)-\d+")  # local/emulator/bridge/functions.py has every function say its name
 _SERVICE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
-class Call(NamedTuple):
+class RecordedCall(NamedTuple):
     """One request of a function's SDK and its answer."""
 
     function: str
@@ -37,40 +37,40 @@ class Recording:
     """The calls of all functions since the beginning, in the order of their answers."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.may_go: Callable[[str, str], bool] = lambda function, action: True
-        """Asked before a call is passed on: whether the function's turn has come. Nobody waits beyond `PATIENCE`."""
+        self.calls: list[RecordedCall] = []
+        self.is_due: Callable[[str, str], bool] = lambda function, action: True
+        """Whether a function may make this call yet; until then it waits, for `TURN_TIMEOUT_SECONDS` at most."""
         self._changed = Condition()
 
-    def add(self, call: Call) -> None:
+    def add(self, call: RecordedCall) -> None:
         with self._changed:
             self.calls.append(call)
             self._changed.notify_all()
 
     def wait_for_its_turn(self, function: str, action: str) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self.may_go(function, action), timeout=PATIENCE)
+            self._changed.wait_for(lambda: self.is_due(function, action), timeout=TURN_TIMEOUT_SECONDS)
 
 
 @contextmanager
 def recording(stack: Stack) -> Iterator[Recording]:
-    """Lead every function's calls through us, for as long as the block lasts."""
+    """Send every function's calls through a proxy while the block runs."""
     record = Recording()
     server = ThreadingHTTPServer((HOST, 0), _handler(record, str(stack.endpoint_url)))
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        _lead(stack, f"http://{HOST}:{server.server_port}")
+        _configure(stack, f"http://{HOST}:{server.server_port}")
         yield record
-        _lead(stack, str(stack.endpoint_url))
+        _configure(stack, str(stack.endpoint_url))
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-def _lead(stack: Stack, url: str) -> None:
+def _configure(stack: Stack, url: str) -> None:
     for function in topology.functions():
         stack.configure(function, AWS_ENDPOINT_URL=url)
 
@@ -78,7 +78,7 @@ def _lead(stack: Stack, url: str) -> None:
 def _handler(record: Recording, upstream: str) -> type[BaseHTTPRequestHandler]:
     address = urlsplit(upstream)
 
-    class Pass(BaseHTTPRequestHandler):
+    class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # the SDK keeps its connection
         disable_nagle_algorithm = True
 
@@ -101,7 +101,7 @@ def _handler(record: Recording, upstream: str) -> type[BaseHTTPRequestHandler]:
             finally:
                 connection.close()
             if caller:
-                record.add(Call(caller[1], action, request, response.status, _json(content)))
+                record.add(RecordedCall(caller[1], action, request, response.status, _json(content)))
             self.send_response(response.status)
             for name, value in response.getheaders():
                 if name.lower() not in _HOP_BY_HOP:
@@ -113,9 +113,9 @@ def _handler(record: Recording, upstream: str) -> type[BaseHTTPRequestHandler]:
         do_GET = do_PUT = do_DELETE = do_POST
 
         def log_message(self, *_: Any) -> None:
-            """Nobody reads it."""
+            """No access log."""
 
-    return Pass
+    return Proxy
 
 
 def _asked(headers: "Message[str, str]", path: str, body: bytes) -> tuple[str, Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""AWS as a stub that answers at once: DynamoDB on the simulator's tables, and yes to everything else.
+"""AWS as a stub that answers at once: DynamoDB on the simulator's tables, and success for everything else.
 
 What is measured against it is our side of a call: to make it, and to read the answer.
 """
@@ -84,7 +84,7 @@ def _bound(asked: Mapping[str, Any]) -> Bound:
     return Bound(asked.get("ExpressionAttributeNames", {}), asked.get("ExpressionAttributeValues", {}))
 
 
-class Server:
+class StubServer:
     """Stubs over HTTP, one after the other: `stub` is the one that answers now."""
 
     def __init__(self) -> None:
@@ -111,8 +111,8 @@ class Server:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    server = Server()
+def serving() -> Iterator[StubServer]:
+    server = StubServer()
     Thread(target=server._server.serve_forever, daemon=True).start()
     try:
         yield server

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tools import topology
 
-Item = Mapping[str, Mapping[str, Any]]
+StoredItem = Mapping[str, Mapping[str, Any]]
 Key = tuple[str, ...]
 
 WRITE_UNIT = 1024
@@ -36,7 +36,7 @@ class Stored(NamedTuple):
     indexes: int = 0
 
 
-def size(item: Item) -> int:
+def size(item: StoredItem) -> int:
     """Bytes: the names in UTF-8, and the values."""
     return sum(len(name.encode()) + _value(value) for name, value in item.items())
 
@@ -64,7 +64,7 @@ class _Index(NamedTuple):
     attributes: tuple[str, ...] | None
     """None: all of them."""
 
-    def entry(self, item: Item | None) -> Item | None:
+    def entry(self, item: StoredItem | None) -> StoredItem | None:
         """What the index has of an item, if anything."""
         if item is None or not all(name in item for name in self.keys):
             return None
@@ -88,7 +88,7 @@ class Meter:
             orders_table: _table("Orders", declared["OrdersTable"]),
             audit_log_table: _table("AuditLog", declared["AuditLogTable"]),
         }
-        self._items: dict[tuple[str, Key], Item] = {}
+        self._items: dict[tuple[str, Key], StoredItem] = {}
         self.largest: dict[str, int] = {}
         """By table, the size of the largest item that was written since somebody cleared this, in bytes."""
 
@@ -123,17 +123,17 @@ class Meter:
         table = self._tables[request["TableName"]]
         keyed = request.get("Item") or request["Key"]
         place = request["TableName"], tuple(keyed[key]["S"] for key in table.keys)
-        before: Item | None = self._items.get(place)
+        before: StoredItem | None = self._items.get(place)
         if not done:  # a condition that does not hold costs what the item that is there would
             return Units(writes=_writes(answer.get("Item") or before))
-        after: Item = request.get("Item") or answer["Attributes"]
+        after: StoredItem = request.get("Item") or answer["Attributes"]
         self._items[place] = after
         self.largest[table.name] = max(self.largest.get(table.name, 0), size(after))
         indexed = sum(_reindexed(index.entry(before), index.entry(after), index.keys) for index in table.indexes)
         return Units(writes=_writes(before, after), index_writes=indexed)
 
 
-def _reindexed(before: Item | None, after: Item | None, keys: Sequence[str]) -> int:
+def _reindexed(before: StoredItem | None, after: StoredItem | None, keys: Sequence[str]) -> int:
     if before == after:
         return 0
     if before and after and any(before[key] != after[key] for key in keys):
@@ -141,12 +141,12 @@ def _reindexed(before: Item | None, after: Item | None, keys: Sequence[str]) -> 
     return _writes(before, after)
 
 
-def _writes(*items: Item | None) -> int:
+def _writes(*items: StoredItem | None) -> int:
     """Before and after: the larger one counts."""
     return max(1, *(ceil(size(item) / WRITE_UNIT) for item in items if item), 1)
 
 
-def _reads(items: Sequence[Item], request: Mapping[str, Any]) -> float:
+def _reads(items: Sequence[StoredItem], request: Mapping[str, Any]) -> float:
     blocks = max(1, ceil(sum(map(size, items)) / READ_UNIT))
     return blocks if request.get("ConsistentRead") else blocks / 2
 

@@ -12,14 +12,14 @@ from operations.stack import described
 from tests.conftest import ENVIRONMENT
 from tools.checkout import ROOT
 from verification.bench import results
-from verification.bench.counts import Counts, Shop, measure
+from verification.bench.counts import Counts, MeteredStack, measure
 from verification.bench.recording import recording
 
 Stories = Mapping[str, Counts]
 
 
 @pytest.fixture(scope="package")
-def counted() -> Iterator[Shop]:
+def counted() -> Iterator[MeteredStack]:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     with pytest.MonkeyPatch.context() as patch:
         for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
@@ -27,11 +27,11 @@ def counted() -> Iterator[Shop]:
         with stack(State(ROOT / ".local" / f"test-bench-{worker}"), free_port()) as description:
             deployed = described(description)
             with recording(deployed) as record:
-                yield Shop(deployed, record)
+                yield MeteredStack(deployed, record)
 
 
 @pytest.fixture(scope="package")
-def measured(counted: Shop) -> Stories:
+def measured(counted: MeteredStack) -> Stories:
     """As the code is now."""
     return measure(counted)
 

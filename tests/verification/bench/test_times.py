@@ -93,7 +93,7 @@ def test_percentiles_are_of_all_events_in_microseconds() -> None:
 
 def test_a_warm_run_tells_the_time_of_each_event_of_each_function(tmp_path: Path) -> None:
     result = tmp_path / "warm.json"
-    command = [sys.executable, "-m", "verification.bench.warm_events", "ours", "2", str(result)]
+    command = [sys.executable, "-m", "verification.bench.warm_cpu", "ours", "2", str(result)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
     events = {name: len(taken) for name, taken in json.loads(result.read_text()).items()}

@@ -1,5 +1,0 @@
-"""Does nothing."""
-
-
-def handler(_event, _context):
-    return None
