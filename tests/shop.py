@@ -113,7 +113,10 @@ class Shop:
         if found.groupdict():
             request["pathParameters"] = found.groupdict()
         if parts.query:
-            request["queryStringParameters"] = dict(parse_qsl(parts.query, keep_blank_values=True))
+            values: dict[str, list[str]] = {}
+            for name, value in parse_qsl(parts.query, keep_blank_values=True):
+                values.setdefault(name, []).append(value)
+            request["queryStringParameters"] = {name: ",".join(several) for name, several in values.items()}
         if body is not None:
             raw_body = body if isinstance(body, str | bytes) else json.dumps(body)
             if request["isBase64Encoded"]:

@@ -1,8 +1,6 @@
-"""The API's table of errors, and the idempotency key, over real HTTP."""
+"""Tokens, failures and the idempotency key, over real HTTP. Odd requests: tests/e2e/test_odd_requests.py."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,42 +8,7 @@ import pytest
 from tests.e2e.cloud import Cloud
 from tests.e2e.shopper import Shopper, an_order
 
-JSON = {"content-type": "application/json"}
 ONE_ORDER = "/orders/00000000-0000-4000-8000-000000000000"
-
-ERRORS: list[tuple[int, str, str, dict[str, Any]]] = [
-    (400, "POST", "/orders", {"content": "{", "headers": JSON}),
-    (400, "POST", "/orders", {"json": an_order(), "headers": {"idempotency-key": "k" * 256}}),
-    (400, "POST", "/orders", {"json": an_order(), "headers": {"idempotency-key": "ä".encode()}}),
-    (404, "GET", ONE_ORDER, {}),
-    (404, "GET", f"{ONE_ORDER}/events", {}),
-    (404, "GET", "/orders/1", {}),
-    (413, "POST", "/orders", {"content": json.dumps(an_order()).ljust(64 * 1024 + 1), "headers": JSON}),
-    (415, "POST", "/orders", {"content": json.dumps(an_order())}),
-    (415, "POST", "/orders", {"data": {"sku": "MUG"}}),
-    (422, "POST", "/orders", {"json": {}}),
-    (422, "POST", "/orders", {"json": an_order(items=[])}),
-    (422, "POST", "/orders", {"json": an_order(items=[{"sku": "MUG", "quantity": "2"}])}),
-    (422, "POST", "/orders", {"json": an_order(items=[{"sku": "TEAPOT", "quantity": 2}])}),
-    (422, "POST", "/orders", {"json": an_order(items=[{"sku": "MUG", "quantity": 2, "unitPrice": 1}])}),
-    (422, "POST", "/orders", {"json": an_order(paymentMethod="gold")}),
-    (422, "POST", "/orders", {"json": an_order(phone="110")}),
-    (422, "GET", "/orders?limit=0", {}),
-    (422, "GET", "/orders?nextToken=mine", {}),
-    (422, "GET", "/orders?page=2", {}),
-]
-
-
-@pytest.mark.parametrize(("status", "method", "path", "request_"), ERRORS, ids=lambda value: str(value)[:60])
-def test_an_error_is_a_problem_as_rfc_9457_has_it(
-    anna: Shopper, status: int, method: str, path: str, request_: dict[str, Any]
-) -> None:
-    answer = anna.http.request(method, path, **request_)
-    problem = answer.json()
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    assert problem["status"] == status
-    assert {"type", "title", "detail"} <= problem.keys()
-    assert ("errors" in problem) == (status == 422)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The HTTP API: every route and every error of its table, as the function answers them."""
+"""The HTTP API: its routes, its callers and its failures. Odd requests have a table: tests/odd_requests.py."""
 
 import json
 import re
@@ -110,36 +110,6 @@ def test_an_order_without_events_has_an_empty_trail(shop: Shop) -> None:
     assert shop.trail(order_id) == []
 
 
-# --- 400 --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "body", ["", "{", "items=MUG", '{"items": [}', "\ud800", "[" * 10_000], ids=lambda body: body[:9]
-)
-def test_a_body_that_is_not_json_is_400(shop: Shop, body: str) -> None:
-    _problem(shop.call("POST", "/orders", body), 400)
-
-
-def test_no_body_at_all_is_400(shop: Shop) -> None:
-    _problem(shop.call("POST", "/orders"), 400)
-
-
-def test_bytes_that_are_no_utf_8_are_400(shop: Shop) -> None:
-    _problem(shop.call("POST", "/orders", b'{"items": "\xff"}'), 400)
-
-
-@pytest.mark.parametrize("key", ["", "ä", "a\tb", "a\n", "k" * 256, "\x7f"], ids=repr)
-def test_a_key_that_is_not_1_to_255_printable_ascii_characters_is_400(shop: Shop, key: str) -> None:
-    answer = shop.call("POST", "/orders", an_order(), headers={"idempotency-key": key})
-    assert "Idempotency-Key" in _problem(answer, 400)["detail"]
-    assert shop.wire.calls == []
-
-
-@pytest.mark.parametrize("key", [" ", "~", "k" * 255, '{"json": 1}'])
-def test_any_printable_ascii_character_makes_a_key(shop: Shop, key: str) -> None:
-    assert shop.place(key=key).status == 201
-
-
 # --- 403 --------------------------------------------------------------------------------------------------------------
 
 
@@ -186,102 +156,7 @@ def test_an_unknown_order_and_somebody_else_s_are_the_same_404(shop: Shop, tail:
     assert others == unknown
 
 
-@pytest.mark.parametrize("order_id", ["1", "%20", "a" * 36, "x" * 3000])
-@pytest.mark.parametrize("tail", ["", "/events"])
-def test_what_is_no_uuid_is_404_and_no_database_is_asked(shop: Shop, order_id: str, tail: str) -> None:
-    _problem(shop.call("GET", f"/orders/{order_id}{tail}"), 404)
-    assert shop.wire.calls == []
-
-
-# --- 413, 415 ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_body_over_64_kib_is_413_and_one_of_64_kib_is_read(shop: Shop) -> None:
-    largest = json.dumps(an_order()).ljust(64 * 1024)
-    assert shop.call("POST", "/orders", largest).status == 201
-    _problem(shop.call("POST", "/orders", largest + " "), 413)
-    _problem(shop.call("POST", "/orders", (largest + " ").encode()), 413)
-
-
-def test_the_size_of_a_body_is_counted_in_bytes(shop: Shop) -> None:
-    _problem(shop.call("POST", "/orders", "ä" * (32 * 1024 + 1)), 413)
-
-
-@pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/jsonp", "multipart/form-data"])
-def test_another_content_type_than_json_is_415(shop: Shop, content_type: str | None) -> None:
-    answer = shop.call("POST", "/orders", an_order(), headers={"content-type": content_type})
-    _problem(answer, 415)
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "br", "identity", "", "x" * 5000])
-def test_a_body_in_any_content_encoding_is_415_and_told_to_come_uncompressed(shop: Shop, encoding: str) -> None:
-    answer = shop.call("POST", "/orders", an_order(), headers={"content-encoding": encoding})
-    assert "uncompressed" in _problem(answer, 415)["detail"]
-    assert shop.wire.calls == []
-
-
 # --- 422 --------------------------------------------------------------------------------------------------------------
-
-
-def _line(**changes: Any) -> dict[str, Any]:
-    return an_order(items=[{"sku": "MUG", "quantity": 2, **changes}])
-
-
-@pytest.mark.parametrize(
-    ("body", "loc"),
-    [
-        ([], []),
-        ("text", []),
-        (None, []),
-        (1, []),
-        ({}, ["items"]),
-        ({"items": [{"sku": "MUG", "quantity": 1}]}, ["paymentMethod"]),
-        (an_order(items=None), ["items"]),
-        (an_order(items={}), ["items"]),
-        (an_order(items=[]), ["items"]),
-        (an_order(items=[1]), ["items", 0]),
-        (an_order(items=[{"sku": "MUG"}]), ["items", 0, "quantity"]),
-        (an_order(items=[{"quantity": 1}]), ["items", 0, "sku"]),
-        (an_order(items=[{"sku": "MUG", "quantity": 1}] * 2), ["items"]),
-        (_line(quantity="2"), ["items", 0, "quantity"]),
-        (_line(quantity=True), ["items", 0, "quantity"]),
-        (_line(quantity=1.5), ["items", 0, "quantity"]),
-        (_line(quantity=2.0), ["items", 0, "quantity"]),
-        (_line(quantity=None), ["items", 0, "quantity"]),
-        (_line(quantity=0), ["items", 0, "quantity"]),
-        (_line(quantity=-1), ["items", 0, "quantity"]),
-        (_line(quantity=1001), ["items", 0, "quantity"]),
-        (_line(quantity=10**400), ["items", 0, "quantity"]),
-        (_line(quantity=float("nan")), ["items", 0, "quantity"]),
-        (_line(sku="TEAPOT"), ["items", 0, "sku"]),
-        (_line(sku="mug"), ["items", 0, "sku"]),
-        (_line(sku=1), ["items", 0, "sku"]),
-        (_line(unitPrice=1), ["items", 0, "unitPrice"]),
-        (an_order(totalAmount=1), ["totalAmount"]),
-        (an_order(customerId="bela"), ["customerId"]),
-        (an_order(payment_method="tok_visa"), ["payment_method"]),
-        ({"items": [{"sku": "MUG", "quantity": 1}], "payment_method": "tok_visa"}, ["paymentMethod"]),
-        (an_order(paymentMethod="tok_amex"), ["paymentMethod"]),
-        (an_order(paymentMethod=""), ["paymentMethod"]),
-        (an_order(paymentMethod=None), ["paymentMethod"]),
-        (an_order(paymentMethod=["tok_visa"]), ["paymentMethod"]),
-        (an_order(phone="015112345678"), ["phone"]),
-        (an_order(phone="+0151"), ["phone"]),
-        (an_order(phone="+49 151"), ["phone"]),
-        (an_order(phone="+1234567890123456"), ["phone"]),
-        (an_order(phone="+4915112345678\n"), ["phone"]),
-        (an_order(phone="+٤٩١٥١"), ["phone"]),
-        (an_order(phone=""), ["phone"]),
-        (an_order(phone=4915112345678), ["phone"]),
-    ],
-    ids=lambda value: str(value)[:70],
-)
-def test_a_body_that_fails_validation_is_422_with_the_place_of_the_fault(shop: Shop, body: Any, loc: list[Any]) -> None:
-    answer = shop.call("POST", "/orders", json.dumps(body))
-    problem = _problem(answer, 422)
-    assert loc in [error["loc"] for error in problem["errors"]]
-    assert all(error.keys() == {"loc", "msg"} and error["msg"] for error in problem["errors"])
-    assert shop.wire.calls == []
 
 
 def test_every_fault_of_form_is_told_at_once(shop: Shop) -> None:
@@ -351,10 +226,6 @@ def test_any_other_address_is_taken_and_stored_as_the_token_has_it(shop: Shop, e
     placed = shop.place(by=ANNA._replace(email=email))
     assert placed.status == 201
     assert shop.item(placed.body["orderId"])["email"] == email
-
-
-def test_no_phone_and_a_null_phone_are_the_same(shop: Shop) -> None:
-    assert shop.place(phone=None).status == 201
 
 
 # --- 500 --------------------------------------------------------------------------------------------------------------
