@@ -56,5 +56,5 @@ def _position(token: str, customer_id: str) -> Position:
 
 
 def _invalid(name: str, reason: str, *, logged_as: str | None = None) -> Problem:
-    """`logged_as` stands in `detail`, which is logged, for a name that the client chose."""
+    """`logged_as` replaces a name that the client chose in `detail`, which is logged."""
     return validation_failed([Fault((name,), reason, logged_as or name)])

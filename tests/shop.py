@@ -38,7 +38,7 @@ ANNA = Customer("anna")
 BELA = Customer("bela", "bela@example.com")
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     headers: dict[str, str]
     body: Any
@@ -84,7 +84,7 @@ class Shop:
         headers: Mapping[str, str | None] | None = None,
         request_id: str | None = None,
         base64: bool = False,
-    ) -> Answer:
+    ) -> Response:
         """A request as the HTTP API hands it on (payload format 2.0).
 
         A string as body is sent as it is, bytes in base64; a header that is None is left out.
@@ -123,9 +123,9 @@ class Shop:
                 raw_body = b64encode(raw_body if isinstance(raw_body, bytes) else raw_body.encode()).decode()
             request["body"] = raw_body
         raw = self.invoke("orderService", request)
-        return Answer(raw["statusCode"], raw["headers"], json.loads(raw["body"]))
+        return Response(raw["statusCode"], raw["headers"], json.loads(raw["body"]))
 
-    def place(self, *, by: Customer = ANNA, key: str | None = None, **changes: Any) -> Answer:
+    def place(self, *, by: Customer = ANNA, key: str | None = None, **changes: Any) -> Response:
         """`POST /orders` with a good order, changed as told; its event waits on the bus."""
         return self.call("POST", "/orders", an_order(**changes), by=by, headers={"idempotency-key": key} if key else {})
 
@@ -136,17 +136,17 @@ class Shop:
         return order_id, event
 
     def order(self, order_id: str, *, by: Customer = ANNA) -> Any:
-        answer = self.call("GET", f"/orders/{order_id}", by=by)
-        assert answer.status == 200, answer
-        return answer.body
+        response = self.call("GET", f"/orders/{order_id}", by=by)
+        assert response.status == 200, response
+        return response.body
 
-    def orders(self, query: Mapping[str, str], *, by: Customer = ANNA) -> Answer:
+    def orders(self, query: Mapping[str, str], *, by: Customer = ANNA) -> Response:
         return self.call("GET", "/orders?" + "&".join(f"{quote(k)}={quote(v)}" for k, v in query.items()), by=by)
 
     def trail(self, order_id: str, *, by: Customer = ANNA) -> list[dict[str, Any]]:
-        answer = self.call("GET", f"/orders/{order_id}/events", by=by)
-        assert answer.status == 200, answer
-        return list(answer.body["events"])
+        response = self.call("GET", f"/orders/{order_id}/events", by=by)
+        assert response.status == 200, response
+        return list(response.body["events"])
 
     # --- the bus --------------------------------------------------------------------------------------------------
 

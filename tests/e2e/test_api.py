@@ -32,16 +32,16 @@ def test_who_is_not_signed_in_gets_401_and_an_access_token_403(
 
 
 def test_an_unknown_route_is_the_gateway_s_own_404(anna: Shopper) -> None:
-    answer = anna.http.get("/nothing")
-    assert answer.status_code == 404
-    assert answer.json().keys() == {"message"}
+    response = anna.http.get("/nothing")
+    assert response.status_code == 404
+    assert response.json().keys() == {"message"}
 
 
 def test_what_the_function_can_not_do_is_500_and_shows_nothing_of_the_inside(cloud: Cloud, anna: Shopper) -> None:
     with cloud.environment("orderService", ORDERS_TABLE_NAME="no-such-table"):
-        answer = anna.http.get("/orders")
-    assert answer.status_code == 500
-    assert answer.json() == {
+        response = anna.http.get("/orders")
+    assert response.status_code == 500
+    assert response.json() == {
         "type": "urn:order-processing:problem:internal",
         "title": "Internal Server Error",
         "status": 500,
@@ -82,9 +82,9 @@ def test_the_same_key_with_another_body_is_422(anna: Shopper) -> None:
 
 def test_another_customer_s_key_is_another_order(anna: Shopper, bela: Shopper) -> None:
     key = str(uuid4())
-    answers = [anna.place(key=key), bela.place(key=key)]
-    assert [answer.status_code for answer in answers] == [201, 201]
-    assert len({answer.json()["orderId"] for answer in answers}) == 2
+    responses = [anna.place(key=key), bela.place(key=key)]
+    assert [response.status_code for response in responses] == [201, 201]
+    assert len({response.json()["orderId"] for response in responses}) == 2
 
 
 def test_without_a_key_every_call_is_a_new_order(anna: Shopper) -> None:
@@ -97,11 +97,11 @@ def test_twenty_at_once_give_one_201_and_nineteen_200(anna: Shopper) -> None:
 
     # when
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: anna.place(key=key), range(20)))
+        responses = list(pool.map(lambda _: anna.place(key=key), range(20)))
 
     # then
-    assert sorted(answer.status_code for answer in answers) == [200] * 19 + [201]
-    [order_id] = {answer.json()["orderId"] for answer in answers}
+    assert sorted(response.status_code for response in responses) == [200] * 19 + [201]
+    [order_id] = {response.json()["orderId"] for response in responses}
     anna.ended(order_id)
     assert [entry["eventType"] for entry in anna.whole_trail(order_id)].count("OrderPlacedEvent") == 1
     assert len(anna.inbox_of(order_id)) == 1

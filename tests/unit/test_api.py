@@ -12,42 +12,42 @@ from orders import clock
 from orders.aws.backoff import ATTEMPTS
 from orders.catalogue import PRODUCTS
 from tests.conftest import Lines
-from tests.shop import ANNA, BELA, Answer, Shop, an_order
+from tests.shop import ANNA, BELA, Response, Shop, an_order
 
 
-def _problem(answer: Answer, status: int) -> Any:
+def _problem(response: Response, status: int) -> Any:
     """The body of an error as RFC 9457 and the contract have it."""
-    assert answer.status == answer.body["status"] == status
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.body["title"] == TITLES[status]
-    assert answer.body["type"]
-    assert answer.body["detail"]
-    assert ("errors" in answer.body) <= (status == 422)
-    return answer.body
+    assert response.status == response.body["status"] == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.body["title"] == TITLES[status]
+    assert response.body["type"]
+    assert response.body["detail"]
+    assert ("errors" in response.body) <= (status == 422)
+    return response.body
 
 
 # --- what works -------------------------------------------------------------------------------------------------------
 
 
 def test_everybody_may_see_the_products(shop: Shop) -> None:
-    answer = shop.call("GET", "/products", by=None)
-    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
-    assert answer.body["products"] == [
+    response = shop.call("GET", "/products", by=None)
+    assert (response.status, response.headers["content-type"]) == (200, "application/json")
+    assert response.body["products"] == [
         {"sku": each.sku, "name": each.name, "unitPrice": each.unit_price, "currency": "EUR"}
         for each in PRODUCTS.values()
     ]
 
 
-def test_a_new_order_is_answered_with_the_order_and_its_place(shop: Shop) -> None:
+def test_the_response_to_a_new_order_is_the_order_and_its_location(shop: Shop) -> None:
     # when
     items = [{"sku": "COFFEE-1KG", "quantity": 3}, {"sku": "MUG", "quantity": 1}]
-    answer = shop.place(items=items, phone="+4915112345678")
+    response = shop.place(items=items, phone="+4915112345678")
 
     # then
-    order = answer.body
-    assert (answer.status, answer.headers["content-type"]) == (201, "application/json")
-    assert answer.headers["location"] == f"/orders/{order['orderId']}"
-    assert "idempotency-replayed" not in answer.headers
+    order = response.body
+    assert (response.status, response.headers["content-type"]) == (201, "application/json")
+    assert response.headers["location"] == f"/orders/{order['orderId']}"
+    assert "idempotency-replayed" not in response.headers
     [entry] = order.pop("statusHistory")
     assert entry == {"status": "PLACED", "at": order["placedAt"], "eventId": entry["eventId"]}
     assert clock.is_timestamp(order.pop("placedAt"))
@@ -70,7 +70,7 @@ def test_the_location_leads_to_the_order(shop: Shop) -> None:
     assert (shown.status, shown.body) == (200, placed.body)
 
 
-def test_an_ended_order_shows_payment_parcel_and_letter_and_no_address(shop: Shop) -> None:
+def test_an_ended_order_shows_payment_parcel_and_notification_and_no_address(shop: Shop) -> None:
     # given
     order_id = shop.place(phone="+4915112345678").body["orderId"]
     shop.run()
@@ -99,8 +99,8 @@ def test_fifty_lines_and_the_largest_quantity_are_taken(shop: Shop, monkeypatch:
     for n in range(50):
         monkeypatch.setitem(PRODUCTS, f"MUG-{n}", mug.model_copy(update={"sku": f"MUG-{n}"}))
     items = [{"sku": f"MUG-{n}", "quantity": 1000} for n in range(50)]
-    answer = shop.place(items=items)
-    assert (answer.status, answer.body["totalAmount"]) == (201, 50 * 1000 * 1400)
+    response = shop.place(items=items)
+    assert (response.status, response.body["totalAmount"]) == (201, 50 * 1000 * 1400)
     monkeypatch.setitem(PRODUCTS, "MUG-50", mug)
     assert shop.place(items=[*items, {"sku": "MUG-50", "quantity": 1}]).status == 422
 
@@ -124,8 +124,8 @@ def test_an_order_without_events_has_an_empty_trail(shop: Shop) -> None:
     ],
 )
 def test_a_token_that_is_not_an_id_token_is_403(shop: Shop, method: str, path: str, token_use: str) -> None:
-    answer = shop.call(method, path, an_order(), by=ANNA._replace(token_use=token_use))
-    assert "ID token" in _problem(answer, 403)["detail"]
+    response = shop.call(method, path, an_order(), by=ANNA._replace(token_use=token_use))
+    assert "ID token" in _problem(response, 403)["detail"]
     assert shop.wire.calls == []
 
 
@@ -159,7 +159,7 @@ def test_an_unknown_order_and_somebody_else_s_are_the_same_404(shop: Shop, tail:
 # --- 422 --------------------------------------------------------------------------------------------------------------
 
 
-def test_every_fault_of_form_is_told_at_once(shop: Shop) -> None:
+def test_every_fault_of_form_is_reported_at_once(shop: Shop) -> None:
     problem = shop.place(items=[{"sku": 1, "quantity": 0}], paymentMethod="gold", phone="1").body
     assert [error["loc"] for error in problem["errors"]] == [
         ["items", 0, "sku"],
@@ -169,7 +169,7 @@ def test_every_fault_of_form_is_told_at_once(shop: Shop) -> None:
     ]
 
 
-def test_every_product_that_is_not_sold_is_told_at_once(shop: Shop, log_lines: Lines) -> None:
+def test_every_product_that_is_not_sold_is_reported_at_once(shop: Shop, log_lines: Lines) -> None:
     lines = [{"sku": sku, "quantity": 1} for sku in ("TEAPOT", "MUG", "mug")]
     problem = _problem(shop.place(items=lines), 422)
     assert (problem["type"], problem["detail"]) == (
@@ -246,21 +246,21 @@ def test_what_nobody_expected_is_500_and_shows_nothing_of_the_inside(
     shop.wire.fail(action, "SecretInternalFault", status=500)
 
     # when
-    answer = shop.call(method, path, an_order())
+    response = shop.call(method, path, an_order())
 
     # then
-    assert _problem(answer, 500)["type"] == "urn:order-processing:problem:internal"
-    assert not [word for word in ("Secret", "dynamo", "Traceback", "Error:") if word in json.dumps(answer.body)]
+    assert _problem(response, 500)["type"] == "urn:order-processing:problem:internal"
+    assert not [word for word in ("Secret", "dynamo", "Traceback", "Error:") if word in json.dumps(response.body)]
     [line] = log_lines()
     assert line["level"] == "ERROR"
     assert "SecretInternalFault" in line["message"]
     assert "Traceback" in line["exception"]
 
 
-def test_each_answer_forbids_caching_and_guessing_its_type(shop: Shop) -> None:
-    for answer in (shop.place(), shop.place(phone="1"), shop.call("GET", "/products", by=None)):
-        assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["x-content-type-options"] == "nosniff"
+def test_each_response_forbids_caching_and_guessing_its_type(shop: Shop) -> None:
+    for response in (shop.place(), shop.place(phone="1"), shop.call("GET", "/products", by=None)):
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["x-content-type-options"] == "nosniff"
 
 
 # --- publishing fails -------------------------------------------------------------------------------------------------
@@ -273,10 +273,10 @@ def test_an_entry_that_the_bus_refused_is_put_again(shop: Shop) -> None:
     shop.wire.answer("events:PutEvents", REFUSED, times=2)
 
     # when
-    answer = shop.place()
+    response = shop.place()
 
     # then
-    assert answer.status == 201
+    assert response.status == 201
     assert len(shop.wire.of("events:PutEvents")) == 3
     first, *_, last = (call.params["Entries"] for call in shop.wire.of("events:PutEvents"))
     assert first == last
@@ -294,13 +294,13 @@ def test_an_order_whose_event_is_not_taken_is_kept_and_the_reconciler_publishes_
         shop.wire.fail("events:PutEvents", "InternalFailure", status=500)
 
     # when
-    answer = shop.place()
+    response = shop.place()
 
     # then
-    assert answer.status == 201
+    assert response.status == 201
     assert shop.published == []
     assert "the reconciler will publish it" in log_lines()[-1]["message"]
-    assert log_lines()[-1]["orderId"] == answer.body["orderId"]
+    assert log_lines()[-1]["orderId"] == response.body["orderId"]
 
     # and when
     let_pass(seconds=61)
@@ -308,7 +308,7 @@ def test_an_order_whose_event_is_not_taken_is_kept_and_the_reconciler_publishes_
     shop.run()
 
     # then
-    assert shop.order(answer.body["orderId"])["status"] == "FULFILLED"
+    assert shop.order(response.body["orderId"])["status"] == "FULFILLED"
 
 
 def test_ids_are_uuids_in_the_36_character_form(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""Idempotency-Key in all its cases, and the answer that the SDK loses."""
+"""Idempotency-Key in all its cases, and the response that the SDK loses."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -16,7 +16,7 @@ from tests.conftest import Lines
 from tests.shop import ANNA, BELA, Shop, an_order
 
 
-def test_the_same_key_and_body_answer_with_the_same_order_and_no_second_event(shop: Shop, metrics: Lines) -> None:
+def test_the_same_key_and_body_return_the_same_order_and_publish_no_second_event(shop: Shop, metrics: Lines) -> None:
     # given
     first = shop.place(key="key-1", phone="+4915112345678")
 
@@ -51,7 +51,7 @@ def test_lines_in_another_order_are_the_same_order(shop: Shop) -> None:
 # --- a product leaves the catalogue -----------------------------------------------------------------------------------
 
 
-def test_a_repetition_is_answered_with_its_order_though_the_product_has_left_the_catalogue(
+def test_a_repetition_returns_its_order_though_the_product_has_left_the_catalogue(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given
@@ -75,8 +75,8 @@ def test_the_same_key_with_another_body_and_a_product_that_is_not_sold_is_422_fo
 ) -> None:
     shop.place(key="key-1")
     monkeypatch.delitem(PRODUCTS, "MUG")
-    answer = shop.place(key="key-1", **other)
-    assert (answer.status, answer.body["type"]) == (422, "urn:order-processing:problem:idempotency-key-reused")
+    response = shop.place(key="key-1", **other)
+    assert (response.status, response.body["type"]) == (422, "urn:order-processing:problem:idempotency-key-reused")
 
 
 def test_a_product_that_is_not_sold_uses_no_key_up(shop: Shop) -> None:
@@ -130,11 +130,11 @@ def test_the_same_key_with_another_body_is_422_and_orders_nothing(shop: Shop, ot
     before = shop.wire.effects()
 
     # when
-    answer = shop.place(key="key-1", **other)
+    response = shop.place(key="key-1", **other)
 
     # then
-    assert answer.status == 422
-    assert answer.body["type"] == "urn:order-processing:problem:idempotency-key-reused"
+    assert response.status == 422
+    assert response.body["type"] == "urn:order-processing:problem:idempotency-key-reused"
     assert shop.wire.effects() == before
 
 
@@ -146,9 +146,9 @@ def test_another_customer_s_key_is_another_order(shop: Shop) -> None:
 
 @pytest.mark.parametrize(("one", "other"), [(None, None), ("a", "b"), ("a", "A"), ("a", "a ")])
 def test_another_key_or_none_is_a_new_order(shop: Shop, one: str | None, other: str | None) -> None:
-    answers = [shop.place(key=one), shop.place(key=other)]
-    assert [answer.status for answer in answers] == [201, 201]
-    assert len({answer.body["orderId"] for answer in answers}) == 2
+    responses = [shop.place(key=one), shop.place(key=other)]
+    assert [response.status for response in responses] == [201, 201]
+    assert len({response.body["orderId"] for response in responses}) == 2
     assert len(shop.published) == 2
 
 
@@ -166,18 +166,18 @@ def test_an_invalid_body_uses_no_key_up(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("key", ["key-1", None])
-def test_a_write_whose_answer_was_lost_is_known_as_ours(shop: Shop, metrics: Lines, key: str | None) -> None:
+def test_a_write_whose_response_was_lost_is_known_as_ours(shop: Shop, metrics: Lines, key: str | None) -> None:
     """The SDK repeats the write by itself, and finds the order there."""
     # given
     shop.wire.lose_answer("dynamodb:PutItem")
 
     # when
-    answer = shop.place(key=key)
+    response = shop.place(key=key)
 
     # then
-    assert answer.status == 201
-    assert "idempotency-replayed" not in answer.headers
-    assert [event["detail"]["data"]["orderId"] for event in shop.published] == [answer.body["orderId"]]
+    assert response.status == 201
+    assert "idempotency-replayed" not in response.headers
+    assert [event["detail"]["data"]["orderId"] for event in shop.published] == [response.body["orderId"]]
     assert [line["OrdersPlaced"] for line in metrics() if "OrdersPlaced" in line] == [[1]]
     if key:
         assert shop.place(key=key).status == 200

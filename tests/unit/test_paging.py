@@ -12,9 +12,9 @@ from tests.shop import ANNA, BELA, Shop
 
 
 def _ids(shop: Shop, query: dict[str, str]) -> tuple[list[str], str | None]:
-    answer = shop.orders(query)
-    assert answer.status == 200, answer
-    return [order["orderId"] for order in answer.body["orders"]], answer.body["nextToken"]
+    response = shop.orders(query)
+    assert response.status == 200, response
+    return [order["orderId"] for order in response.body["orders"]], response.body["nextToken"]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from botocore.validate import ParamValidator
 
 from orders.model import OrderRequest
-from tests.shop import ANNA, Answer, Shop
+from tests.shop import ANNA, Response, Shop
 from verification.contract.openapi import document
 from verification.contract.postman import collection
 
@@ -55,19 +55,21 @@ class Postman:
         for event in (event for event in scripts if event["listen"] == listen):
             script = "\n".join(event["script"]["exec"])
             given = {"script": script, "status": status, "body": body, **self.__dict__}
-            told = subprocess.run(["node", "-e", PM], input=json.dumps(given), stdout=-1, text=True, check=True).stdout
-            self.__dict__.update(json.loads(told))
+            output = subprocess.run(
+                ["node", "-e", PM], input=json.dumps(given), stdout=-1, text=True, check=True
+            ).stdout
+            self.__dict__.update(json.loads(output))
 
     def filled(self, text: str) -> str:
         """The text with the variables' values. Raises KeyError for one that nothing has set."""
         return re.sub(r"{{(\w+)}}", lambda found: str({**self.environment, **self.variables}[found[1]]), text)
 
 
-def send(shop: Shop, postman: Postman, request: Json) -> Answer:
+def send(shop: Shop, postman: Postman, request: Json) -> Response:
     """The API's response. The gateway's own for a request without a token: 401."""
     token = request.get("auth", {"type": "bearer", "bearer": [{"value": "{{idToken}}"}]})
     if token["type"] == "noauth":
-        return Answer(401, {}, {"message": "Unauthorized"})
+        return Response(401, {}, {"message": "Unauthorized"})
     caller = {"an ID token": ANNA, "an access token": ANNA._replace(token_use="access")}
     return shop.call(
         request["method"],
