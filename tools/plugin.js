@@ -44,10 +44,11 @@ class OrderProcessing {
       'before:package:createDeploymentArtifacts': () => this.build(),
       'before:aws:deploy:deploy:updateStack': async () => {
         this.release(); // everything is uploaded
+        if (this.hasStorefront) this.flow = JSON.parse(this.run(['-m', 'tools.flow'], process.env)); // before AWS changes
         if (!this.hasStorefront) await storefront.empty(serverless.getProvider('aws')); // else it could not be removed
       },
       'after:deploy:finalize': async () => {
-        if (this.hasStorefront) await storefront.upload(serverless.getProvider('aws'), serverless.serviceDir);
+        if (this.hasStorefront) await storefront.upload(serverless.getProvider('aws'), serverless.serviceDir, this.flow);
         if (this.stage === 'local') this.run(['-m', 'local.emulator.describe'], process.env);
       },
       'before:remove:remove': async () => {
@@ -170,7 +171,7 @@ class OrderProcessing {
     this.run(['-m', 'tools.build', ...target, '--output', artifact], this.userEnv); // pip may need the user's proxy
   }
 
-  /** Runs Python in the checkout. Its last line is the message when it fails, its stderr a remark when it does not. */
+  /** Runs Python in the checkout and returns its stdout. Its last line is the message when it fails, else its stderr a remark. */
   run(args, env) {
     const { status, stdout, stderr } = spawnSync(this.python, args, {
       cwd: this.serverless.serviceDir,
@@ -179,7 +180,7 @@ class OrderProcessing {
     });
     if (status === 0) {
       process.stderr.write(stderr);
-      return;
+      return stdout;
     }
     const lines = `${stdout}\n${stderr}`.trim().split('\n');
     throw new this.serverless.classes.Error(lines[lines.length - 1] || `python ${args.join(' ')} failed`);

@@ -1,6 +1,6 @@
 'use strict';
 
-// The storefront's files in its bucket: uploaded after a deploy, taken out before the bucket goes.
+// The storefront's files in its bucket: uploaded after a deploy, removed before the bucket is.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -17,16 +17,16 @@ const TYPES = {
   '.json': 'application/json',
 };
 
-/** Puts web/ and its configuration into the bucket, and takes out what is no longer there. */
-async function upload(provider, folder) {
+/** Puts web/ and its configuration into the bucket, and removes the files that are no longer in web/. */
+async function upload(provider, folder, flow) {
   const outputs = await outputsOf(provider);
   const s3 = await clientOf(provider);
   const web = path.join(folder, 'web');
   const files = new Map(filesIn(web).map((name) => [name, fs.readFileSync(path.join(web, name))]));
-  files.set('config.json', Buffer.from(JSON.stringify(configuration(provider, outputs))));
+  files.set('config.json', Buffer.from(JSON.stringify(configuration(provider, outputs, flow))));
   for (const [Key, Body] of files) {
     const ContentType = TYPES[path.extname(Key)];
-    if (!ContentType) throw new Error(`web/${Key}: tools/storefront.js knows no content type for it`);
+    if (!ContentType) throw new Error(`web/${Key}: add its content type to tools/storefront.js`);
     // no-cache: a browser asks each time whether the file is still the same, so that a deploy is seen at once.
     await s3.send(new PutObjectCommand({ Bucket: outputs.WebBucketName, Key, Body, ContentType, CacheControl: 'no-cache' }));
   }
@@ -40,8 +40,8 @@ async function empty(provider) {
   if (WebBucketName) await remove(await clientOf(provider), WebBucketName, () => true);
 }
 
-/** The page's config.json. On this stage the panel that breaks things does not exist. */
-function configuration(provider, outputs) {
+/** The page's config.json, with the flow of events as `python -m tools.flow` prints it. Only stage local has the panel that breaks things. */
+function configuration(provider, outputs, flow) {
   return {
     stage: provider.getStage(),
     region: provider.getRegion(),
@@ -49,6 +49,7 @@ function configuration(provider, outputs) {
     cognitoUrl: outputs.CognitoUrl,
     userPoolClientId: outputs.UserPoolClientId,
     breakIt: false,
+    topology: flow,
   };
 }
 

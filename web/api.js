@@ -1,4 +1,4 @@
-// The HTTP API. Its errors are problems (RFC 9457), told in the words that it uses; what the gateway says itself is short.
+// The HTTP API. Its errors are problems (RFC 9457), shown in its own words; API Gateway's own errors have no more than a message.
 
 import { SignInNeeded, token } from './session.js';
 
@@ -15,12 +15,12 @@ export class Api {
   }
 
   async products() {
-    return (await this.#ask('/products', {})).products;
+    return (await this.#request('/products', {})).products;
   }
 
   /** The order; the same one for the same key. */
   place(body, key) {
-    return this.#ask('/orders', {
+    return this.#request('/orders', {
       method: 'POST',
       headers: { ...signedIn(), 'content-type': 'application/json', 'idempotency-key': key },
       body: JSON.stringify(body),
@@ -29,28 +29,28 @@ export class Api {
 
   orders(nextToken) {
     const query = nextToken ? `?${new URLSearchParams({ nextToken })}` : '';
-    return this.#ask(`/orders${query}`, { headers: signedIn() });
+    return this.#request(`/orders${query}`, { headers: signedIn() });
   }
 
   order(orderId) {
-    return this.#ask(`/orders/${orderId}`, { headers: signedIn() });
+    return this.#request(`/orders/${orderId}`, { headers: signedIn() });
   }
 
   async events(orderId) {
-    return (await this.#ask(`/orders/${orderId}/events`, { headers: signedIn() })).events;
+    return (await this.#request(`/orders/${orderId}/events`, { headers: signedIn() })).events;
   }
 
-  async #ask(path, request) {
+  async #request(path, options) {
     let response;
     try {
-      response = await fetch(this.url + path, { ...request, cache: 'no-store' });
+      response = await fetch(this.url + path, { ...options, cache: 'no-store' });
     } catch {
-      throw new ApiError(0, 'The API can not be reached. Nothing is lost: try again when it is back.');
+      throw new ApiError(0, "The API can't be reached. Nothing is lost: try again when it is back.");
     }
-    const answer = await response.json().catch(() => ({}));
-    if (response.ok) return answer;
-    if (response.status === 401) throw new SignInNeeded('Sign in again: the API does not take your session any more.');
-    throw new ApiError(response.status, message(response.status, answer));
+    const body = await response.json().catch(() => ({}));
+    if (response.ok) return body;
+    if (response.status === 401) throw new SignInNeeded('Sign in again: the API no longer accepts your session.');
+    throw new ApiError(response.status, message(response.status, body));
   }
 }
 
@@ -62,5 +62,5 @@ function message(status, { detail, errors }) {
   if (errors) return errors.map(({ loc, msg }) => `${loc.join(' ')}: ${msg}`).join('; ');
   if (status === 429) return 'Too many requests at once. Try again in a moment.';
   if (status >= 500) return 'The API has a problem. Nothing is lost: try again in a moment.';
-  return detail ?? `The API answered with ${status}.`;
+  return detail ?? `The API returned ${status}.`;
 }

@@ -2,6 +2,7 @@
 
 import { Api } from './api.js';
 import { BreakIt } from './break-it.js';
+import { Choreography } from './choreography.js';
 import { Cognito } from './cognito.js';
 import { h } from './dom.js';
 import { cart, email, keepPlace, place, signOut } from './session.js';
@@ -29,6 +30,7 @@ async function start() {
   const panel = config.breakIt ? new BreakIt(document.getElementById('break-it')) : null;
   const page = {
     api: new Api(config),
+    choreography: new Choreography(config.topology),
     cognito: new Cognito(config),
     inboxOf: panel && ((address) => panel.inbox(address)),
     inbox: panel && (() => panel.inbox(email())),
@@ -57,7 +59,7 @@ async function start() {
   await show(page);
 }
 
-/** Show the view of the URL; `focus` is the id of what has the focus then, else it is the title. */
+/** Show the view of the URL; then focus the element whose id is `focus`, else the title. */
 async function show(page, focus) {
   shown.abort();
   shown = new AbortController();
@@ -72,7 +74,7 @@ async function show(page, focus) {
   if (view !== orderView) page.orderChanged({ orderId: null });
   try {
     const element = await view({ ...page, signal }, argument);
-    if (signal.aborted) return; // the customer went on meanwhile
+    if (signal.aborted) return; // the customer has opened another view meanwhile
     main.replaceChildren(element);
     document.title = `${element.querySelector('h1').textContent} · Brewed by events`;
     (document.getElementById(focus) ?? element.querySelector('h1')).focus({ preventScroll: Boolean(focus) });
@@ -88,7 +90,7 @@ function complain(error) {
     return say(error.message);
   }
   const retry = h('button', { type: 'button', onclick: () => location.reload() }, 'Try again');
-  const title = error.status === 404 ? 'There is no such order' : 'That did not work';
+  const title = error.status === 404 ? 'There is no such order' : "That didn't work";
   main.replaceChildren(h('section.error', { role: 'alert' }, h('h1', { tabindex: -1 }, title), h('p', {}, error.message), retry));
   main.querySelector('h1').focus();
 }
@@ -111,7 +113,7 @@ function showHeader() {
   document.getElementById('account').replaceChildren(...account);
 }
 
-/** A line above the page, and for screen readers. */
+/** Show a line above the page, which screen readers read as well. */
 function say(text) {
   notice.textContent = text;
 }
@@ -122,5 +124,5 @@ function announce(text) {
 
 start().catch(() => {
   main.replaceChildren(h('section.error', { role: 'alert' }, h('h1', {}, 'The shop is closed'),
-    h('p', {}, 'Its configuration can not be read. On your machine: is npm start running?')));
+    h('p', {}, "Its configuration can't be read. On your machine: is npm start running?")));
 });

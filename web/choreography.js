@@ -1,38 +1,152 @@
-// What happened to an order, step by step, told by evidence alone: the order and its events as the API has them.
+// What happened to an order, step by step, by evidence alone: the order and its events as the API has them.
 // Nothing here is guessed: a step without a row in the audit log or an entry in the order's history does not exist.
 
-const PUBLISHERS = {
-  'order-processing.orders': 'orderService',
-  'order-processing.payment': 'payment',
-  'order-processing.fulfillment': 'fulfillment',
-};
-
-/** Who reacts to which event, as the rules on the bus have it; the audit logger reacts to each. */
-const CONSUMERS = {
-  OrderPlacedEvent: ['payment'],
-  PaymentCompletedEvent: ['fulfillment', 'updater'],
-  PaymentFailedEvent: ['updater', 'notification'],
-  FulfillmentCompletedEvent: ['updater', 'notification'],
-};
-
+/** What an event means to a customer; an event that is not here is described by its consumers. */
 const MEANINGS = {
-  OrderPlacedEvent: 'The order is in the table, and everybody who listens is told. The customer has the answer already.',
-  PaymentCompletedEvent: 'The card was charged, once: the charge is stored on the order before anybody is told.',
-  PaymentFailedEvent: 'The card was refused. That is a result like any other, not an error.',
+  OrderPlacedEvent: 'The order is stored, and its event is on the bus. The customer has the response already.',
+  PaymentCompletedEvent: 'The card was charged, once: the charge is stored on the order before the event is published.',
+  PaymentFailedEvent: 'The card was declined. That is a result like any other, not an error.',
   FulfillmentCompletedEvent: 'The parcel has its tracking number.',
 };
 
 const FINAL = ['FULFILLED', 'PAYMENT_FAILED'];
 
-/**
- * The steps, in the order of time: `at` and `after` (milliseconds since the order was placed), `actor` and `path` (names of
- * the picture's nodes), `title`, `meaning`, and the `event` or part of the order that proves the step.
- */
-export function steps(order, events) {
-  const placedAt = Date.parse(order.placedAt);
-  return [...placed(order), ...published(order, events), ...moved(order, events), ...told(order, events)]
-    .sort((one, other) => Date.parse(one.at) - Date.parse(other.at))
-    .map((step) => ({ ...step, after: Date.parse(step.at) - placedAt, hop: hop(step, events) }));
+/** `OrderService`, as people read the name of the function `orderService`. */
+export function titleOf(name) {
+  return name.charAt(0).toUpperCase() + name.slice(1);
+}
+
+/** Who does what, from the topology in config.json: `functions`, `consumers` of each event, `publishers` of each source. */
+export class Choreography {
+  /** Three functions leave evidence other than an event: rows of AuditLog, the order's status, and its notification. */
+  auditLogger = 'auditLogger';
+  statusUpdater = 'orderStatusUpdater';
+  notifier = 'notification';
+
+  constructor({ functions, consumers, publishers }) {
+    this.functions = functions;
+    this.consumers = consumers;
+    this.publishers = publishers;
+    this.entrance = Object.keys(functions).find((name) => functions[name].kind === 'api');
+  }
+
+  /**
+   * The steps, in the order of time: `at` and `after` (milliseconds since the order was placed), `actor` and `path` (names
+   * of the picture's nodes), `title`, `meaning`, and the `event` or part of the order that proves the step.
+   */
+  steps(order, events) {
+    const placedAt = Date.parse(order.placedAt);
+    return [this.#placed(order), ...this.#published(order, events), ...this.#moved(order, events), ...this.#notified(order, events)]
+      .sort((one, other) => Date.parse(one.at) - Date.parse(other.at))
+      .map((step) => ({ ...step, after: Date.parse(step.at) - placedAt, hop: hop(step, events) }));
+  }
+
+  /** The consumers that should have reacted by now, and of which there is no sign yet. None when the order has ended. */
+  awaited(order, events) {
+    if (isOver(order)) return [];
+    const names = events.flatMap((event) => this.#consumersOf(event).filter((name) => !this.#reacted(name, event, order, events)));
+    return [...new Set(names)];
+  }
+
+  #placed(order) {
+    return {
+      key: 'placed',
+      at: order.placedAt,
+      actor: this.entrance,
+      path: ['customer', 'api', this.entrance, 'orders'],
+      title: `${titleOf(this.entrance)} writes the order: PLACED`,
+      meaning: 'API Gateway has checked the token. The prices come from the catalogue, never from the browser.',
+      proof: { statusHistory: order.statusHistory.slice(0, 1) },
+    };
+  }
+
+  #published(order, events) {
+    const seen = new Set();
+    return events.map((event) => {
+      const attempt = event.attempt ?? 1;
+      const republished = !event.causationId && attempt > 1;
+      const repeated = seen.has(event.domainEventId);
+      seen.add(event.domainEventId);
+      const publisher = this.#publisherOf(event, republished);
+      const known = publisher && (republished || !repeated);
+      return {
+        key: event.eventId,
+        at: event.timestamp,
+        timeless: republished || repeated,
+        cause: event.causationId,
+        actor: known ? publisher : 'bus',
+        path: [...(known ? this.#pathToTheBus(event, publisher, order) : []), 'bus', this.auditLogger, 'auditLog'],
+        title: title(event, publisher, republished, repeated),
+        meaning: again(attempt, republished, repeated) ?? MEANINGS[event.eventType] ?? this.#described(event),
+        again: republished || repeated,
+        proof: event,
+      };
+    });
+  }
+
+  /** Of the publishers of a source, the scheduled one publishes again what the others published first. */
+  #publisherOf({ source }, republished) {
+    return this.publishers[source]?.find((name) => (this.functions[name].kind === 'schedule') === republished);
+  }
+
+  /** A step stores its result on the order first, under the last part of its source: `payment`, `fulfillment`. */
+  #pathToTheBus({ causationId, source }, publisher, order) {
+    if (this.functions[publisher].kind === 'schedule') return [publisher];
+    const stored = Object.hasOwn(order, source.split('.').at(-1));
+    return [...(causationId ? this.#pathTo(publisher) : [publisher]), ...(stored ? ['orders', publisher] : [])];
+  }
+
+  #pathTo(consumer) {
+    const isQueued = this.functions[consumer].kind === 'queue';
+    return ['bus', ...(isQueued ? [`${consumer}Topic`, `${consumer}Queue`] : []), consumer];
+  }
+
+  #described(event) {
+    const names = this.#consumersOf(event).map(titleOf);
+    return names.length ? `Its consumers: ${names.join(', ')}.` : 'No function but the audit logger consumes it.';
+  }
+
+  /** AuditLogger consumes each event, and its rows are the events: nobody waits for it. */
+  #consumersOf({ eventType }) {
+    return (this.consumers[eventType] ?? []).filter((name) => name !== this.auditLogger);
+  }
+
+  #moved(order, events) {
+    const names = new Map(events.map((event) => [event.domainEventId, event.eventType]));
+    return order.statusHistory.slice(1).filter(({ eventId }) => names.has(eventId)).map((change) => ({
+      key: `status ${change.status}`,
+      at: change.at,
+      actor: this.statusUpdater,
+      path: [...this.#pathTo(this.statusUpdater), 'orders'],
+      cause: change.eventId,
+      title: `${titleOf(this.statusUpdater)} moves the status: ${change.status}`,
+      meaning: `It consumed ${names.get(change.eventId)}, which matches what is stored on the order.`,
+      proof: { statusHistory: [change] },
+    }));
+  }
+
+  #notified({ notification }, events) {
+    const outcome = events.find((event) => this.#consumersOf(event).includes(this.notifier));
+    if (!notification || !outcome) return [];
+    return [{
+      key: 'notified',
+      at: notification.at,
+      actor: this.notifier,
+      path: [...this.#pathTo(this.notifier), 'mail'],
+      cause: outcome.domainEventId,
+      title: notification.messageId ? 'Notification sends the e-mail' : 'Notification records that the e-mail was rejected',
+      meaning: `It consumed ${outcome.eventType} from a queue behind a topic, where a burst of messages can wait.`,
+      proof: { notification },
+    }];
+  }
+
+  /** A consumer that publishes nothing and changes nothing that the API shows can't be waited for. */
+  #reacted(name, event, order, events) {
+    if (name === this.notifier) return Boolean(order.notification);
+    if (name === this.statusUpdater) return FINAL.includes(order.status) || order.statusHistory.some(({ eventId }) => eventId === event.domainEventId);
+    const publishes = Object.values(this.publishers).some((names) => names.includes(name));
+    return !publishes || events.some(({ causationId }) => causationId === event.domainEventId);
+  }
 }
 
 /** How long after the event that led to it: its type, and milliseconds. */
@@ -41,110 +155,24 @@ function hop({ at, cause }, events) {
   return led ? { from: led.eventType, milliseconds: Date.parse(at) - Date.parse(led.timestamp) } : null;
 }
 
-function placed(order) {
-  return [{
-    key: 'placed',
-    at: order.placedAt,
-    actor: 'orderService',
-    path: ['customer', 'api', 'orderService', 'orders'],
-    title: 'OrderService writes the order: PLACED',
-    meaning: 'The gateway has checked who is asking. The prices come from the catalogue, never from the browser.',
-    proof: { statusHistory: order.statusHistory.slice(0, 1) },
-  }];
+function title({ eventType, source }, publisher, republished, repeated) {
+  if (repeated && !republished) return `${eventType} arrives again`;
+  return `${publisher ? titleOf(publisher) : `An unknown publisher, ${source},`} publishes ${eventType}${republished ? ' again' : ''}`;
 }
 
-function published(order, events) {
-  const seen = new Set();
-  return events.map((event) => {
-    const attempt = event.attempt ?? 1;
-    const takenUp = !event.causationId && attempt > 1;
-    const repeated = seen.has(event.domainEventId);
-    seen.add(event.domainEventId);
-    const publisher = takenUp ? 'reconciler' : PUBLISHERS[event.source];
-    const stored = { payment: order.payment, fulfillment: order.fulfillment }[publisher];
-    return {
-      key: event.eventId,
-      at: event.timestamp,
-      timeless: takenUp || repeated,
-      cause: event.causationId,
-      actor: repeated && !takenUp ? 'bus' : publisher,
-      path: [...way(event, publisher, takenUp, repeated, stored), 'bus', 'auditLogger', 'auditLog'],
-      title: title(event, publisher, takenUp, repeated),
-      meaning: again(event, attempt, takenUp, repeated) ?? MEANINGS[event.eventType],
-      again: takenUp || repeated,
-      proof: event,
-    };
-  });
-}
-
-/** From where to the bus: what a step stores on the order first is on the order. */
-function way(event, publisher, takenUp, repeated, stored) {
-  if (takenUp) return [publisher];
-  if (repeated) return [];
-  return [...(event.causationId ? ['bus'] : []), publisher, ...(stored ? ['orders', publisher] : [])];
-}
-
-function title({ eventType }, publisher, takenUp, repeated) {
-  if (takenUp) return `Reconciler publishes ${eventType} again`;
-  return repeated ? `${eventType} comes once more` : `${NAMES[publisher]} publishes ${eventType}`;
-}
-
-function again(event, attempt, takenUp, repeated) {
-  if (takenUp) return `The order was open for too long, so the reconciler tells of it once more: attempt ${attempt}. Whoever has done their part passes the baton on. It keeps the time of the first.`;
-  if (repeated) return 'The same fact, told again: its domainEventId and its time are those of the first. What was done is not done twice.';
+function again(attempt, republished, repeated) {
+  if (republished) return `The order was open for too long, so the reconciler publishes its event again: attempt ${attempt}. Each step that is done publishes its stored result again. The event keeps the time of the first.`;
+  if (repeated) return 'The same event, published again: its domainEventId and its time are those of the first. What is done is not done twice.';
   return null;
 }
 
-function moved(order, events) {
-  const names = new Map(events.map((event) => [event.domainEventId, event.eventType]));
-  return order.statusHistory.slice(1).filter(({ eventId }) => names.has(eventId)).map((change) => ({
-    key: `status ${change.status}`,
-    at: change.at,
-    actor: 'updater',
-    path: ['bus', 'updater', 'orders'],
-    cause: change.eventId,
-    title: `OrderStatusUpdater moves the status: ${change.status}`,
-    meaning: `It heard ${names.get(change.eventId)}, and the order bears it out.`,
-    proof: { statusHistory: [change] },
-  }));
-}
-
-function told({ notification }, events) {
-  if (!notification) return [];
-  const outcome = events.find(({ eventType }) => CONSUMERS[eventType]?.includes('notification'));
-  if (!outcome) return [];
-  return [{
-    key: 'told',
-    at: notification.at,
-    actor: 'notification',
-    path: ['bus', 'topic', 'queue', 'notification', 'mail'],
-    cause: outcome.domainEventId,
-    title: notification.messageId ? 'Notification sends the e-mail' : 'Notification records that the e-mail was refused',
-    meaning: `It heard ${outcome.eventType} through a topic and a queue, where a burst of mails can wait.`,
-    proof: { notification },
-  }];
-}
-
-/** The nodes that should have reacted by now, and of which there is no sign yet. None when the order has ended. */
-export function awaited(order, events) {
-  if (isOver(order)) return [];
-  const names = events.flatMap((event) => (CONSUMERS[event.eventType] ?? []).filter((name) => !reacted(name, event, order, events)));
-  return [...new Set(names)];
-}
-
-function reacted(name, event, order, events) {
-  if (name === 'notification') return Boolean(order.notification);
-  if (name === 'updater') return FINAL.includes(order.status) || order.statusHistory.some(({ eventId }) => eventId === event.domainEventId);
-  return events.some(({ causationId }) => causationId === event.domainEventId);
-}
-
-/** Whether the status is final and the customer was told. */
+/** Whether the status is final and the customer was notified. */
 export function isOver(order) {
   return FINAL.includes(order.status) && Boolean(order.notification);
 }
 
-/** The event that shows that the order was taken up again, if one does. */
-export function takenUp(events) {
+/** The event that shows that the reconciler has published again for the order, if there is one. */
+export function republished(events) {
   return events.findLast(({ causationId, attempt }) => !causationId && attempt > 1);
 }
 
@@ -154,22 +182,3 @@ export function isComplete(order, events) {
   const causes = events.map(({ causationId }) => causationId).filter(Boolean);
   return [...order.statusHistory.map(({ eventId }) => eventId), ...causes].every((eventId) => logged.has(eventId));
 }
-
-export const NAMES = {
-  customer: 'Customer',
-  api: 'API Gateway',
-  orderService: 'OrderService',
-  orders: 'Orders',
-  bus: 'EventBridge',
-  payment: 'PaymentProcessing',
-  fulfillment: 'Fulfillment',
-  updater: 'OrderStatusUpdater',
-  topic: 'SNS topic',
-  queue: 'SQS queue',
-  notification: 'Notification',
-  mail: 'E-mail (SES)',
-  auditLogger: 'AuditLogger',
-  auditLog: 'AuditLog',
-  reconciler: 'Reconciler',
-  deadLetters: 'Dead letters',
-};

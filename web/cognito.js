@@ -25,35 +25,35 @@ export class Cognito {
 
   signUp(email, password) {
     const attributes = [{ Name: 'email', Value: email }];
-    return this.#ask('SignUp', { Username: email, Password: password, UserAttributes: attributes });
+    return this.#request('SignUp', { Username: email, Password: password, UserAttributes: attributes });
   }
 
   confirm(email, code) {
-    return this.#ask('ConfirmSignUp', { Username: email, ConfirmationCode: code });
+    return this.#request('ConfirmSignUp', { Username: email, ConfirmationCode: code });
   }
 
   sendCodeAgain(email) {
-    return this.#ask('ResendConfirmationCode', { Username: email });
+    return this.#request('ResendConfirmationCode', { Username: email });
   }
 
   forgot(email) {
-    return this.#ask('ForgotPassword', { Username: email });
+    return this.#request('ForgotPassword', { Username: email });
   }
 
   setPassword(email, code, password) {
-    return this.#ask('ConfirmForgotPassword', { Username: email, ConfirmationCode: code, Password: password });
+    return this.#request('ConfirmForgotPassword', { Username: email, ConfirmationCode: code, Password: password });
   }
 
   /** The ID token. */
   async signIn(email, password) {
-    const answer = await this.#ask('InitiateAuth', {
+    const { AuthenticationResult } = await this.#request('InitiateAuth', {
       AuthFlow: 'USER_PASSWORD_AUTH',
       AuthParameters: { USERNAME: email, PASSWORD: password },
     });
-    return answer.AuthenticationResult.IdToken;
+    return AuthenticationResult.IdToken;
   }
 
-  async #ask(operation, parameters) {
+  async #request(operation, parameters) {
     let response;
     try {
       response = await fetch(this.url, {
@@ -65,11 +65,11 @@ export class Cognito {
         body: JSON.stringify({ ClientId: this.clientId, ...parameters }),
       });
     } catch {
-      throw new CognitoError('Unreachable', 'The sign-in can not be reached. Is the network there, and npm start running?');
+      throw new CognitoError('Unreachable', "The sign-in can't be reached. Is the network there, and npm start running?");
     }
-    const answer = await response.json().catch(() => ({}));
-    if (response.ok) return answer;
-    const code = (answer.__type ?? '').split('#').pop();
-    throw new CognitoError(code, answer.message ?? answer.detail ?? 'The sign-in does not answer. Try again in a moment.');
+    const body = await response.json().catch(() => ({}));
+    if (response.ok) return body;
+    const code = (body.__type ?? '').split('#').pop();
+    throw new CognitoError(code, body.message ?? body.detail ?? 'The sign-in does not respond. Try again in a moment.');
   }
 }

@@ -1,4 +1,4 @@
-// The page is built from elements, never from strings of HTML: what a user or the API says can only ever be text.
+// The page is built from elements, never from strings of HTML: text from a user or the API can only ever be text.
 
 /** `h('a.big', {href: '#/'}, 'text', child)`: an element with classes, attributes, listeners (`onclick`) and children. */
 export function h(name, attributes = {}, ...children) {

@@ -1,49 +1,18 @@
-// The architecture as a picture in which a step lights its way. Two layouts: one for a wide screen, one for a phone.
+// The architecture as a picture in which each step lights its path.
 
-import { NAMES } from './choreography.js';
 import { h, svg } from './dom.js';
+import { layoutOf } from './layout.js';
 
-/** Node → kind, and what it is made of. */
-const KINDS = {
-  customer: ['person', 'this page'], api: ['service', 'checks the token'], orderService: ['function', 'Lambda'],
-  orders: ['table', 'DynamoDB'], bus: ['bus', 'event bus'], payment: ['function', 'Lambda'], fulfillment: ['function', 'Lambda'],
-  updater: ['function', 'Lambda'], topic: ['service', 'fans out'], queue: ['service', 'lets a burst wait'],
-  notification: ['function', 'Lambda'], mail: ['service', 'to you'], auditLogger: ['function', 'Lambda'],
-  auditLog: ['table', 'DynamoDB'], reconciler: ['function', 'Lambda, every minute'], deadLetters: ['letters', 'retries used up'],
-};
-
-const EDGES = [
-  ['customer', 'api'], ['api', 'orderService'], ['orderService', 'orders'], ['orderService', 'bus'],
-  ['payment', 'bus'], ['payment', 'orders'], ['fulfillment', 'bus'], ['fulfillment', 'orders'],
-  ['updater', 'bus'], ['updater', 'orders'], ['bus', 'topic'], ['topic', 'queue'], ['queue', 'notification'],
-  ['notification', 'mail'], ['bus', 'auditLogger'], ['auditLogger', 'auditLog'], ['reconciler', 'bus'],
-];
-
-/** Node → centre, width and height, in the units of the view box. */
-const WIDE = {
-  size: [840, 548], captions: true,
-  customer: [86, 34, 140, 48], api: [86, 126, 140, 48], orderService: [86, 218, 140, 48],
-  auditLog: [284, 34, 150, 48], auditLogger: [284, 126, 150, 48], reconciler: [490, 126, 164, 48], deadLetters: [752, 126, 144, 48],
-  bus: [516, 218, 616, 48],
-  payment: [292, 326, 168, 48], fulfillment: [440, 326, 104, 48], updater: [586, 326, 172, 48], orders: [344, 446, 656, 48],
-  topic: [756, 308, 136, 44], queue: [756, 378, 136, 44], notification: [756, 448, 136, 44], mail: [756, 518, 136, 44],
-};
-const TALL = {
-  size: [360, 490], captions: false,
-  customer: [288, 20, 136, 34], api: [112, 20, 136, 34], orderService: [112, 92, 136, 34],
-  payment: [112, 158, 136, 34], fulfillment: [112, 224, 136, 34], updater: [112, 290, 136, 34], deadLetters: [112, 420, 136, 34],
-  orders: [18, 191, 28, 240], bus: [200, 270, 28, 400],
-  reconciler: [288, 92, 136, 34], auditLogger: [288, 154, 136, 34], auditLog: [288, 214, 136, 34],
-  topic: [288, 284, 136, 34], queue: [288, 340, 136, 34], notification: [288, 396, 136, 34], mail: [288, 452, 136, 34],
-};
 const NARROW = window.matchMedia('(max-width: 44rem)');
+const CHARACTER = 7.2; // the width of a character of a name, at most, in the units of the view box
 const CALM = window.matchMedia('(prefers-reduced-motion: reduce)');
-const TRAVEL = 900; // milliseconds for an event's way
-const APART = 180; // and between two that came together
+const TRAVEL_MS = 900; // how long a dot takes for a step's path
+const APART_MS = 180; // between two steps that arrived together
 
 /** `element` is the picture, `legend` says what its signs mean. */
 export class Picture {
-  constructor(signal) {
+  constructor(choreography, signal) {
+    this.choreography = choreography;
     this.element = svg('svg', { class: 'picture', role: 'img', 'aria-label': 'The system' });
     this.legend = h('p.legend', {}, h('span.sign.now', {}, 'happens now'), h('span.sign.done', {}, 'has done its part'),
       h('span.sign.waiting', {}, 'is awaited'), h('span', {}, 'Numbers are the steps below.'));
@@ -69,36 +38,37 @@ export class Picture {
     const current = new Set(now ? along(now.path) : []);
     const done = new Set(steps.flatMap(({ path }) => along(path)));
     for (const [pair, edge] of this.edges) edge.dataset.state = current.has(pair) ? 'now' : done.has(pair) ? 'done' : 'idle';
-    const told = now ? `Step ${steps.length}: ${now.title}.` : settled ? 'The order has come to its end.' : 'Nothing has happened yet.';
-    const wait = waiting.length ? ` Awaited: ${waiting.map((name) => NAMES[name]).join(', ')}.` : '';
-    this.element.setAttribute('aria-label', `The system. ${told}${wait}`);
-    if (!CALM.matches) travelling.forEach((step, index) => this.#travel(step, index * APART));
+    const happened = now ? `Step ${steps.length}: ${now.title}.` : settled ? 'The order has come to its end.' : 'Nothing has happened yet.';
+    const wait = waiting.length ? ` Awaited: ${waiting.map((name) => this.layout.nodes.get(name).title).join(', ')}.` : '';
+    this.element.setAttribute('aria-label', `The system. ${happened}${wait}`);
+    if (!CALM.matches) travelling.forEach((step, index) => this.#travel(step, index * APART_MS));
   }
 
-  /** A dot that goes the step's way once. */
+  /** A dot that travels the step's path once. */
   #travel({ path }, delay) {
     const dot = svg('circle', { class: 'dot', r: 7 });
     this.element.append(dot);
     const ends = path.slice(1).flatMap((name, index) => this.#ends(path[index], name));
     const places = ends.map(([x, y]) => ({ transform: `translate(${x}px, ${y}px)` }));
-    const way = dot.animate(places, { duration: TRAVEL, delay, fill: 'backwards', easing: 'ease-in-out' });
-    way.finished.then(() => dot.remove(), () => dot.remove());
+    const travel = dot.animate(places, { duration: TRAVEL_MS, delay, fill: 'backwards', easing: 'ease-in-out' });
+    travel.finished.then(() => dot.remove(), () => dot.remove());
   }
 
-  /** Of the line between two nodes, in the direction of the way. */
+  /** The ends of the line between two nodes, in the direction of the path; none where no line is drawn. */
   #ends(from, to) {
     const edge = this.edges.get(pairOf(from, to));
+    if (!edge) return [];
     const ends = ['1', '2'].map((end) => [edge.getAttribute(`x${end}`), edge.getAttribute(`y${end}`)]);
     return edge.dataset.from === from ? ends : ends.reverse();
   }
 
   #draw() {
-    this.layout = NARROW.matches ? TALL : WIDE;
-    const { size: [width, height], captions } = this.layout;
-    this.element.classList.toggle('tall', this.layout === TALL);
-    this.element.setAttribute('viewBox', `0 0 ${width} ${height}`);
-    this.edges = new Map(EDGES.map(([from, to]) => [pairOf(from, to), line(from, this.layout[from], this.layout[to])]));
-    this.nodes = new Map(Object.keys(KINDS).map((name) => [name, box(name, this.layout[name], captions)]));
+    this.layout = layoutOf(this.choreography, NARROW.matches);
+    const { size, nodes, edges, captions } = this.layout;
+    this.element.classList.toggle('tall', NARROW.matches);
+    this.element.setAttribute('viewBox', `0 0 ${size.join(' ')}`);
+    this.edges = new Map(edges.map(([from, to]) => [pairOf(from, to), line(from, nodes.get(from).box, nodes.get(to).box)]));
+    this.nodes = new Map([...nodes].map(([name, node]) => [name, drawn(name, node, captions)]));
     this.element.replaceChildren(...this.edges.values(), ...this.nodes.values());
   }
 }
@@ -112,20 +82,21 @@ function pairOf(one, other) {
   return [one, other].sort().join('-');
 }
 
-function box(name, [x, y, width, height], captions) {
-  const [kind, made] = KINDS[name];
+function drawn(name, { kind, title, caption, box: [x, y, width, height] }, captions) {
   const upright = height > width;
   const write = (text, at, of) => {
     const element = svg('text', { ...at, class: of });
     element.textContent = text;
     return element;
   };
+  const room = Math.max(width, height) - 8;
+  const squeezed = title.length * CHARACTER > room && { textLength: room, lengthAdjust: 'spacingAndGlyphs' };
   const shape = svg('rect', { x: x - width / 2, y: y - height / 2, width, height, rx: 9 });
-  const label = write(NAMES[name], { x, y: captions ? y - 2 : y + 4.5, ...(upright && { transform: `rotate(-90 ${x} ${y})` }) }, 'name');
-  const caption = captions ? [write(made, { x, y: y + 14 }, 'caption')] : [];
+  const label = write(title, { x, y: captions ? y - 2 : y + 4.5, ...(upright && { transform: `rotate(-90 ${x} ${y})` }), ...squeezed }, 'name');
+  const small = captions ? [write(caption, { x, y: y + 14 }, 'caption')] : [];
   const number = write('', { x: upright ? x : x - width / 2 + 3, y: y - height / 2 - 5 }, 'number');
   const mark = write('', { x: x + width / 2, y: y + height / 2 + 14 }, 'mark');
-  return svg('g', { class: `node ${kind}`, 'data-node': name }, shape, label, ...caption, number, mark);
+  return svg('g', { class: `node ${kind}`, 'data-node': name }, shape, label, ...small, number, mark);
 }
 
 /** From border to border, straight across or straight down, wherever the two boxes face each other. */

@@ -1,12 +1,12 @@
-// Slow motion: one step after the other, with what proves it.
+// Slow motion: one step after the other, with its evidence.
 
 import { h } from './dom.js';
 import { after } from './words.js';
 
-const STEP = 1800; // milliseconds
+const STEP_MS = 1800;
 
 export class Replay {
-  /** `show(steps, index)` shows a moment, or how things are now when the index is null. */
+  /** `show(steps, index)` shows the moment of a step, or the present when the index is null. */
   constructor(show) {
     this.showMoment = show;
     this.isOpen = false;
@@ -26,7 +26,7 @@ export class Replay {
     this.element = h('div', {}, this.start, this.panel);
   }
 
-  /** Only what is over is replayed; a single step can be looked at any time. */
+  /** Only an order that has ended is replayed; you can look at a single step at any time. */
   allow(over, steps) {
     this.steps = steps;
     this.over = over;
@@ -47,7 +47,7 @@ export class Replay {
     this.timer = setInterval(() => {
       this.show(this.index + 1);
       if (this.index === this.steps.length - 1) this.stop();
-    }, STEP);
+    }, STEP_MS);
     this.play.textContent = '❚❚ Pause';
   }
 

@@ -5,7 +5,7 @@ const store = {
   write: (name, value) => sessionStorage.setItem(name, JSON.stringify(value)),
 };
 
-/** The session has ended, or there was none: sign in, and go on where you were. */
+/** The session has ended, or there was none: sign in, and continue where you were. */
 export class SignInNeeded extends Error {
   name = 'SignInNeeded';
 }
@@ -18,7 +18,7 @@ export function signOut() {
   sessionStorage.removeItem('idToken');
 }
 
-/** The ID token. Throws SignInNeeded when there is none, or when its time (`exp`) is over. */
+/** The ID token. Throws SignInNeeded when there is none, or when it has expired (`exp`). */
 export function token() {
   const idToken = store.read('idToken');
   if (!idToken) throw new SignInNeeded('Sign in first.');
@@ -34,7 +34,7 @@ export function email() {
   return idToken && claims(idToken).email;
 }
 
-/** Where the customer was last, for the way back from the sign-in. */
+/** The hash of the last view before the sign-in, to go back to. */
 export function place() {
   return store.read('place') ?? '#/';
 }
@@ -79,7 +79,7 @@ export function orderIsPlaced() {
   for (const name of ['attempt', 'cart', 'choices']) sessionStorage.removeItem(name);
 }
 
-/** What the token says. The gateway checks the signature; here it is only read. */
+/** The token's claims. API Gateway checks the signature; the page only reads them. */
 function claims(idToken) {
   const payload = idToken.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
   return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(payload), (character) => character.codePointAt(0))));

@@ -4,14 +4,14 @@ import { h } from './dom.js';
 import { after, duration } from './words.js';
 
 export class Timeline {
-  /** `open(index)` is called for the step that somebody wants to look at. */
+  /** `open(index)` is called with the step that was chosen. */
   constructor(open) {
     this.open = open;
     this.rows = new Map();
     this.element = h('ol.timeline');
   }
 
-  /** New rows come in where their time is; those of which nothing new is known stay, and keep the focus. */
+  /** Insert new rows at their time; unchanged rows stay as they are, and keep the focus. */
   show(steps) {
     steps.forEach((step, index) => {
       const element = this.#rowOf(step);
@@ -20,7 +20,7 @@ export class Timeline {
     });
   }
 
-  /** Of two events of the same time the API may name the later one first: then what was the first comes once more. */
+  /** Of two events of the same time the API may list the later one first: then the row of the first becomes the repeated one. */
   #rowOf(step) {
     const known = this.rows.get(step.key);
     if (known?.dataset.says === `${step.title} ${step.meaning}`) return known;
@@ -44,11 +44,11 @@ export class Timeline {
 }
 
 function row(step, open) {
-  const taken = step.hop && !step.timeless && `${duration(step.hop.milliseconds)} after ${step.hop.from}`;
+  const hop = step.hop && !step.timeless && `${duration(step.hop.milliseconds)} after ${step.hop.from}`;
   return h(step.again ? 'li.again' : 'li', { 'data-key': step.key, 'data-at': step.at, 'data-says': `${step.title} ${step.meaning}` },
     h('button.step', { type: 'button', onclick: () => open(step.key), title: 'Look at this step' },
       h('span.number'),
       h('span.title', {}, step.again ? `↻ ${step.title}` : step.title),
       h('span.after', {}, step.timeless ? 'again' : after(step.after))),
-    h('p', {}, step.meaning, taken && h('span.hop', {}, taken)));
+    h('p', {}, step.meaning, hop && h('span.hop', {}, hop)));
 }

@@ -1,8 +1,8 @@
-// How values read to a person.
+// Values as people read them.
 
 export const PAYMENT_METHODS = {
   tok_visa: ['Visa', 'Is approved: the order is paid, packed and on its way.'],
-  tok_mastercard: ['Mastercard', 'Is approved, just as well.'],
+  tok_mastercard: ['Mastercard', 'Is approved as well.'],
   tok_declined: ['A card that the bank declines', 'Ends the order, with an e-mail that says so.'],
   tok_insufficient_funds: ['A card without enough money', 'Ends the order, with an e-mail that says why.'],
 };
@@ -19,7 +19,7 @@ export function money(minorUnits, currency) {
   return `${(minorUnits / 100).toFixed(2)} ${currency}`;
 }
 
-/** The number that the e-mail names, too. */
+/** The number of an order, as the e-mail has it too. */
 export function orderNumber(orderId) {
   return orderId.slice(0, 8).toUpperCase();
 }

@@ -1,4 +1,4 @@
-"""The storefront's server: its files, its configuration, and what it passes on."""
+"""The storefront's server: its files, its configuration, and the requests that it forwards."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -19,10 +19,11 @@ from starlette.types import ASGIApp
 
 from local.emulator.state import State
 from local.storefront import break_it, problem
+from local.storefront.forwarding import Forwarder
 from local.storefront.guard import Guard
 from local.storefront.headers import SecurityHeaders
-from local.storefront.passing import PassOn
 from operations.stack import Stack, described
+from tools import flow
 from tools.checkout import ROOT
 
 FILES = ROOT / "web"
@@ -31,8 +32,8 @@ Operation = Callable[[Stack, Request, dict[str, Any]], dict[str, Any]]
 
 
 def storefront(state: State, port: int, files: Path = FILES) -> ASGIApp:
-    """The stack is looked up at each request: a deploy while this runs may have changed it."""
-    pass_on = PassOn()
+    """The server of one local stack. It reads the stack at each request: a deploy may have changed it meanwhile."""
+    forwarder = Forwarder()
 
     def stack() -> Stack:
         try:
@@ -50,29 +51,30 @@ def storefront(state: State, port: int, files: Path = FILES) -> ASGIApp:
                 "cognitoUrl": "/cognito",
                 "userPoolClientId": now.outputs["UserPoolClientId"],
                 "breakIt": True,
+                "topology": flow.described(),
             }
         )
 
     async def api(request: Request) -> Response:
-        return await pass_on.to_api(request, stack())
+        return await forwarder.to_api(request, stack())
 
     async def cognito(request: Request) -> Response:
-        return await pass_on.to_cognito(request, stack())
+        return await forwarder.to_cognito(request, stack())
 
     def panel(path: str, method: str, operation: Operation) -> Route:
-        async def answer(request: Request) -> Response:
+        async def respond(request: Request) -> Response:
             body = await _object(request) if method == "POST" else {}
             try:
                 return JSONResponse(await run_in_threadpool(operation, stack(), request, body))
-            except (BotoCoreError, OSError) as error:  # AWS's own refusals are ClientError: those we did not expect
-                raise HTTPException(502, problem.NO_ANSWER) from error
+            except (BotoCoreError, OSError) as error:  # a ClientError stays a 500: AWS refused what it should accept
+                raise HTTPException(502, problem.NO_RESPONSE) from error
 
-        return Route(f"/break-it/{path}", answer, methods=[method], name=path)
+        return Route(f"/break-it/{path}", respond, methods=[method], name=path)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        await pass_on.close()
+        await forwarder.close()
 
     app = Starlette(
         lifespan=lifespan,
@@ -88,9 +90,9 @@ def storefront(state: State, port: int, files: Path = FILES) -> ASGIApp:
             Mount("/", StaticFiles(directory=files, html=True)),
         ],
         middleware=[Middleware(Guard, port=port)],
-        exception_handlers={HTTPException: problem.answer, Exception: problem.unexpected},
+        exception_handlers={HTTPException: problem.from_exception, Exception: problem.unexpected},
     )
-    return SecurityHeaders(app)  # around all of it: Starlette answers what nobody caught outside of its middleware
+    return SecurityHeaders(app)  # around all of it: Starlette handles uncaught errors outside of its middleware
 
 
 async def _object(request: Request) -> dict[str, Any]:

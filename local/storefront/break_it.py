@@ -13,15 +13,15 @@ from operations.outage import Gateway, gateway, switch_gateway
 from operations.repetition import EventRefused, UnknownOrder, publish_again
 from operations.stack import Stack
 
-Answer = dict[str, Any]
+Body = dict[str, Any]
 
-_at_the_queues = Lock()
-"""A look at the dead letters hides them for a moment: a redrive beside it, from another window, would find none."""
+_queues = Lock()
+"""Reading the dead letters hides them for a moment: a redrive from another window would find none meanwhile."""
 
 
-def state(stack: Stack, _: Request, __: Answer) -> Answer:
-    with _at_the_queues:
-        letters = dead_letters(stack)
+def state(stack: Stack, _: Request, __: Body) -> Body:
+    with _queues:
+        kept = dead_letters(stack)
     return {
         "gateway": gateway(stack),
         "deadLetters": [
@@ -31,12 +31,12 @@ def state(stack: Stack, _: Request, __: Answer) -> Answer:
                 "consumer": letter.consumer,
                 "reason": letter.reason,
             }
-            for letter in letters
+            for letter in kept
         ],
     }
 
 
-def switch(stack: Stack, _: Request, body: Answer) -> Answer:
+def switch(stack: Stack, _: Request, body: Body) -> Body:
     wanted: dict[object, Gateway] = {"up": "up", "down": "down"}
     if body.get("state") not in ("up", "down"):
         raise HTTPException(422, "state is up or down")
@@ -44,7 +44,7 @@ def switch(stack: Stack, _: Request, body: Answer) -> Answer:
     return {"gateway": gateway(stack)}
 
 
-def send_twice(stack: Stack, _: Request, body: Answer) -> Answer:
+def send_twice(stack: Stack, _: Request, body: Body) -> Body:
     order_id = body.get("orderId")
     if not (isinstance(order_id, str) and order_id):
         raise HTTPException(422, "orderId is the order's id")
@@ -56,23 +56,23 @@ def send_twice(stack: Stack, _: Request, body: Answer) -> Answer:
         raise HTTPException(502, str(error)) from error
 
 
-def redrive_all(stack: Stack, _: Request, __: Answer) -> Answer:
+def redrive_all(stack: Stack, _: Request, __: Body) -> Body:
     try:
-        with _at_the_queues:
+        with _queues:
             return {"redriven": sum(1 for _ in redrive(stack))}
     except Undelivered as error:
         raise HTTPException(502, str(error)) from error
 
 
-def inbox(stack: Stack, request: Request, _: Answer) -> Answer:
+def inbox(stack: Stack, request: Request, _: Body) -> Body:
     """The e-mails to an address, newest first; Cognito's codes are among them."""
     email = request.query_params.get("email")
     if not email or not stack.endpoint_url:
-        raise HTTPException(422, "say whose: ?email=ada@example.com")
+        raise HTTPException(422, "name the address: ?email=ada@example.com")
     sent = messages(stack.endpoint_url, email)
     return {"messages": [_message(each) for each in reversed(sent)]}
 
 
-def _message(sent: Any) -> Answer:
+def _message(sent: Any) -> Body:
     at = datetime.fromtimestamp(sent["Timestamp"], UTC).isoformat(timespec="milliseconds")
     return {"id": sent["MessageId"], "subject": sent["Subject"], "text": sent["BodyText"], "at": at}

@@ -1,8 +1,7 @@
-"""Who may ask: the storefront's own page, and no other page in the same browser.
+"""Who may send a request: the storefront's own page, and no other page in the same browser.
 
-Any web page can reach a port of this machine. A browser tells where a page comes from, in `Origin` and
-`Sec-Fetch-Site`, and what it called the server, in `Host`: a page that has its own name lead to 127.0.0.1 (DNS
-rebinding) comes with a foreign one.
+Any web page can reach a port of this machine. The browser sends the page's origin in `Origin` and `Sec-Fetch-Site`, and
+the name of the server in `Host`: a page whose own name resolves to 127.0.0.1 (DNS rebinding) sends a foreign `Host`.
 """
 
 from starlette.datastructures import Headers
@@ -13,11 +12,11 @@ from local.storefront.problem import problem
 
 NAMES = {"127.0.0.1", "localhost"}
 GUARDED = ("/break-it", "/cognito")
-"""Where a request needs no token to change something."""
+"""The paths where a request can change something without a token."""
 
 
 class Guard:
-    """Refuses with 403 whatever was not asked by this name, or by another origin's page."""
+    """Refuse with 403 each request to another host name, and each from another origin's page to the guarded paths."""
 
     def __init__(self, app: ASGIApp, *, port: int) -> None:
         self._app = app
@@ -32,24 +31,24 @@ class Guard:
     def _refusal(self, request: Request) -> str | None:
         hosts = request.headers.getlist("host")
         if len(hosts) != 1 or hosts[0] not in self._hosts:
-            return "this server has another name; open the URL that npm start printed"
-        if not request.scope["path"].startswith(GUARDED):  # as it is routed, and not as it was written
+            return "this server has another name: open the URL that npm start printed"
+        if not request.scope["path"].startswith(GUARDED):  # decoded, as it is routed
             return None
-        if not _comes_from(request.headers, f"http://{hosts[0]}", reads=request.method in ("GET", "HEAD")):
-            return "only the storefront's own page may ask this"
+        if not _comes_from(request.headers, f"http://{hosts[0]}", is_read=request.method in ("GET", "HEAD")):
+            return "only the storefront's own page may send this request"
         if request.method not in ("GET", "HEAD") and not _is_json(request.headers):
             return "send JSON, with its content type"
         return None
 
 
-def _comes_from(headers: Headers, origin: str, *, reads: bool) -> bool:
-    """Whether the page that asks is of this origin. A browser names no Origin where a page reads from its own."""
+def _comes_from(headers: Headers, origin: str, *, is_read: bool) -> bool:
+    """Whether the page has this origin. A browser sends no Origin when a page reads from its own."""
     named = headers.getlist("origin")
     site = headers.get("sec-fetch-site", "same-origin")
-    return site == "same-origin" and (named == [origin] or (reads and not named))
+    return site == "same-origin" and (named == [origin] or (is_read and not named))
 
 
 def _is_json(headers: Headers) -> bool:
-    """A form of another page can't have these content types without asking first."""
+    """Whether the body is JSON: a form on another page can't send these content types without a CORS preflight."""
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     return media_type in ("application/json", "application/x-amz-json-1.1")

@@ -1,4 +1,4 @@
-"""The response headers of every answer: those that CloudFront's response headers policy sets on AWS."""
+"""The headers of every response: those that CloudFront's response headers policy sets on AWS."""
 
 import json
 
@@ -20,11 +20,11 @@ HEADERS = {
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
 }
-"""Strict-Transport-Security is CloudFront's alone: there is no TLS here."""
+"""Without Strict-Transport-Security, which CloudFront alone sends: there is no TLS here."""
 
 
 class SecurityHeaders:
-    """Puts them on whatever is answered, also to HEAD and with an error."""
+    """Put the headers on every response, those to HEAD and errors included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

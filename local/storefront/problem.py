@@ -1,4 +1,4 @@
-"""Errors of the storefront's server, as the API tells its own: `application/problem+json` (RFC 9457)."""
+"""Errors of the storefront's server, in the API's format: `application/problem+json` (RFC 9457)."""
 
 from http import HTTPStatus
 
@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-NO_ANSWER = "the embedded AWS does not answer; npm start says why"
+NO_RESPONSE = "the embedded AWS does not respond; the terminal of npm start says why"
 
 
 def problem(status: int, detail: str) -> JSONResponse:
@@ -14,8 +14,8 @@ def problem(status: int, detail: str) -> JSONResponse:
     return JSONResponse(content, status, media_type="application/problem+json")
 
 
-async def answer(_: Request, error: Exception) -> JSONResponse:
-    """For Starlette: any HTTPException as a problem."""
+async def from_exception(_: Request, error: Exception) -> JSONResponse:
+    """Turn an HTTPException into a problem, for Starlette."""
     assert isinstance(error, HTTPException)
     response = problem(error.status_code, error.detail)
     response.headers.update(error.headers or {})
@@ -23,5 +23,5 @@ async def answer(_: Request, error: Exception) -> JSONResponse:
 
 
 async def unexpected(_: Request, __: Exception) -> JSONResponse:
-    """What nobody foresaw: nothing of the inside. Starlette raises it again, so that it gets into storefront.log."""
+    """Report an unforeseen error without its details. Starlette raises it again, so that storefront.log has it."""
     return problem(500, "something went wrong here; .local/storefront.log says what")

@@ -34,11 +34,11 @@ def served(state: State, port: int) -> Iterator[str]:
     config.include_server_header = False
     config.graceful_timeout = _GRACE_SECONDS
     ended, loop = asyncio.Event(), asyncio.new_event_loop()
-    app = cast(Any, storefront(state, port))  # both say ASGI, each in types of its own
+    app = cast(Any, storefront(state, port))  # both are ASGI, each with types of its own
     serving = serve(app, config, shutdown_trigger=ended.wait)
 
     errors = config.errorlog
-    # A browser that is still connected is cut off in the end; the launcher's terminal is no place to say so.
+    # At the end a connected browser is cut off; that goes into the log, not into the launcher's terminal.
     loop.set_exception_handler(lambda _, context: errors.error(context["message"], exc_info=context.get("exception")))
 
     def run() -> None:

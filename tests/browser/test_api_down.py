@@ -27,7 +27,7 @@ def storefront_without_api(storefront: dict[str, Any], tmp_path: Path) -> Iterat
 def test_a_shop_without_its_api_says_so_and_offers_another_try(visit: Visit, storefront_without_api: str) -> None:
     visitor = visit(storefront_without_api)
 
-    expect(visitor.title).to_have_text("That did not work")
+    expect(visitor.title).to_have_text("That didn't work")
     expect(visitor.alert.first).to_contain_text("The API has a problem")
     expect(visitor.button("Try again")).to_be_enabled()
 
@@ -49,8 +49,8 @@ def test_an_order_that_is_watched_is_followed_again_when_the_api_is_back(custome
     customer.orders()
 
     customer.page.context.set_offline(True)
-    expect(customer.alert.first).to_contain_text("this page keeps asking")
+    expect(customer.alert.first).to_contain_text("this page keeps trying")
     customer.page.context.set_offline(False)
 
     customer.sees_the_end("is on its way")
-    expect(customer.page.get_by_text("this page keeps asking")).to_be_hidden()
+    expect(customer.page.get_by_text("this page keeps trying")).to_be_hidden()

@@ -26,8 +26,8 @@ def test_an_order_waits_for_the_gateway_and_is_healed_by_a_redrive(customer: Vis
     customer.orders()
 
     expect(waits).to_be_visible(timeout=PATIENCE)
-    expect(customer.node("payment")).to_have_attribute("data-state", "waiting")
-    expect(customer.node("payment")).to_contain_text("awaited")  # not by colour alone
+    expect(customer.node("paymentProcessing")).to_have_attribute("data-state", "waiting")
+    expect(customer.node("paymentProcessing")).to_contain_text("awaited")  # not by colour alone
     letter = page.locator(".dead-letters li").filter(has_text=customer.order_id[:8].upper())
     expect(letter.first).to_contain_text("OrderPlacedEvent", timeout=PATIENCE)
     expect(letter.first).to_contain_text("paymentProcessing")
@@ -40,7 +40,7 @@ def test_an_order_waits_for_the_gateway_and_is_healed_by_a_redrive(customer: Vis
     with page.expect_request("**/break-it/state"):  # a look, which hides the dead letters as long as it takes
         pass
     customer.button("Redrive them").click()
-    redriven = re.compile(r"^(One dead letter is|[1-9]\d* dead letters are) on (its|their) way again\.$")
+    redriven = re.compile(r"^(One dead letter was|[1-9]\d* dead letters were) redriven\.$")
     expect(page.locator("#break-it [role=status]")).to_have_text(redriven, timeout=PATIENCE)
     assert asked.index("state ends") < asked.index("redrive begins")
 
@@ -70,9 +70,9 @@ def test_an_event_that_comes_twice_is_shown_twice_and_charges_once(customer: Vis
 
     customer.button("Send OrderPlacedEvent again").click()
 
-    expect(customer.page.get_by_text("The event is on the bus once more.")).to_be_visible()
+    expect(customer.page.get_by_text("The event is on the bus again.")).to_be_visible()
     again = customer.page.locator(".timeline .again")
-    expect(again).to_contain_text("OrderPlacedEvent comes once more", timeout=PATIENCE)
+    expect(again).to_contain_text("OrderPlacedEvent arrives again", timeout=PATIENCE)
     assert customer.asks(f"/orders/{customer.order_id}") == before
 
 
@@ -93,7 +93,7 @@ def test_a_duplicate_is_marked_also_where_the_api_names_it_first(customer: Visit
     customer.page.route("**/events", with_a_duplicate_before_it)
 
     expect(customer.page.locator(".timeline .again")).to_have_count(1)
-    expect(customer.page.locator(".timeline .again")).to_contain_text("comes once more")
+    expect(customer.page.locator(".timeline .again")).to_contain_text("arrives again")
 
 
 # --- who is refused ---------------------------------------------------------------------------------------------------

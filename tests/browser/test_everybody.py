@@ -139,7 +139,7 @@ def test_what_happens_is_said_to_who_can_not_see_it(customer: Visitor) -> None:
     for words in (
         "Stoneware mug is in the cart",
         "PaymentProcessing publishes PaymentCompletedEvent",
-        "The e-mail has come",
+        "The e-mail has arrived",
     ):
         assert words in said
 

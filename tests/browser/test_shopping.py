@@ -34,10 +34,10 @@ def test_a_newcomer_signs_up_orders_and_sees_the_events_travel_to_the_email(visi
         "orderService",
         "orders",
         "bus",
-        "payment",
+        "paymentProcessing",
         "fulfillment",
-        "updater",
-        "queue",
+        "orderStatusUpdater",
+        "notificationQueue",
         "mail",
         "auditLog",
     ):
@@ -64,7 +64,7 @@ def test_a_finished_order_is_replayed_step_by_step_with_what_proves_each(custome
     customer.button("▶ Replay in slow motion").click()
     customer.button("❚❚ Pause").click()
     expect(page.get_by_text("Step 1 of ")).to_be_visible()
-    expect(customer.node("payment")).to_have_attribute("data-state", "idle")  # not yet
+    expect(customer.node("paymentProcessing")).to_have_attribute("data-state", "idle")  # not yet
     customer.button("On →").click()
 
     expect(page.get_by_text("Step 2 of ")).to_be_visible()
@@ -72,7 +72,7 @@ def test_a_finished_order_is_replayed_step_by_step_with_what_proves_each(custome
     customer.button("← Back").click()
     expect(page.get_by_text("Step 1 of ")).to_be_visible()
     customer.button("Close").click()
-    expect(customer.node("payment")).to_have_attribute("data-state", "done")
+    expect(customer.node("paymentProcessing")).to_have_attribute("data-state", "done")
 
 
 def test_my_orders_are_listed_newest_first_page_by_page(customer: Visitor) -> None:

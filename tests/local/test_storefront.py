@@ -17,10 +17,11 @@ from local.emulator.ports import free_port
 from local.emulator.state import LocalError, State
 from local.storefront import break_it
 from local.storefront.app import FILES
+from local.storefront.forwarding import LARGEST_BODY_BYTES, SIGN_IN
 from local.storefront.headers import HEADERS
-from local.storefront.passing import LARGEST_BODY, SIGN_IN
 from local.storefront.serving import served
 from tests.unit.dead_letter_queues import GONE, POISON, Queues
+from tools import flow
 
 JSON = {"content-type": "application/json"}
 ONE_EACH = httpx.Limits(max_keepalive_connections=0)  # one that is refused closes its connection
@@ -144,7 +145,7 @@ def test_there_is_no_way_out_of_the_folder(page: httpx.Client, path: str) -> Non
 
 def test_the_configuration_is_that_of_the_running_stack(page: httpx.Client, state: State, upstream: Upstream) -> None:
     expected = {"stage": "local", "region": "mars-1", "apiUrl": "/api", "cognitoUrl": "/cognito", "breakIt": True}
-    assert page.get("/config.json").json() == {**expected, "userPoolClientId": "client"}
+    assert page.get("/config.json").json() == {**expected, "userPoolClientId": "client", "topology": flow.described()}
 
     describe(state, upstream.url, UserPoolClientId="another")
     assert page.get("/config.json").json()["userPoolClientId"] == "another"
@@ -207,7 +208,7 @@ def test_there_is_no_way_out_of_the_api(page: httpx.Client, upstream: Upstream, 
 
 
 def test_a_body_larger_than_the_gateway_takes_is_413(page: httpx.Client) -> None:
-    answer = page.post("/api/orders", content=b" " * (LARGEST_BODY + 1), headers=JSON)
+    answer = page.post("/api/orders", content=b" " * (LARGEST_BODY_BYTES + 1), headers=JSON)
     assert answer.status_code == 413
 
 

@@ -16,6 +16,7 @@ from local.emulator.ports import free_port
 from local.emulator.process import emulator
 from local.emulator.state import State
 from tests.local.embedded_aws import EmbeddedAws, Sls, sls_of
+from tools import flow
 from tools.checkout import ROOT
 
 WEB = ROOT / "web"
@@ -88,6 +89,7 @@ def test_the_configuration_is_of_the_stack_and_breaks_nothing(stack: dict[str, A
         "cognitoUrl": "https://cognito-idp.us-east-1.amazonaws.com/",
         "userPoolClientId": stack["UserPoolClientId"],
         "breakIt": False,
+        "topology": flow.described(),
     }
 
 

@@ -77,7 +77,7 @@ function forgot(page) {
     (swap) => [link('Back', () => swap(signIn(page)))]);
 }
 
-/** On this machine no mail is delivered: the page reads it where the embedded AWS keeps it. */
+/** On this machine no e-mail is delivered: the page reads the code in the e-mail that the embedded AWS keeps. */
 async function offerCode({ inboxOf }, email, code, element) {
   if (!inboxOf) return;
   const found = (await inboxOf(email)).map(({ text }) => /\b\d{6}\b/.exec(text)?.[0]).find(Boolean);
@@ -86,11 +86,11 @@ async function offerCode({ inboxOf }, email, code, element) {
   const use = () => {
     code.querySelector('input').value = found;
   };
-  code.after(h('p.offer', {}, `This is the local stage: the mail with the code ${found} stays on this machine. `,
+  code.after(h('p.offer', {}, `This is the local stage: the e-mail with the code ${found} stays on this machine. `,
     h('button.plain', { type: 'button', onclick: use }, 'Fill it in')));
 }
 
-/** A form that sends its values once at a time and shows what went wrong; `swap` puts another in its place. */
+/** A form that sends its values, once at a time, and shows what went wrong; `swap` replaces it with another form. */
 function form(page, title, button, fields, send, links = () => []) {
   const problem = h('p.error', { role: 'alert', hidden: true });
   const submit = h('button.big', { type: 'submit' }, button);

@@ -1,10 +1,10 @@
-// The cart, how to pay, and the order itself.
+// The cart, and the form that places the order.
 
 import { field, h } from '../dom.js';
 import { cart, choices, email, keepChoices, keyFor, orderIsPlaced, putIntoCart } from '../session.js';
 import { money, PAYMENT_METHODS } from '../words.js';
 
-const MOST = 1000; // of one product, as the API has it
+const LARGEST_QUANTITY = 1000; // of one product, as in the API
 
 export async function cartView({ api, go, cartChanged, again }) {
   const products = new Map((await api.products()).map((product) => [product.sku, product]));
@@ -28,10 +28,10 @@ export async function cartView({ api, go, cartChanged, again }) {
 }
 
 function line({ sku, name, unitPrice, currency }, quantity, change) {
-  const input = h('input', { id: `quantity-${sku}`, type: 'number', min: 0, max: MOST, value: quantity, 'aria-label': `Quantity of ${name}` });
+  const input = h('input', { id: `quantity-${sku}`, type: 'number', min: 0, max: LARGEST_QUANTITY, value: quantity, 'aria-label': `Quantity of ${name}` });
   input.addEventListener('change', () => {
-    const wanted = Number.isNaN(input.valueAsNumber) ? quantity : Math.trunc(input.valueAsNumber); // left empty: as it was
-    change(sku, Math.min(MOST, Math.max(0, wanted)));
+    const wanted = Number.isNaN(input.valueAsNumber) ? quantity : Math.trunc(input.valueAsNumber); // left empty: the quantity before
+    change(sku, Math.min(LARGEST_QUANTITY, Math.max(0, wanted)));
   });
   const remove = h('button.plain', { type: 'button', onclick: () => change(sku, 0), 'aria-label': `Remove ${name}` }, 'Remove');
   return h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, input), h('td.price', {}, money(quantity * unitPrice, currency)), h('td', {}, remove));
@@ -46,7 +46,7 @@ function checkout(api, go, lines) {
     h('input', { type: 'radio', name: 'paymentMethod', value: method, checked: method === chosen }),
     h('span', {}, h('strong', {}, name), h('small', {}, outcome))));
   const form = h('form.checkout', {},
-    h('fieldset', {}, h('legend', {}, 'Pay with a test card; no money moves'), methods),
+    h('fieldset', {}, h('legend', {}, 'Pay with a test card; no money is charged'), methods),
     field('Telephone, for a text message (optional)', { id: 'phone', type: 'tel', pattern: '\\+[1-9][0-9]{6,14}', value: before.phone },
       'With the country code, like +4915112345678.'),
     problem, button);

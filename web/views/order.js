@@ -1,64 +1,65 @@
 // One order: what happens to it while it happens, and once more in slow motion.
 
-import { awaited, isComplete, isOver, NAMES, steps, takenUp } from '../choreography.js';
+import { isComplete, isOver, republished, titleOf } from '../choreography.js';
 import { h } from '../dom.js';
 import { Picture } from '../picture.js';
 import { Replay } from '../replay.js';
 import { Timeline } from '../timeline.js';
 import { money, orderNumber, PAYMENT_METHODS, STATUSES, time } from '../words.js';
 
-const LOOK = 400; // milliseconds between two looks at an order that is open: what happens is to be seen within a second
-const QUIET_LOOK = 2000; // and at one that has ended, whose events may still be sent twice, or that nobody looks at
-const LONG = 6000; // milliseconds without news after which an order is said to wait
+const POLL_INTERVAL_MS = 400; // of an open order: you see a step within a second
+const QUIET_POLL_INTERVAL_MS = 2000; // of an order that has ended, whose events may still arrive again, and of a hidden page
+const WAITING_AFTER_MS = 6000; // without a change: then the page says what the order waits for
 
-export async function orderView({ api, inbox, announce, signal, orderChanged }, orderId) {
-  const view = new OrderView(announce, signal);
+export async function orderView({ api, choreography, inbox, announce, signal, orderChanged }, orderId) {
+  const view = new OrderView(choreography, announce, signal);
   let seen = '';
   let changedAt = Date.now();
-  const look = async () => {
+  const poll = async () => {
     const [order, events] = await Promise.all([api.order(orderId), api.events(orderId)]);
     if (signal.aborted) return;
     const now = JSON.stringify([order, events]);
     if (now !== seen) changedAt = Date.now();
-    const waits = !isOver(order) && Date.now() - changedAt > LONG;
+    const waits = !isOver(order) && Date.now() - changedAt > WAITING_AFTER_MS;
     if (now !== seen || waits !== view.isWaiting) view.update(order, events, waits);
     seen = now;
     orderChanged(order);
-    if (isOver(order) && isComplete(order, events) && inbox && !view.hasLetter) view.showLetter(await letterOf(order, inbox));
+    if (isOver(order) && isComplete(order, events) && inbox && !view.hasEmail) view.showEmail(await emailOf(order, inbox));
   };
-  await look();
-  follow(look, view, signal);
+  await poll();
+  follow(poll, view, signal);
   return view.element;
 }
 
-/** Look again and again, as long as the page is there. */
-async function follow(look, view, signal) {
+/** Poll as long as the page shows the order. */
+async function follow(poll, view, signal) {
   while (!signal.aborted) {
-    await new Promise((resume) => setTimeout(resume, view.over || document.hidden ? QUIET_LOOK : LOOK));
+    await new Promise((resume) => setTimeout(resume, view.over || document.hidden ? QUIET_POLL_INTERVAL_MS : POLL_INTERVAL_MS));
     if (signal.aborted) return;
     try {
-      await look();
+      await poll();
       view.trouble('');
     } catch (error) {
       if (error.name === 'SignInNeeded') return view.trouble(error.message, h('a', { href: '#/account' }, 'Sign in'));
-      view.trouble(`${error.message} What you see is what was known before; this page keeps asking.`);
+      view.trouble(`${error.message} What you see is what was known before; this page keeps trying.`);
     }
   }
 }
 
-async function letterOf(order, inbox) {
+async function emailOf(order, inbox) {
   const number = orderNumber(order.orderId);
   return (await inbox()).find(({ id, subject }) => id === order.notification.messageId || subject.includes(number));
 }
 
 class OrderView {
-  constructor(announce, signal) {
+  constructor(choreography, announce, signal) {
+    this.choreography = choreography;
     this.announce = announce;
     this.steps = [];
     this.awaited = [];
     this.isWaiting = false;
-    this.hasLetter = false;
-    this.picture = new Picture(signal);
+    this.hasEmail = false;
+    this.picture = new Picture(choreography, signal);
     this.timeline = new Timeline((index) => this.replay.open(index));
     this.replay = new Replay((_, index) => this.show(index));
     signal.addEventListener('abort', () => this.replay.stop());
@@ -78,26 +79,26 @@ class OrderView {
 
   update(order, events, waits) {
     const before = new Set(this.steps.map(({ key }) => key));
-    this.steps = steps(order, events);
-    this.awaited = awaited(order, events);
+    this.steps = this.choreography.steps(order, events);
+    this.awaited = this.choreography.awaited(order, events);
     this.over = isOver(order) && isComplete(order, events);
     const [sign, word] = STATUSES[order.status];
     this.title.textContent = `Order ${orderNumber(order.orderId)}`;
     this.status.replaceChildren(h(`span.badge.${order.status}`, {}, `${sign} ${word}`));
     this.facts.replaceChildren(...facts(order));
     this.timeline.show(this.steps);
-    this.showWaiting(waits, takenUp(events));
-    const news = this.steps.filter(({ key }) => !before.has(key));
-    if (news.length) this.announce(news.map(({ title }) => title).join('. '));
+    this.showWaiting(waits, republished(events));
+    const added = this.steps.filter(({ key }) => !before.has(key));
+    if (added.length) this.announce(added.map(({ title }) => title).join('. '));
     this.replay.allow(this.over, this.steps);
-    if (isOver(order) && !this.hasLetter) this.showReceipt(order.notification);
-    if (!this.replay.isOpen) this.show(null, news);
+    if (isOver(order) && !this.hasEmail) this.showReceipt(order.notification);
+    if (!this.replay.isOpen) this.show(null, added);
   }
 
-  /** The moment of a step, or with null how things are; what is new travels. */
-  show(index, news = []) {
+  /** Show the moment of a step, or with null the present; steps that are new travel. */
+  show(index, added = []) {
     this.timeline.mark(index);
-    if (index === null) this.picture.show(this.steps, { waiting: this.awaited, settled: this.over, travelling: news });
+    if (index === null) this.picture.show(this.steps, { waiting: this.awaited, settled: this.over, travelling: added });
     else this.picture.show(this.steps.slice(0, index + 1), { travelling: [this.steps[index]] });
   }
 
@@ -105,32 +106,32 @@ class OrderView {
     this.isWaiting = waits;
     this.waits.hidden = !waits;
     if (!waits) return;
-    const names = this.awaited.map((name) => NAMES[name]).join(' and ') || 'its next event';
-    const taken = again && h('li.done', {}, `✓ The reconciler has taken the order up again: attempt ${again.attempt}.`);
+    const names = this.awaited.map(titleOf).join(' and ') || 'its next event';
+    const done = again && h('li.done', {}, `✓ The reconciler has published the order's event again: attempt ${again.attempt}.`);
     const title = `… Your order waits for ${names}`;
     if (this.waits.firstChild?.textContent !== title) this.announce(`${title}. It is stored, and nothing is lost.`);
     this.waits.replaceChildren(
       h('h2', {}, title),
       h('p', {}, 'It is stored, and nothing is lost. This is what the system does about it:'),
-      h('ul', {}, taken,
-        h('li', {}, 'A function that fails is tried twice more. Then its event is kept as a dead letter, from where an operator sends it on its way again.'),
-        h('li', {}, 'A minute or two after the order was placed, then ever more seldom, the reconciler publishes OrderPlacedEvent again. Steps that are done pass the baton on, and the chain goes on where it broke.'),
-        h('li', {}, 'Whatever is repeated: the card is charged once.')));
+      h('ul', {}, done,
+        h('li', {}, 'A function that fails is retried twice. Then its event is kept as a dead letter, which an operator can redrive.'),
+        h('li', {}, 'A minute or two after the order was placed, then at growing intervals, the reconciler publishes OrderPlacedEvent again. Each step that is done publishes its stored result again, so the order continues where it stopped.'),
+        h('li', {}, 'However often a step is repeated, the card is charged once.')));
   }
 
   showReceipt(notification) {
     const text = notification.messageId
       ? `You were sent an e-mail on ${time(notification.at)}.`
-      : `The e-mail to you was refused: ${notification.rejection}. The order is complete all the same.`;
+      : `The e-mail to you was rejected: ${notification.rejection}. The order is complete all the same.`;
     this.mail.replaceChildren(h('h2', {}, '✉ The e-mail'), h('p', {}, text));
     this.mail.hidden = false;
   }
 
-  showLetter(letter) {
-    if (!letter) return;
-    this.hasLetter = true;
-    this.mail.replaceChildren(h('h2', {}, `✉ ${letter.subject}`), h('pre', { tabindex: 0, role: 'region', 'aria-label': 'Its text' }, letter.text));
-    this.announce(`The e-mail has come: ${letter.subject}`);
+  showEmail(email) {
+    if (!email) return;
+    this.hasEmail = true;
+    this.mail.replaceChildren(h('h2', {}, `✉ ${email.subject}`), h('pre', { tabindex: 0, role: 'region', 'aria-label': 'Its text' }, email.text));
+    this.announce(`The e-mail has arrived: ${email.subject}`);
   }
 
   trouble(message, ...more) {

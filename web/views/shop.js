@@ -1,4 +1,4 @@
-// What there is to buy.
+// The products.
 
 import { h } from '../dom.js';
 import { cart, putIntoCart } from '../session.js';
@@ -8,7 +8,7 @@ export async function shopView({ api, announce, cartChanged }) {
   const products = await api.products();
   return h('section', {},
     h('h1', { tabindex: -1 }, 'Coffee, and everything around it'),
-    h('p.lead', {}, 'Put something into the cart and order it. Then watch how the order is paid, packed and announced, with no part of the system calling another.'),
+    h('p.lead', {}, 'Put something into the cart and order it. Then watch how the order is paid and shipped and how you are notified, without any function calling another.'),
     h('ul.products', {}, products.map((product) => card(product, () => {
       putIntoCart(product.sku, (cart()[product.sku] ?? 0) + 1);
       cartChanged();

@@ -1,0 +1,123 @@
+"""The storefront's picture and timeline come from the topology, and say the same as the timeline in the terminal."""
+
+import json
+import subprocess
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.terminal.timeline import Evidence, lines
+from tests.tools.page import in_the_page
+from tools import flow, topology
+from tools.checkout import ROOT
+
+NAMED = {"auditLogger", "orderStatusUpdater", "notification"}
+"""The functions that choreography.js names, for what they leave besides events."""
+
+STEPS = "new page.Choreography(v[0]).steps(v[1], v[2])"
+AWAITED = "new page.Choreography(v[0]).awaited(v[1], v[2])"
+
+
+def recorded(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    answers = json.loads((ROOT / "tests" / "local" / "recorded" / f"{name}.json").read_text())
+    return answers["order"], answers["events"]
+
+
+def with_consumers(*names: str) -> dict[str, Any]:
+    """The flow of events with more consumers of PaymentCompletedEvent, which publish nothing."""
+    described = flow.described()
+    described["functions"] |= {name: {"kind": "bus", "writesOrders": False} for name in names}
+    described["consumers"]["PaymentCompletedEvent"] += names
+    return described
+
+
+def boxes(described: dict[str, Any], *, narrow: bool) -> tuple[list[int], dict[str, list[float]]]:
+    """The size of the picture, and node → centre, width and height."""
+    layout = "page.layoutOf(new (await import('./web/choreography.js')).Choreography(v[0]), v[1])"
+    expression = f"(({{ size, nodes }}) => [size, [...nodes].map(([name, {{ box }}]) => [name, box])])({layout})"
+    size, found = in_the_page("layout.js", expression, described, narrow)
+    return size, dict(found)
+
+
+def overlap(one: list[float], other: list[float]) -> bool:
+    (x1, y1, w1, h1), (x2, y2, w2, h2) = one, other
+    return abs(x1 - x2) < (w1 + w2) / 2 and abs(y1 - y2) < (h1 + h2) / 2
+
+
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "phone"])
+@pytest.mark.parametrize("more", [(), ("loyalty",), ("loyalty", "fraudDetection", "customerRecommendations")])
+def test_each_function_has_its_place_in_the_picture_and_no_two_parts_overlap(
+    more: tuple[str, ...], narrow: bool
+) -> None:
+    (width, height), found = boxes(with_consumers(*more), narrow=narrow)
+
+    assert found.keys() >= {*topology.functions(), *more}
+    assert [pair for pair in combinations(found, 2) if overlap(found[pair[0]], found[pair[1]])] == []
+    assert width == 360 or not narrow
+    for x, y, w, h in found.values():
+        assert w / 2 <= x <= width - w / 2
+        assert h / 2 <= y <= height - h / 2
+
+
+@pytest.mark.parametrize("events", range(4))
+@pytest.mark.parametrize("name", ["approved", "declined"])
+def test_the_page_and_the_terminal_tell_the_same_of_an_order(name: str, events: int) -> None:
+    order, trail = recorded(name)
+    trail = trail[:events]
+
+    found = in_the_page("choreography.js", STEPS, flow.described(), order, trail)
+
+    assert [(step["after"], step["title"].split()[0]) for step in found] == [
+        (line.milliseconds, line.function) for line in lines(Evidence(order, trail))
+    ]
+
+
+def test_an_order_that_has_just_been_paid_waits_for_the_consumers_that_leave_evidence() -> None:
+    order, trail = recorded("approved")
+    paid = {name: order[name] for name in order.keys() - {"fulfillment", "notification"}}
+    paid |= {"status": "PLACED", "statusHistory": order["statusHistory"][:1]}
+    described = with_consumers("loyalty")
+
+    awaited = in_the_page(
+        "choreography.js", "new page.Choreography(v[0]).awaited(v[1], v[2])", described, paid, trail[:2]
+    )
+
+    assert awaited == ["fulfillment", "orderStatusUpdater"]
+
+
+def test_an_event_that_the_page_does_not_know_is_shown_with_its_publisher_and_its_consumers() -> None:
+    order, trail = recorded("approved")
+    described = with_consumers("loyalty")
+    described["publishers"]["order-processing.loyalty"] = ["loyalty"]
+    described["consumers"]["PointsEarnedEvent"] = ["fulfillment", "auditLogger"]
+    earned = {**trail[1], "eventId": "a", "domainEventId": "b", "eventType": "PointsEarnedEvent"}
+    events = [
+        *trail,
+        {**earned, "source": "order-processing.loyalty"},
+        {**earned, "domainEventId": "c", "source": "forged"},
+    ]
+
+    steps = in_the_page("choreography.js", STEPS, described, order, events)
+
+    known, forged = (step for step in steps if "PointsEarnedEvent" in step["title"])
+    assert (known["title"], known["meaning"]) == ("Loyalty publishes PointsEarnedEvent", "Its consumers: Fulfillment.")
+    assert known["path"] == ["bus", "loyalty", "bus", "auditLogger", "auditLog"]
+    assert forged["title"] == "An unknown publisher, forged, publishes PointsEarnedEvent"
+    assert forged["path"] == ["bus", "auditLogger", "auditLog"]
+
+
+def test_the_page_names_no_function_but_those_that_leave_more_than_events() -> None:
+    scripts = "".join(path.read_text() for path in (ROOT / "web").rglob("*.js"))
+
+    named = {name for name in topology.functions() if f"'{name}'" in scripts or f" {name}:" in scripts}
+    assert named == NAMED
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "web").rglob("*.js")), ids=lambda path: path.name)
+def test_each_module_of_the_page_is_javascript(module: Path) -> None:
+    checked = subprocess.run(
+        ["node", "--input-type=module", "--check"], input=module.read_text(), capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stderr
