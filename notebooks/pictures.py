@@ -4,26 +4,41 @@ A row of AuditLog is a dict with `eventType`, `source`, `timestamp`, `domainEven
 is not in the rows is not in the picture.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from typing import Any, NamedTuple
 
+from tools import flow
+from tools import topology as system
+
 Row = Mapping[str, Any]
 
-_PUBLISHERS = {
-    "order-processing.orders": "OrderService",
-    "order-processing.payment": "PaymentProcessing",
-    "order-processing.fulfillment": "Fulfillment",
-}
 _BUS = "event bus"
-_PLACES = ("Reconciler", "OrderService", _BUS, "PaymentProcessing", "Fulfillment", "OrderStatusUpdater", "Notification")
-_COLOURS = {
-    "OrderPlacedEvent": "#0a66c2",
-    "PaymentCompletedEvent": "#1a7f37",
-    "PaymentFailedEvent": "#cf222e",
-    "FulfillmentCompletedEvent": "#8250df",
-}
+_PALETTE = ("#0a66c2", "#1a7f37", "#cf222e", "#8250df", "#9a6700", "#bf3989", "#1b7c83", "#57606a")
+
+
+def title_of(function: str) -> str:
+    """`OrderService`, as people read the name of the function `orderService`."""
+    return function[0].upper() + function[1:]
+
+
+def _places() -> Iterator[str]:
+    """The participants of a sequence from left to right: who publishes first stands before the bus."""
+    by_place = {"schedule": 0, "api": 1}
+    names = sorted(system.functions(), key=lambda name: by_place.get(flow.kind(name), 2))
+    before = [title_of(name) for name in names if flow.kind(name) in by_place]
+    return iter([*before, _BUS, *(title_of(name) for name in names if title_of(name) not in before)])
+
+
+def _publisher(row: Row) -> str:
+    """Who published the event of a row: of the publishers of its source, the scheduled one publishes again."""
+    again = not row.get("causationId") and (row.get("attempt") or 1) > 1
+    names = flow.publishers().get(row["source"], [])
+    return next((title_of(name) for name in names if (flow.kind(name) == "schedule") == again), str(row["source"]))
+
+
+_COLOURS = dict(zip(flow.consumers(), _PALETTE, strict=False))
 _CHARACTER = 7.2  # pixels, of 12 px text, on the wide side
 _STYLE = """
   .tour text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #1f2328 }
@@ -60,16 +75,16 @@ class Picture:
 
 
 def sequence(rows: Sequence[Row], order: Mapping[str, Any] | None = None) -> Picture:
-    """Who published what, and what that led to: a sequence diagram of one order.
+    """A sequence diagram of one order: who published which event, and what it led to.
 
     A solid arrow is a row of AuditLog; the dashed one above it is the row's `causationId`. With the order, as the API
-    or the table has it, its status history and its notification come in as well, as dashed arrows of their own.
+    or the table has it, its status history and its notification are drawn as well, as dashed arrows.
     """
     rows = sorted(rows, key=lambda row: row["timestamp"])
     start = rows[0]["timestamp"] if rows else ""
     steps = sorted([*_publications(rows), *_consequences(rows, order)], key=lambda step: step.at)
     taking_part = {step.who for step in steps}
-    names = [name for name in _PLACES if name == _BUS or name in taking_part]
+    names = [name for name in _places() if name == _BUS or name in taking_part]
     names += sorted(taking_part - set(names))
     column = {name: 160 + 195 * number for number, name in enumerate(names)}
     width, height = 195 * len(names) + 90, 76 + 46 * len(steps)
@@ -104,15 +119,15 @@ class _Step(NamedTuple):
     label: str
     publishes: bool
     led_by: bool
-    """Whether the cause is there to be seen."""
+    """Whether its cause is among the rows."""
 
 
 def _publications(rows: Sequence[Row]) -> Iterable[_Step]:
     seen = {row.get("domainEventId") for row in rows}
     for row in rows:
-        again = row["eventType"] == "OrderPlacedEvent" and (row.get("attempt") or 1) > 1
-        who = "Reconciler" if again else _PUBLISHERS.get(row["source"], str(row["source"]))
-        yield _Step(row["timestamp"], who, row["eventType"], publishes=True, led_by=row.get("causationId") in seen)
+        yield _Step(
+            row["timestamp"], _publisher(row), row["eventType"], publishes=True, led_by=row.get("causationId") in seen
+        )
 
 
 def _consequences(rows: Sequence[Row], order: Mapping[str, Any] | None) -> Iterable[_Step]:
@@ -122,17 +137,17 @@ def _consequences(rows: Sequence[Row], order: Mapping[str, Any] | None) -> Itera
     for change in order.get("statusHistory", [])[1:]:
         if change["eventId"] in seen:
             yield _Step(change["at"], "OrderStatusUpdater", change["status"], publishes=False, led_by=True)
-    if (told := order.get("notification")) and rows:
-        yield _Step(told["at"], "Notification", told["channel"], publishes=False, led_by=True)
+    if (notified := order.get("notification")) and rows:
+        yield _Step(notified["at"], "Notification", notified["channel"], publishes=False, led_by=True)
 
 
 def tree(rows: Sequence[Row]) -> Picture:
-    """Which event led to which: a fact hangs below the one that its `causationId` names.
+    """A tree of events: each hangs below the one that its `causationId` names.
 
     A cause that is in no row is drawn dashed, as missing.
     """
     facts = {row["domainEventId"]: row for row in sorted(rows, key=lambda row: row["timestamp"], reverse=True)}
-    facts = dict(reversed(facts.items()))  # one node a fact, however often it was published
+    facts = dict(reversed(facts.items()))  # one node for each event, however often it was published
     missing = {row["causationId"] for row in facts.values() if row.get("causationId")} - set(facts)
     roots = [*missing, *(key for key, row in facts.items() if not row.get("causationId"))]
     start = min((row["timestamp"] for row in rows), default="")
@@ -187,7 +202,7 @@ def timeline(lanes: Mapping[str, Sequence[str]], title: str = "Timeline") -> Pic
             x = left + 560 * offset / span
             colour = _COLOURS.get(lane, "#0a66c2")
             shapes.append(f'<circle cx="{x:.1f}" cy="{y}" r="5" fill="{colour}"/>')
-            if x - free > 44:  # a label that would touch the one before is left out; the text has them all
+            if x - free > 44:  # a label that would touch the previous one is left out; the text has them all
                 shapes.append(
                     f'<text class="small" x="{x:.1f}" y="{y - 10}" text-anchor="middle">{offset:.2f} s</text>'
                 )
@@ -197,11 +212,11 @@ def timeline(lanes: Mapping[str, Sequence[str]], title: str = "Timeline") -> Pic
 
 
 def topology(edges: Sequence[tuple[str, str]], fired: Iterable[str] = ()) -> Picture:
-    """What leads to what: each edge goes from a node to one further right. What has not fired is drawn pale."""
+    """A graph: each edge goes from a node to one further right. Edges that have not fired are drawn pale."""
     strong = set(fired)
     nodes = list(dict.fromkeys(node for edge in edges for node in edge))
     depth = dict.fromkeys(nodes, 0)
-    for _ in nodes:  # the longest way to each node; the graph has no circle
+    for _ in nodes:  # the longest path to each node; the graph has no cycle
         for source, target in edges:
             depth[target] = max(depth[target], depth[source] + 1)
     columns = [[node for node in nodes if depth[node] == level] for level in range(max(depth.values()) + 1)]
@@ -214,7 +229,7 @@ def topology(edges: Sequence[tuple[str, str]], fired: Iterable[str] = ()) -> Pic
         for number, node in enumerate(column):
             place[node] = (x, 20 + gap * number + (gap - 34) / 2, width)
         x += width + 90
-    for _ in nodes:  # what is led to by something strong is strong as well, from the second column on
+    for _ in nodes:  # what a strong node leads to is strong as well, from the second column on
         strong |= {target for source, target in edges if source in strong}
     shapes = []
     for source, target in edges:

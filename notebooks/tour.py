@@ -1,7 +1,7 @@
-"""What the notebooks need and don't teach: finding the stack, waiting, drawing, checking an exercise.
+"""What the notebooks use but don't teach: finding the stack, waiting, drawing, checking an exercise.
 
-    stack = tour.connect()          the running stack, or a new one; from then on plain boto3 talks to it
-    customer = tour.customer()      somebody signed in: customer.get(path), customer.post(path, body)
+    stack = tour.connect()          the running stack, or a new one; from then on plain boto3 calls it
+    customer = tour.customer()      a signed-in customer: customer.get(path), customer.post(path, body)
     order, rows = tour.follow(id)   wait until an order has ended; the order, and its rows of AuditLog
     tour.wait_until(condition, …)   wait for anything else
     tour.dead_letter_of(id)         wait for a dead letter of an order, and take it out
@@ -9,8 +9,8 @@
     tour.check("1.1", answer)       the verdict on an exercise
     tour.sequence, tour.tree, tour.timeline, tour.topology   pictures, from evidence
 
-STAGE=dev in the environment lets the same notebooks talk to a stack on AWS, in the region of serverless.yml or, with
-REGION=eu-west-1, in another; AWS_PROFILE says whose credentials to take.
+STAGE=dev in the environment makes the same notebooks use a stack on AWS, in the region of serverless.yml or, with
+REGION=eu-west-1, in another; AWS_PROFILE names the credentials.
 """
 
 import atexit
@@ -67,11 +67,11 @@ verdicts: dict[str, Verdict] = {}
 
 
 class TimedOut(AssertionError):
-    """What was waited for did not happen; the message says what was seen last."""
+    """The condition did not come true in time; the message says what was seen last."""
 
 
 def connect() -> Stack:
-    """The stack that STAGE and REGION name; else the local one, started if none runs. Plain boto3 then talks to it."""
+    """The stack that STAGE and REGION name; else the local one, started if none runs. Plain boto3 then calls it."""
     os.environ.setdefault(STATE_DIR_VARIABLE, str(ROOT / ".local"))
     try:
         stack = from_environment()
@@ -109,7 +109,10 @@ def rows_of(order_id: str) -> list[dict[str, Any]]:
 
 
 def follow(order_id: str, seconds: float = 60) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Wait until the order has ended and the customer was told; the order as stored, and its rows of AuditLog."""
+    """Wait until the order has ended and the customer is notified; the order as stored, and its rows of AuditLog.
+
+    Raises TimedOut after so many seconds, with the functions that have not reacted.
+    """
     seen: dict[str, Any] = {}
 
     def ended() -> bool:
@@ -128,21 +131,21 @@ def follow(order_id: str, seconds: float = 60) -> tuple[dict[str, Any], list[dic
 def wait_until(
     condition: Callable[[], T], what: str, *, seconds: float = 60, last_seen: Callable[[], str] = lambda: ""
 ) -> T:
-    """The condition's first true answer; shows that it waits, and for how long it did.
+    """Wait for the condition and return its first true value; show how long it takes.
 
-    Raises TimedOut, with what was seen last.
+    Raises TimedOut after so many seconds, with what was seen last.
     """
     started = time.monotonic()
     shown = display(Markdown(f"⏳ waiting for {what} …"), display_id=True)
-    while not (answer := condition()):
+    while not (value := condition()):
         passed = time.monotonic() - started
         if passed > seconds:
-            shown.update(Markdown(f"✗ waited {passed:.0f} s in vain for {what}"))
-            raise TimedOut(f"waited {passed:.0f} s in vain for {what}; {last_seen()}")
+            shown.update(Markdown(f"✗ waited {passed:.0f} s for {what}, without success"))
+            raise TimedOut(f"waited {passed:.0f} s for {what}, without success; {last_seen()}")
         shown.update(Markdown(f"⏳ waiting for {what} … {passed:.0f} s"))
         time.sleep(0.2)
     shown.update(Markdown(f"✓ {what}, after {time.monotonic() - started:.1f} s"))
-    return answer
+    return value
 
 
 def dead_letter_of(order_id: str, seconds: float = 60) -> DeadLetter:
@@ -158,16 +161,16 @@ def dead_letter_of(order_id: str, seconds: float = 60) -> DeadLetter:
 
 
 def source(thing: Any) -> None:
-    """Show the code of a function, class or module, as deployed, and where it stands."""
+    """Show the code of a function, class or module, as deployed, and the path of its file."""
     file = Path(inspect.getsourcefile(thing) or "").relative_to(ROOT)
     display(Markdown(f"`{file}`\n```python\n{inspect.getsource(thing).rstrip()}\n```"))
 
 
 def check(exercise: str, answer: Any) -> Verdict:
-    """Show and return the verdict on an answer, with a hint where it is not right yet. Never raises."""
+    """Show and return the verdict on an answer, with a hint if it is wrong. Never raises."""
     try:
         verdict = EXERCISES[exercise](answer)
-    except Exception as error:  # any answer is welcome, also one that can't even be looked at
+    except Exception as error:  # an answer may be anything, also something that can't be checked
         verdict = Verdict(False, f"that could not be checked: {type(error).__name__}: {error}")
     verdicts[exercise] = verdict
     display(Markdown(f"{'✅' if verdict.right else '🤔'} **{exercise}** {verdict.hint}"))
