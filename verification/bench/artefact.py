@@ -1,5 +1,6 @@
 """The package that Lambda gets: how large it is, zipped and unpacked, and what is in it."""
 
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -7,14 +8,25 @@ from typing import Any
 from zipfile import ZipFile
 
 from tools.checkout import ROOT
-from verification.bench.cold_start import run
 
 
 def measure(folder: Path) -> dict[str, Any]:
     """Build the package for Lambda into the folder, and weigh it. Raises RuntimeError with the builder's message."""
-    package = folder / "artefact.zip"
-    run([sys.executable, str(ROOT / "tools" / "build.py"), "--stage=dev", f"--output={package}"])
-    return weigh(package)
+    return weigh(build("dev", folder / "artefact.zip"))
+
+
+def build(stage: str, package: Path) -> Path:
+    """Build the package of a stage: `local` is for this machine, the others for Lambda."""
+    run([sys.executable, "-m", "tools.build", f"--stage={stage}", f"--output={package}"])
+    return package
+
+
+def run(command: list[str], cwd: Path = ROOT, **options: Any) -> str:
+    """What the program wrote. Raises RuntimeError with its error if it fails."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, **options)
+    if done.returncode:
+        raise RuntimeError((done.stderr or done.stdout).strip()[-1500:])
+    return str(done.stdout)
 
 
 def weigh(package: Path) -> dict[str, Any]:

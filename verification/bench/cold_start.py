@@ -1,14 +1,13 @@
 """Cold starts from the package, against boto3 with one client and against the naive handlers.
 
-A fresh process each time. The variants take turns, so that what else the machine does hits all of them alike.
-Processor time is the figure: at 512 MB a function has 29 % of a processor, and waits for nothing else at its start.
+A fresh process each time. The variants take turns, so that other load on the machine affects all of them alike.
+Processor time decides: at 512 MB a function has 29 % of a processor, and waits for nothing else at its start.
 """
 
 import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.checkout import ROOT
+from verification.bench.artefact import build, run
 from verification.bench.inside import calling, stubbed
 from verification.bench.journey import ENVIRONMENT, FUNCTIONS, LAMBDA, NAIVE, Stop, stops
 from verification.bench.stub import Stub, StubServer, serving
@@ -31,11 +31,7 @@ def packages(folder: Path, step: Callable[[str], Any]) -> tuple[Path, Path]:
     for each in (ours, naive):
         shutil.rmtree(each, ignore_errors=True)
     with step("Building the package for this machine"):
-        package = folder / "package.zip"
-        build = [sys.executable, str(ROOT / "tools" / "build.py"), "--stage=local", f"--output={package}"]
-        run(build)
-        with zipfile.ZipFile(package) as archive:
-            archive.extractall(ours)
+        zipfile.ZipFile(build("local", folder / "package.zip")).extractall(ours)
     with step("Installing what the naive handlers need"):
         lock = ROOT / "tools" / "locks" / "naive.txt"
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)]
@@ -75,11 +71,3 @@ def _start(server: StubServer, folder: Path, module: str, stop: Stop | None) -> 
         run(command, env=environment, input=json.dumps(stop.event if stop else None))
     )
     return times
-
-
-def run(command: list[str], cwd: Path = ROOT, **options: Any) -> str:
-    """What the program wrote. Raises RuntimeError with its error if it fails."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, **options)
-    if done.returncode:
-        raise RuntimeError((done.stderr or done.stdout).strip()[-1500:])
-    return str(done.stdout)

@@ -77,9 +77,10 @@ def _reached() -> Iterator[tuple[str, float, float]]:
     yield "AWS calls per approved order", TARGETS["calls"], sum(_APPROVED["calls"].values())
     yield "USD per million approved orders, without e-mail and Cognito", TARGETS["usd"], total(_BILL)
     yield "the same, stored for a month", TARGETS["usd"], total([*_BILL, *_STORED])
-    least, most = _GROWTH["1000"]["counts"], _GROWTH["100000"]["counts"]
+    (least_size, least), *_, (most_size, most) = _GROWTH.items()
     worst = max(most[what][kind] / n for what, counts in least.items() for kind, n in counts.items() if n)
-    yield "calls and units at 100,000 orders ÷ at 1,000, the worst", TARGETS["growth"], worst
+    sizes = f"{int(most_size):,} orders ÷ at {int(least_size):,}"
+    yield f"calls and units at {sizes}, the worst", TARGETS["growth"], worst
 
 
 def cold_start() -> str:
@@ -161,19 +162,12 @@ def choices() -> str:
 
 
 def growth() -> str:
-    def row(name: str, figures: Sequence[float], form: str) -> Sequence[str]:
-        return name, *(format(each, form) for each in figures), f"{figures[-1] / figures[0]:.2f}"
-
+    """Calls and units at each size of the tables."""
     sizes = list(_GROWTH.values())
     rows = []
-    for what, counts in sizes[0]["counts"].items():
-        rows += [
-            row(f"{what}: {kind}", [size["counts"][what][kind] for size in sizes], "g")
-            for kind in counts
-            if counts[kind]
-        ]
-    for what in sizes[0]["milliseconds"]:
-        rows.append(row(f"{what}: ms, p50", [size["milliseconds"][what] for size in sizes], ".1f"))
+    for what, kind in ((what, kind) for what, counts in sizes[0].items() for kind in counts if counts[kind]):
+        figures = [size[what][kind] for size in sizes]
+        rows.append((f"{what}: {kind}", *(f"{each:g}" for each in figures), f"{figures[-1] / figures[0]:.2f}"))
     return _table(("", *(f"{int(size):,} orders" for size in _GROWTH), "last ÷ first"), rows)
 
 

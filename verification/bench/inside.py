@@ -1,4 +1,4 @@
-"""Handlers in this process, with the stub in the network's place: botocore builds requests and reads answers."""
+"""Handlers in this process, with the stub in place of the network: botocore builds requests and reads responses."""
 
 import io
 import os
@@ -42,7 +42,7 @@ class _Body(io.BytesIO):
 
 @contextmanager
 def stubbed(environment: Mapping[str, str]) -> Iterator[Answering]:
-    """In the block, no request leaves the process; `with answering(stub)` says who answers."""
+    """In the block, no request leaves the process; `with answering(stub)` chooses the stub that responds."""
     current: list[Stub] = []
 
     def send(_: URLLib3Session, request: Any) -> AWSResponse:
@@ -72,7 +72,7 @@ def stubbed(environment: Mapping[str, str]) -> Iterator[Answering]:
 
 
 def calling(handlers: Mapping[str, Callable[[Any, Any], Any]]) -> Invoke:
-    """Calls a function by its name, as Lambda does. Raises RuntimeError where it did not do what it should."""
+    """Calls a function by its name, as Lambda does. Raises RuntimeError if the invocation failed."""
 
     def call(function: str, event: Any) -> Any:
         context = SimpleNamespace(aws_request_id=str(uuid4()), **_ABOUT)

@@ -85,7 +85,7 @@ def travel(stub: Stub, invoke: Invoke, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def stops(stub: Stub, invoke: Invoke) -> dict[str, Stop]:
-    """Where each function comes in for the first time; the reconciler finds nothing due."""
+    """Each function's first event; the reconciler finds nothing due."""
     found: dict[str, Stop] = {}
     for function, event in travel(stub, invoke, "first"):
         found.setdefault(function, Stop(function, event, stub.copy()))

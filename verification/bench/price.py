@@ -1,7 +1,7 @@
 """What a million orders cost in USD: the counts of results/counts.json times the prices of prices.json.
 
-What neither can know is assumed here, and said in docs/costs.md: how long functions run, and how much Lambda and API
-Gateway log by themselves.
+How long functions run, and how much Lambda and API Gateway log by themselves, is assumed here; docs/costs.md has these
+assumptions too.
 """
 
 import json
@@ -31,9 +31,9 @@ LAMBDA_LOGS = {"WARN": 0, "INFO": 2 * ENTRY + 480}
 ACCESS_LOG = ENTRY + 390
 """Bytes of API Gateway's line about a request, in the format of serverless.yml."""
 HEADERS = 500
-"""Bytes of an answer's head, which leave AWS like its body."""
+"""Bytes of a response's headers, which leave AWS like its body."""
 COMPRESSED = 0.15
-"""What CloudWatch stores of the logs' bytes."""
+"""The part of the logs' bytes that CloudWatch stores."""
 LOGGED_EVENT = 450
 """Bytes of a line that logs an event or a step, without the event: what `Injected context` and ids come to."""
 MINUTES = 730 * 60  # in a month
@@ -55,7 +55,7 @@ class BillLine(NamedTuple):
 
     @property
     def usd(self) -> float:
-        """By list price, without what is free."""
+        """By list price, with no free tier."""
         return self.amount * self.price
 
 
@@ -71,7 +71,7 @@ def beyond_free_tier(bill: Iterable[BillLine]) -> float:
 
 
 def by_service(bill: Bill) -> dict[str, float]:
-    """Dearest first."""
+    """USD by service, the highest first."""
     sums = {service: total(p for p in bill if p.service == service) for service in {p.service for p in bill}}
     return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
@@ -80,19 +80,19 @@ def by_service(bill: Bill) -> dict[str, float]:
 
 
 def milliseconds(counts: Counts) -> float:
-    """How long the functions run for a story, all in all."""
+    """How long all functions together run for a story."""
     waiting = sum(times * CALL_MS[_service(call)] for call, times in counts["calls"].items())
     return float(waiting + _invocations(counts) * (OWN_MS + COLD_SHARE * COLD_MS))
 
 
 def log_bytes(counts: Counts) -> float:
-    """What all of it logs: our lines, Lambda's and API Gateway's."""
+    """What a story logs: the functions' lines, Lambda's and API Gateway's."""
     lambdas = _invocations(counts) * LAMBDA_LOGS[topology.setting("${param:lambdaLogLevel}")]
     return float(counts["log bytes"] + lambdas + _requests(counts) * ACCESS_LOG)
 
 
 def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP API") -> Bill:
-    """The bill for a million times the story, without e-mails, text messages and users; what is `kept` is another."""
+    """The bill for a million times the story, without e-mails, text messages and users; `kept` has the storage."""
     memory = topology.service()["provider"]["memorySize"] / 1024
     parameters = topology.service()["params"]["default"]
     logs = log_bytes(counts) / GB
@@ -139,7 +139,7 @@ def e_mails(counts: Counts) -> Bill:
 
 
 def choices(counts: Counts) -> dict[str, float]:
-    """What a million orders would cost with each of five usual choices, by what the choice is."""
+    """USD for a million orders with each of five usual choices, by the choice's name."""
     events, invocations = sum(counts["events"].values()), _invocations(counts)
     consumed = invocations - _requests(counts)
     repeated = {
@@ -167,7 +167,7 @@ def choices(counts: Counts) -> dict[str, float]:
 
 DAY = 24 * 60 * 60
 SIGN_UPS = 50
-"""That Cognito takes each second, in all pools of an account's region: its default quota for `UserCreation`."""
+"""A second, in all pools of an account's region: Cognito's default quota for `UserCreation`."""
 
 
 def throttled() -> int:
@@ -176,7 +176,7 @@ def throttled() -> int:
 
 
 def dearest(stories: Mapping[str, Counts]) -> str:
-    """Of the stories that one request begins."""
+    """The story that costs most for a million."""
     return max(stories, key=lambda name: total(a_million(stories[name])))
 
 

@@ -1,4 +1,4 @@
-"""AWS as a stub that answers at once: DynamoDB on the simulator's tables, and success for everything else.
+"""AWS as a stub that responds at once: DynamoDB on the simulator's tables, and success for everything else.
 
 What is measured against it is our side of a call: to make it, and to read the answer.
 """
@@ -85,7 +85,7 @@ def _bound(asked: Mapping[str, Any]) -> Bound:
 
 
 class StubServer:
-    """Stubs over HTTP, one after the other: `stub` is the one that answers now."""
+    """Stubs over HTTP, one after the other: `stub` is the current one."""
 
     def __init__(self) -> None:
         self.stub = Stub()
@@ -104,7 +104,7 @@ class StubServer:
                 self.wfile.write(answer)
 
             def log_message(self, *_: Any) -> None:
-                """Nothing to say."""
+                """No access log."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"

@@ -1,4 +1,4 @@
-"""DynamoDB's read and write units, by AWS's rules and the sizes of the items: the embedded AWS's own are not asked.
+"""DynamoDB's read and write units, by AWS's rules and the items' sizes; the embedded AWS's own figures are not used.
 
 Sizes: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 Units: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
@@ -80,7 +80,7 @@ class _Table(NamedTuple):
 
 
 class Meter:
-    """Reads the functions' calls in their order, and says what each costs; it knows the items from the calls."""
+    """Says what each call costs; it gets the functions' calls in their order, and knows the items from them."""
 
     def __init__(self, orders_table: str, audit_log_table: str) -> None:
         declared = topology.of_type("AWS::DynamoDB::Table")
@@ -90,7 +90,7 @@ class Meter:
         }
         self._items: dict[tuple[str, Key], StoredItem] = {}
         self.largest: dict[str, int] = {}
-        """By table, the size of the largest item that was written since somebody cleared this, in bytes."""
+        """By table, the size of the largest item written since this was last cleared, in bytes."""
 
     @property
     def stored(self) -> Stored:

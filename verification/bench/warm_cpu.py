@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.checkout import ROOT
-from verification.bench.cold_start import run
+from verification.bench.artefact import run
 from verification.bench.inside import CLOCK, calling, stubbed
 from verification.bench.journey import ENVIRONMENT, FUNCTIONS, LAMBDA, NAIVE, Invoke, envelope_of, request, travel
 from verification.bench.stub import Stub
