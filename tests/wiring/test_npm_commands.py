@@ -15,16 +15,13 @@ from tools.checkout import ROOT
 
 LOCKS = ROOT / "tools" / "locks"
 DISTRIBUTIONS = packages_distributions()
-"""Of what is installed here; another group's packages need not be."""
-
-NAMED_OTHERWISE = {"cfnlint": ["cfn-lint"]}
-"""Distributions of modules that are not installed wherever this runs."""
+"""Of what is installed here; those of the notebooks and the browser need not be."""
 
 IN_NOTEBOOKS = ROOT / "notebooks"
 """Where a notebook runs, and imports from."""
 
-APART = ("browser", "second_opinion")
-"""Folders of tests that `npm test` leaves out: a command of their own runs them."""
+APART = "browser"
+"""The folder of tests that `npm test` leaves out and whose packages are not those of `npm test`."""
 
 STANDARD = sys.stdlib_module_names
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -35,7 +32,7 @@ def commands() -> dict[str, tuple[list[str], list[Path]]]:
     scripts = json.loads((ROOT / "package.json").read_text())["scripts"]
     found = {}
     for name, script in scripts.items():
-        groups, _, command = script.removeprefix("exec node tools/setup.mjs ").partition(" -- python ")
+        groups, _, command = script.removeprefix("exec node tools/setup.mjs ").partition("-- python ")
         if command:
             found[name] = (groups.split(), list(_started(command.split())))
     for name in ("notebooks:build", "notebooks:check"):
@@ -54,7 +51,7 @@ def _started(words: list[str]) -> Iterator[Path]:
     else:
         named = [ROOT / word for word in words[2:] if word.startswith("tests/")]
         for folder in named or [ROOT / "tests"]:
-            yield from (file for file in folder.rglob("*.py") if named or not set(APART) & set(file.parts))
+            yield from (file for file in folder.rglob("*.py") if named or APART not in file.parts)
 
 
 def files_of(module: str, *, as_program: bool = False) -> list[Path]:
@@ -67,39 +64,45 @@ def files_of(module: str, *, as_program: bool = False) -> list[Path]:
 
 
 class Reached:
-    """What a command may run, seen generously: a function counts as called where anything reached has its name."""
+    """What a command may run, seen generously.
+
+    A function counts as called where its own file has its name, or where any file reached imports that name or has an
+    attribute of it.
+    """
 
     def __init__(self, starts: list[Path]) -> None:
         self.packages: set[str] = set()
         """The names, at the top, of the modules that are not ours and not Python's."""
         self._files: set[Path] = set()
         self._names: set[str] = set()
-        self._functions: list[Function] = []
+        self._names_in: set[tuple[Path, str]] = set()
+        self._functions: list[tuple[Path, Function]] = []
         for file in starts:
             self._add(file)
-        while called := [each for each in self._functions if self._is_called(each)]:
+        while called := [each for each in self._functions if self._is_called(*each)]:
             self._functions = [each for each in self._functions if each not in called]
-            for function in called:
-                self._look_into(function)
+            for each in called:
+                self._look_into(*each)
 
     def _add(self, file: Path) -> None:
         if file not in self._files:
             self._files.add(file)
-            self._look_into(ast.parse(file.read_text()))
+            self._look_into(file, ast.parse(file.read_text()))
 
-    def _is_called(self, function: Function) -> bool:
+    def _is_called(self, file: Path, function: Function) -> bool:
         """What has a decorator is called by it, what Python or pytest knows by its name is called by them."""
-        return bool(function.decorator_list or re.match("__|test_", function.name) or function.name in self._names)
+        known = function.decorator_list or re.match("__|test_", function.name)
+        return bool(known or function.name in self._names or (file, function.name) in self._names_in)
 
-    def _look_into(self, code: ast.AST) -> None:
+    def _look_into(self, file: Path, code: ast.AST) -> None:
         for node in ast.iter_child_nodes(code):
             if isinstance(node, Function):
-                self._functions.append(node)
+                self._functions.append((file, node))
                 continue
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
                 continue
             if isinstance(node, ast.Name):
-                self._names.add(node.id)
+                self._names_in.add((file, node.id))
             elif isinstance(node, ast.Attribute):
                 self._names.add(node.attr)
             elif isinstance(node, ast.Import):
@@ -113,9 +116,9 @@ class Reached:
             elif isinstance(node, ast.List):
                 for option, module in pairwise(map(ast.unparse, node.elts)):
                     if option == "'-m'":  # a program that it starts
-                        for file in files_of(module.strip("'"), as_program=True):
-                            self._add(file)
-            self._look_into(node)
+                        for started in files_of(module.strip("'"), as_program=True):
+                            self._add(started)
+            self._look_into(file, node)
 
     def _import(self, module: str) -> None:
         for file in files_of(module):
@@ -131,10 +134,7 @@ def installed(groups: list[str]) -> set[str]:
 
 
 def distributions(package: str) -> set[str]:
-    return {
-        re.sub(r"[-_.]+", "-", name).lower()
-        for name in DISTRIBUTIONS.get(package, NAMED_OTHERWISE.get(package, [package]))
-    }
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in DISTRIBUTIONS.get(package, [package])}
 
 
 @pytest.mark.parametrize("command", commands())
