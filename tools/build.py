@@ -25,6 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from tools import uv
 from tools.checkout import ROOT
 
 LOCK = ROOT / "tools" / "locks" / "runtime.txt"
@@ -45,35 +46,31 @@ UNUSED = (
 )
 """The large parts of packages that no function imports; whoever does takes them off this list."""
 
-GLIBC = ("2_17", "2_26", "2_28", "2_34")
-"""The manylinux levels that Lambda's python3.13 can load: it runs on Amazon Linux 2023, which has glibc 2.34."""
+GLIBC = "2_34"
+"""That of Amazon Linux 2023, on which Lambda's python3.13 runs: it loads wheels for this manylinux level and older."""
 
 CPU = {"arm64": "aarch64", "x86_64": "x86_64"}
 
 
 class Target(NamedTuple):
-    """What the package runs on; `pip` are the options that make pip choose its wheels, none for this machine."""
+    """What the package runs on; `options` make uv choose its wheels."""
 
     name: str
     python: str
     """The command of a Python of its version."""
-    pip: tuple[str, ...]
+    options: tuple[str, ...]
 
 
 def host() -> Target:
     name = f"{sys.implementation.cache_tag}-{platform.system()}-{platform.machine()}".lower()
-    return Target(name, sys.executable, ())
+    return Target(name, sys.executable, (f"--python={sys.executable}",))
 
 
 def aws_lambda(runtime: str, architecture: str) -> Target:
     """`runtime` as in serverless.yml: python3.13; `architecture`: arm64 or x86_64."""
-    version = runtime.removeprefix("python")
-    platforms = (f"--platform=manylinux_{glibc}_{CPU[architecture]}" for glibc in GLIBC)
-    return Target(
-        f"{runtime}-{architecture}",
-        runtime,
-        (f"--python-version={version}", "--implementation=cp", *platforms),
-    )
+    version, platform_tag = runtime.removeprefix("python"), f"{CPU[architecture]}-manylinux_{GLIBC}"
+    options = (f"--python={sys.executable}", f"--python-version={version}", f"--python-platform={platform_tag}")
+    return Target(f"{runtime}-{architecture}", runtime, options)
 
 
 class BuildError(Exception):
@@ -101,24 +98,25 @@ def dependencies(target: Target) -> Path:
 
 
 def _install(target: Target, folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-    command += ["--retries=2", "--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:"]
-    command += [*target.pip, f"--target={folder}", f"--requirement={LOCK}"]
-    pip = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    if pip.returncode == 0:
+    """Install the locked packages. They are copied: a link into uv's cache would have it trimmed as well."""
+    command = [uv.PROGRAM, "pip", "install", "--link-mode=copy", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+    command += [*target.options, f"--target={folder}", f"--requirement={LOCK}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=uv.environment())
+    except FileNotFoundError as error:
+        raise BuildError("The virtual environment has no uv: npm run clean, then try again.") from error
+    if done.returncode == 0:
         return
-    log = CACHE / "pip.log"
-    log.write_text(pip.stdout + pip.stderr)
-    where = f"(pip's words: {log.relative_to(ROOT)})"
-    if "No module named pip" in pip.stderr:
-        raise BuildError("The virtual environment has no pip: npm run clean, then try again.")
-    if "connection" in pip.stderr.lower():
+    log = CACHE / "uv.log"
+    log.write_text(done.stderr)
+    where = f"(uv's words: {log.relative_to(ROOT)})"
+    if "error sending request" in done.stderr:
         raise BuildError(f"The functions' packages can't be downloaded: check the network, then try again {where}.")
-    if missing := re.search(r"No matching distribution found for (\S+)", pip.stderr):
+    if missing := re.search(r"(\S+) (?:has no (?:usable )?wheels|was not found)", done.stderr):
         raise BuildError(f"There is no wheel of {missing[1]} for {target.name}: lock a version that has one {where}.")
-    if "THESE PACKAGES DO NOT MATCH THE HASHES" in pip.stderr:
+    if "Hash mismatch" in done.stderr:
         raise BuildError(f"A package differs from tools/locks/runtime.txt: don't use it, see {where}.")
-    raise BuildError(f"pip failed for {target.name} {where}.")
+    raise BuildError(f"uv failed for {target.name} {where}.")
 
 
 def _trim(folder: Path) -> None:
@@ -138,8 +136,8 @@ def _trim(folder: Path) -> None:
     for path in unused:
         if path.is_dir():
             shutil.rmtree(path)
-    for stub in (*folder.rglob("*.pyi"), *folder.rglob("py.typed")):
-        stub.unlink()
+    for file in (folder / ".lock", *folder.rglob("*.pyi"), *folder.rglob("py.typed")):
+        file.unlink()
 
 
 @cache

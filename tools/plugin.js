@@ -168,7 +168,7 @@ class OrderProcessing {
   build() {
     const { provider, package: { artifact } } = this.serverless.service;
     const target = ['--stage', this.stage, '--runtime', provider.runtime, '--architecture', provider.architecture];
-    this.run(['-m', 'tools.build', ...target, '--output', artifact], this.userEnv); // pip may need the user's proxy
+    this.run(['-m', 'tools.build', ...target, '--output', artifact], this.userEnv); // uv may need the user's proxy
   }
 
   /** Runs Python in the checkout and returns its stdout. Its last line is the message when it fails, else its stderr a remark. */

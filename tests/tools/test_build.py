@@ -13,6 +13,7 @@ import pytest
 
 from tests.tools.checkout import Checkout
 from tools import topology
+from tools.checkout import ROOT
 
 ARM64 = 0xB7  # e_machine of an ELF file for AArch64
 MB = 1_000_000
@@ -56,6 +57,13 @@ def test_another_source_gives_another_package(checkout: Checkout) -> None:
 
     assert "orders/new.py" in ZipFile(checkout.folder / "second.zip").namelist()
     assert (checkout.folder / "first.zip").read_bytes() != (checkout.folder / "second.zip").read_bytes()
+
+
+def test_what_is_trimmed_is_a_copy_and_not_the_file_in_the_cache_of_uv(built: Path) -> None:
+    trimmed = list((built / ".venv" / "packages").glob("*/botocore/data/endpoints.json"))
+
+    assert trimmed
+    assert [file for file in trimmed if file.stat().st_nlink > 1] == []
 
 
 @pytest.mark.parametrize("function", topology.service()["functions"])
@@ -148,17 +156,17 @@ def test_the_endpoints_are_those_of_the_services_that_the_code_calls(unpacked: P
     assert "eu-central-1" in endpoints["partitions"][0]["services"]["dynamodb"]["endpoints"]
 
 
-UNREACHABLE = {"PIP_CONFIG_FILE": os.devnull, "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": "", "PIP_NO_CACHE_DIR": "1"}
+UNREACHABLE = {"PIP_CONFIG_FILE": os.devnull, "UV_NO_CACHE": "1", "UV_HTTP_RETRIES": "0"}
 
 
 @pytest.mark.parametrize(
     ("environment", "line"),
     [
         ({"PIP_INDEX_URL": "http://127.0.0.1:9/simple"}, "can't be downloaded: check the network"),
-        ({"PIP_NO_INDEX": "1"}, "There is no wheel of "),
+        ({"UV_DEFAULT_INDEX": ROOT.as_uri()}, "There is no wheel of annotated-types for python3.13-arm64: "),
     ],
 )
-def test_what_pip_can_not_do_is_one_line_that_names_the_mend(
+def test_what_uv_can_not_do_is_one_line_that_names_the_mend(
     environment: dict[str, str], line: str, tmp_path: Path
 ) -> None:
     checkout = Checkout(tmp_path, packages=False)
@@ -169,4 +177,4 @@ def test_what_pip_can_not_do_is_one_line_that_names_the_mend(
     assert line in failed.stderr
     assert len(failed.stderr.splitlines()) == 1
     assert not (tmp_path / "package.zip").exists()
-    assert (tmp_path / ".venv" / "packages" / "pip.log").read_text()
+    assert (tmp_path / ".venv" / "packages" / "uv.log").read_text()
