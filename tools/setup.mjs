@@ -1,11 +1,11 @@
-// Sets this checkout up for groups of commands, as far as it is not yet, and runs one command:
+// Sets this checkout up for a command, as far as it is not yet, and runs the command:
 //
-//     node tools/setup.mjs GROUP … -- COMMAND [ARGUMENT …]    for example: node tools/setup.mjs test -- python -m pytest
-//     node tools/setup.mjs clean                              removes everything that the commands made
+//     node tools/setup.mjs [GROUP …] -- COMMAND [ARGUMENT …]    for example: node tools/setup.mjs dev -- python -m pytest
+//     node tools/setup.mjs clean                                removes everything that the commands made
 //
-// It needs Node and Python and nothing else. Each group has its Python packages in tools/locks/GROUP.txt; `deploy`
-// needs none. All share .venv, but for those in APART. A mark, written last, says that a step is done and for which lock file, so what was interrupted is done
-// again, and what is done needs no network. What npm and pip said is in .local/setup.log.
+// It needs Node and Python and nothing else. npm installs the framework while pip puts uv into .venv, and uv installs
+// the packages of tools/locks/GROUP.txt. A mark, written last, says what is installed and from which locks: an
+// interrupted set-up is done again, and a finished one needs no network. .local/setup.log has what the installers said.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -15,28 +15,24 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const VENV = path.join(ROOT, '.venv');
-const VENV_PYTHON = path.join(VENV, 'bin', 'python');
-const APART = ['scan']; // their packages contradict the others': each has an environment of its own, .venv/GROUP
-const LOCKS = path.join(ROOT, 'tools', 'locks');
-const LOCAL = path.join(ROOT, '.local');
-const LOG = path.join(LOCAL, 'setup.log');
-const TURN = path.join(LOCAL, 'setup.lock');
-const PYTHONS = ['python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3', 'python'];
-const OLDEST_PYTHON = [3, 11];
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+process.chdir(path.dirname(path.dirname(fileURLToPath(import.meta.url)))); // every path below is relative to the checkout
 
-/** Why npm or pip failed, by what they said, and the mend. The first that fits counts. */
+const APART = ['scan']; // its packages contradict the others': it has an environment of its own, .venv/scan
+const PYTHONS = ['python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3', 'python'];
+const PYTHON = '.venv/bin/python';
+const [NPM_MARK, MARK] = ['node_modules/.set-up', '.venv/.set-up'];
+const [LOG, TURN] = ['.local/setup.log', '.local/setup.lock'];
+
+/** Why an installer failed, by what it said, and the mend. The first that fits counts. */
 const CAUSES = [
   [/spawn npm ENOENT/, 'npm is not on the PATH; it comes with Node'],
   [/ENOSPC|No space left on device/, 'the disk is full: make room, and run it again'],
   [
-    /CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER|VERIFY)/,
+    /CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER|VERIFY)|invalid peer certificate/,
     "the network's certificate is not trusted: name its authority's file in NODE_EXTRA_CA_CERTS and PIP_CERT",
   ],
   [
-    /ENOTFOUND|EAI_AGAIN|ECONN(REFUSED|RESET)|ETIMEDOUT|UNREACH|(NewConnection|NameResolution|Timeout)Error/,
+    /ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|UNREACH|(NewConnection|NameResolution|Timeout)Error|error sending request/,
     'there is no network, and this step needs it',
   ],
 ];
@@ -44,25 +40,20 @@ const CAUSES = [
 /** What the user can mend; its message is the one line that says how. */
 class SetupError extends Error {}
 
+let onSignal = (signal) => process.exit(exitCode(signal));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => onSignal(signal));
+
 async function main(words) {
   if (words[0] === 'clean') return clean();
   const separator = words.indexOf('--');
   const [groups, command] = [words.slice(0, separator), words.slice(separator + 1)];
-  if (separator < 1 || command.length === 0) throw new SetupError('usage: node tools/setup.mjs GROUP … -- COMMAND');
+  if (separator < 0 || command.length === 0) throw new SetupError('usage: node tools/setup.mjs [GROUP …] -- COMMAND');
   if (process.platform === 'win32') throw new SetupError('On Windows this runs in WSL 2: wsl --install');
   checkNode();
-  for (const group of groups) {
-    if (needsPackages(group) && !fs.existsSync(lockFile(group))) throw new SetupError(`there is no group ${group}`);
-  }
-  if (!groups.every(isReady)) {
-    await inTurn(async () => {
-      for (const group of groups) await setUp(group);
-    });
-  }
+  const isReady = () => hasFramework() && installed() && groups.every((group) => installed().includes(group));
+  if (!isReady()) await inTurn(async () => isReady() || (await setUp(groups)));
   return run(command, groups);
 }
-
-// --- what is needed -------------------------------------------------------------------------------------------------
 
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
@@ -72,135 +63,111 @@ function checkNode() {
 
 /** The name of the first Python that is new enough. What comes after it is not run: some only offer to install one. */
 function findPython() {
-  const tried = [process.env.PYTHON, ...PYTHONS].filter(Boolean);
-  const tooOld = [];
+  const [tried, tooOld] = [[process.env.PYTHON, ...PYTHONS].filter(Boolean), []];
   for (const name of tried) {
-    const version = pythonVersion(name);
-    if (!version) continue;
-    if (version[0] === OLDEST_PYTHON[0] && version[1] >= OLDEST_PYTHON[1]) return name;
-    tooOld.push(`${name} is ${version.join('.')}`);
+    const probe = ['-c', 'import sys; print(*sys.version_info[:2])\nimport ensurepip, venv'];
+    const { status, stdout } = spawnSync(name, probe, { encoding: 'utf8' });
+    const minor = Number(/^3 (\d+)$/m.exec(stdout)?.[1] ?? NaN);
+    const hint = `(Debian and Ubuntu: sudo apt install python3.${minor}-venv)`;
+    if (minor >= 11 && status !== 0) throw new SetupError(`python3-venv is missing: ${name} has no ensurepip ${hint}`);
+    if (minor >= 11) return name;
+    if (minor) tooOld.push(`${name} is 3.${minor}`);
   }
   const seen = tooOld.join(', ') || `tried ${tried.join(', ')}`;
   throw new SetupError(`no Python 3.11 or newer (${seen}): install one, or name it: PYTHON=/path/to/python3.12`);
 }
 
-/** [3, 12], or undefined where there is no such Python or it does not run. */
-function pythonVersion(python) {
-  const ask = ['-c', 'import sys; print(*sys.version_info[:2])'];
-  const { status, stdout } = spawnSync(python, ask, { encoding: 'utf8' });
-  return status === 0 && /^\d+ \d+$/.test(stdout.trim()) ? stdout.trim().split(' ').map(Number) : undefined;
-}
+// --- what is installed, and from which locks ------------------------------------------------------------------------
 
-/** Debian and Ubuntu ship Python without what makes a virtual environment. */
-function checkEnsurepip(python) {
-  if (spawnSync(python, ['-c', 'import ensurepip, venv']).status === 0) return;
-  const aptPackage = `python${pythonVersion(python).join('.')}-venv`;
-  throw new SetupError(
-    `python3-venv is missing: ${python} has no ensurepip (Debian and Ubuntu: sudo apt install ${aptPackage})`
-  );
-}
+const text = (file) => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
+const hash = (...parts) => createHash('sha256').update(parts.join('\n')).digest('hex');
+const lock = (group) => `tools/locks/${group}.txt`;
+const NPM_LOCK = hash(text('package-lock.json'));
+const LOCKS = hash(...fs.readdirSync('tools/locks').sort().map((name) => text(`tools/locks/${name}`)));
 
-// --- marks: what is done, and for which lock file -------------------------------------------------------------------
+const hasFramework = () => text(NPM_MARK) === NPM_LOCK;
 
-const npmMark = {
-  file: path.join(ROOT, 'node_modules', '.set-up'),
-  value: () => hash(path.join(ROOT, 'package-lock.json')),
-};
-const venvMark = { file: path.join(VENV, '.set-up'), value: () => `${ROOT} ${pythonVersion(VENV_PYTHON)}` };
-const packagesMark = (group) => ({
-  file: path.join(venvOf(group), `.set-up-${group}`),
-  value: () => hash(lockFile(group)),
-});
+/** What a virtual environment is bound to: its place, its Python and its uv. */
+const base = () => fs.existsSync(PYTHON) && hash(process.cwd(), fs.realpathSync(PYTHON), text(lock('uv')));
 
-const venvOf = (group) => (APART.includes(group) ? path.join(VENV, group) : VENV);
-const lockFile = (group) => path.join(LOCKS, `${group}.txt`);
-const hash = (file) => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
-const isDone = ({ file, value }) => fs.existsSync(file) && fs.readFileSync(file, 'utf8') === value();
-const needsPackages = (group) => group !== 'deploy';
-
-function isReady(group) {
-  return isDone(npmMark) && isDone(venvMark) && (!needsPackages(group) || isDone(packagesMark(group)));
-}
-
-/** The groups of an environment whose lock file is not the one that was installed. */
-function groupsToInstall(venv) {
-  const groups = fs.readdirSync(LOCKS).filter((name) => name.endsWith('.txt')).map((name) => path.parse(name).name);
-  return groups.filter((group) => venvOf(group) === venv && !isDone(packagesMark(group)));
+/** The groups that are in .venv, none where a lock has changed; undefined where .venv has to be made anew. */
+function installed() {
+  const [madeOf, locks, ...groups] = text(MARK).split('\n');
+  return madeOf === base() ? (locks === LOCKS ? groups : []) : undefined;
 }
 
 // --- the steps ------------------------------------------------------------------------------------------------------
 
-async function setUp(group) {
-  if (!isDone(venvMark)) await makeVenv();
-  if (!isDone(npmMark)) await installFramework();
-  if (needsPackages(group) && !isDone(packagesMark(group))) await installPackages(group);
-}
+async function setUp(groups) {
+  const [stop, start] = [new AbortController(), Date.now()];
+  let failure;
+  onSignal = (signal) => stop.abort((failure ??= signal));
+  const step = async (title, program, ...args) => {
+    const { code, output } = await end(spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], signal: stop.signal }));
+    fs.appendFileSync(LOG, `$ ${program} ${args.join(' ')}\n${output}\n`);
+    if (code !== 0) throw new SetupError(`${title}: ${cause(output)} (log: ${LOG})`);
+  };
+  const title = `Setting up this checkout for ${groups.join(' and ') || 'sls'} … `;
+  const back = process.stdout.isTTY && !process.env.CI ? `\r${title}` : '';
+  const seconds = () => `${back}${Math.round((Date.now() - start) / 1000)} s`;
+  process.stdout.write(title);
+  const ticking = setInterval(() => back && process.stdout.write(seconds()), 1000);
 
-async function makeVenv() {
-  const python = findPython();
-  checkEnsurepip(python);
-  fs.rmSync(VENV, { recursive: true, force: true });
-  await step('Making a virtual environment in .venv', python, ['-m', 'venv', VENV]);
-  fs.writeFileSync(venvMark.file, venvMark.value());
-}
-
-async function installFramework() {
-  const lock = npmMark.value();
-  await step('Installing the Serverless Framework (osls)', 'npm', ['ci', '--include=dev']); // also in production
-  fs.writeFileSync(npmMark.file, lock);
-}
-
-async function installPackages(group) {
-  const { file, value } = packagesMark(group);
-  const [lock, venv] = [value(), venvOf(group)];
-  // Groups share an environment. A mark of other locks, of another branch perhaps, does not hold after this.
-  for (const stale of groupsToInstall(venv)) fs.rmSync(packagesMark(stale).file, { force: true });
-  if (venv !== VENV) {
-    fs.rmSync(venv, { recursive: true, force: true });
-    await step(`Making a virtual environment in ${relative(venv)}`, VENV_PYTHON, ['-m', 'venv', venv]);
-  }
-  const [python, pip] = [path.join(venv, 'bin', 'python'), ['-m', 'pip', 'install', '--disable-pip-version-check']];
-  const packages = ['--require-hashes', '-r', relative(lockFile(group))];
-  await step(`Installing the Python packages for ${group}`, python, [...pip, ...packages]);
-  fs.writeFileSync(file, lock);
-}
-
-/** Runs one program with its output in the log, and shows for how long. */
-async function step(title, program, args) {
-  const start = Date.now();
-  const back = process.stdout.isTTY && !process.env.CI ? `\r${title} … ` : '';
-  const time = () => `${back}${Math.round((Date.now() - start) / 1000)} s`;
-  process.stdout.write(`${title} … `);
-  const ticking = setInterval(() => back && process.stdout.write(time()), 1000);
-
-  const { code, output, stoppedBy } = await runToEnd(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const parts = [installFramework(step), installPackages(step, groups)];
+  await Promise.all(parts.map((part) => part.catch((error) => stop.abort((failure ??= error)))));
 
   clearInterval(ticking);
-  process.stdout.write(code === 0 ? `${time()}\n` : back ? '\r\x1b[K' : '\n');
-  fs.appendFileSync(LOG, `$ ${program} ${args.join(' ')}\n${output}\n`);
-  if (stoppedBy) process.exit(exitCode(stoppedBy));
-  if (code !== 0) throw new SetupError(`${title}: ${cause(output)} (log: ${relative(LOG)})`);
+  process.stdout.write(failure ? '\n' : `${seconds()}\n`);
+  if (typeof failure === 'string') process.exit(exitCode(failure));
+  if (failure) throw failure;
+}
+
+async function installFramework(step) {
+  if (hasFramework()) return;
+  await step('Installing the Serverless Framework (osls)', 'npm', 'ci', '--include=dev'); // also in production
+  fs.writeFileSync(NPM_MARK, NPM_LOCK);
+}
+
+async function installPackages(step, groups) {
+  if (!installed()) {
+    const python = findPython();
+    fs.rmSync('.venv', { recursive: true, force: true });
+    await step('Making a virtual environment in .venv', python, '-m', 'venv', '.venv');
+    const pip = ['-m', 'pip', '--disable-pip-version-check', 'install', '--require-hashes', '-r', lock('uv')];
+    await step('Installing uv', PYTHON, ...pip);
+  }
+  const uv = ['-m', 'tools.uv'];
+  const done = installed() ?? [];
+  const mark = () => fs.writeFileSync(MARK, [base(), LOCKS, ...done].join('\n'));
+  mark();
+  for (const group of groups.filter((group) => !done.includes(group))) {
+    const [title, venv] = [`Installing the Python packages for ${group}`, venvOf(group)];
+    if (APART.includes(group)) await step(title, PYTHON, ...uv, 'venv', '--clear', '--python', PYTHON, venv);
+    const packages = ['--python', `${venv}/bin/python`, '--require-hashes', '-r', lock(group)];
+    await step(title, PYTHON, ...uv, 'pip', 'install', ...packages);
+    done.push(group);
+    mark();
+  }
 }
 
 function cause(output) {
   const known = CAUSES.find(([said]) => said.test(output));
   if (known) return known[1];
   const lines = output.trim().split('\n');
-  const first = lines.find((line) => /^(ERROR:|npm error (?!code|errno|syscall|path)\S)/.test(line));
-  return `failed: ${first ?? lines[lines.length - 1]}`;
+  const first = lines.find((line) => /^(ERROR:|error:|npm error (?!code|errno|syscall|path)\S)/.test(line));
+  return `failed: ${first ?? lines.at(-1)}`;
 }
 
-/** One command at a time sets up; others wait, and then find it done. Whose turn it is: a link to that process's id. */
+/** One command at a time sets up; the others wait. Whose turn it is: a link to that process's id. */
 async function inTurn(work) {
-  fs.mkdirSync(LOCAL, { recursive: true });
+  fs.mkdirSync('.local', { recursive: true });
+  process.on('exit', () => whoseTurn() === process.pid && fs.rmSync(TURN));
   for (let told = false; !takeTurn(); await pause(100)) {
     if (!told) console.log('Another command is setting up this checkout; waiting for it …');
     told = true;
   }
-  const giveTurn = () => whoseTurn() === process.pid && fs.rmSync(TURN, { force: true });
-  process.on('exit', giveTurn);
   await work();
-  giveTurn();
+  fs.rmSync(TURN);
 }
 
 function takeTurn() {
@@ -209,11 +176,10 @@ function takeTurn() {
   if (owner && (owner === process.pid || !isAlive(owner))) fs.rmSync(TURN, { force: true });
   try {
     fs.symlinkSync(String(process.pid), TURN);
-    return true;
   } catch (error) {
-    if (error.code === 'EEXIST') return false;
-    throw error;
+    if (error.code !== 'EEXIST') throw error;
   }
+  return whoseTurn() === process.pid;
 }
 
 function whoseTurn() {
@@ -227,35 +193,28 @@ function whoseTurn() {
 
 // --- the command ----------------------------------------------------------------------------------------------------
 
+const venvOf = (group) => (APART.includes(group) ? `.venv/${group}` : '.venv');
+
 /** Runs the command in the set-up checkout and returns its exit code. `python` is always that of .venv. */
 async function run([program, ...args], groups) {
-  const venvs = new Set([VENV, ...groups.map(venvOf)]);
-  const bins = [...[...venvs].map((venv) => path.join(venv, 'bin')), path.join(ROOT, 'node_modules', '.bin')];
-  const env = { ...process.env, PATH: [...bins, process.env.PATH].join(path.delimiter) };
-  const { code, output } = await runToEnd(program, args, { env, stdio: 'inherit' });
+  const venvs = [...new Set(['.venv', ...groups.map(venvOf)])];
+  const programs = [...venvs.map((venv) => `${venv}/bin`), 'node_modules/.bin'].map((folder) => path.resolve(folder));
+  const PATH = [...programs, process.env.PATH].join(path.delimiter);
+  // Ctrl-C in a terminal reaches the program as well; from elsewhere it is ours to pass on.
+  onSignal = (signal) => (signal === 'SIGINT' && process.stdin.isTTY) || child.kill(signal);
+  const child = spawn(program, args, { env: { ...process.env, PATH }, stdio: 'inherit' });
+  const { code, output } = await end(child);
   if (code < 0) throw new SetupError(`${program} does not start: ${output}`);
   return code;
 }
 
-/**
- * Runs a program in the checkout to its end, and passes signals on to it. Returns its exit code (negative where it does
- * not start), the output of its pipes, and the signal that was passed on.
- */
-async function runToEnd(program, args, options) {
-  let stoppedBy;
-  const passOn = (signal) => {
-    stoppedBy = signal;
-    // Ctrl-C in a terminal reaches the program as well; from elsewhere it is ours to pass on.
-    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
-  };
-  for (const signal of SIGNALS) process.on(signal, passOn); // first: a signal may come as soon as the program runs
-  const child = spawn(program, args, { cwd: ROOT, ...options });
+/** Awaits a program's end. Returns its exit code, negative where it did not start, and what its pipes said. */
+async function end(child) {
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text) => (output += text));
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (said) => (output += said));
   child.on('error', (error) => (output += error.message));
   const [code, signal] = await new Promise((resolve) => child.on('close', (...ended) => resolve(ended)));
-  for (const name of SIGNALS) process.off(name, passOn);
-  return { code: code ?? exitCode(signal), output, stoppedBy };
+  return { code: code ?? exitCode(signal), output };
 }
 
 /** As a shell gives it. */
@@ -264,34 +223,25 @@ const exitCode = (signal) => 128 + os.constants.signals[signal];
 // --- clean ----------------------------------------------------------------------------------------------------------
 
 function clean() {
-  const states = [LOCAL, process.env.ORDER_PROCESSING_STATE_DIR].filter(Boolean);
-  const stacks = states.flatMap((folder) => filesNamed('emulator.json', folder));
-  const running = stacks.find((file) => isAlive(JSON.parse(fs.readFileSync(file)).pid));
-  if (running) throw new SetupError(`a local stack is running (${relative(running)}): stop it first, with Ctrl-C`);
+  const stacks = ['.local', process.env.ORDER_PROCESSING_STATE_DIR].flatMap((folder) => named('emulator.json', folder));
+  const running = stacks.find((file) => isAlive(JSON.parse(text(file)).pid));
+  if (running) throw new SetupError(`a local stack is running (${running}): stop it first, with Ctrl-C`);
   const owner = whoseTurn();
   if (owner && isAlive(owner)) throw new SetupError('another command is setting up this checkout: wait for it');
   const made = ['.venv', 'node_modules', '.local', '.serverless', '.mypy_cache', '.pytest_cache', '.ruff_cache'];
-  for (const name of made) fs.rmSync(path.join(ROOT, name), { recursive: true, force: true });
-  for (const name of ['__pycache__', '.ipynb_checkpoints']) {
-    for (const folder of filesNamed(name, ROOT)) fs.rmSync(folder, { recursive: true });
-  }
+  for (const name of made) fs.rmSync(name, { recursive: true, force: true });
+  const inside = ['__pycache__', '.ipynb_checkpoints'].flatMap((name) => named(name, '.'));
+  for (const folder of inside) fs.rmSync(folder, { recursive: true, force: true });
   console.log('Removed what the commands made.');
   return 0;
 }
 
 /** Files and folders of a name, anywhere below a folder. */
-function filesNamed(name, folder) {
-  if (!fs.existsSync(folder)) return [];
-  return fs.readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const file = path.join(folder, entry.name);
-    if (entry.name === name) return [file];
-    return entry.isDirectory() && entry.name !== '.git' ? filesNamed(name, file) : [];
-  });
+function named(name, folder) {
+  if (!folder || !fs.existsSync(folder)) return [];
+  const files = fs.readdirSync(folder, { recursive: true }).filter((file) => path.basename(file) === name);
+  return files.map((file) => path.join(folder, file)).filter((file) => !file.startsWith('.git/'));
 }
-
-// --------------------------------------------------------------------------------------------------------------------
-
-const relative = (file) => path.relative(ROOT, file);
 
 function isAlive(pid) {
   try {

@@ -1,6 +1,7 @@
 """A copy of what set-up needs, with the tests' own programs on PATH: nothing touches the network or the checkout."""
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -18,7 +19,7 @@ from tools.checkout import ROOT
 
 NODE = shutil.which("node") or "node"
 
-USERS_OWN = ("PIP_", "PYTHON", "npm_", "NODE_", "ORDER_PROCESSING_", "CI")
+USERS_OWN = ("PIP_", "UV_", "PYTHON", "npm_", "NODE_", "ORDER_PROCESSING_", "CI")
 
 NPM = """#!/bin/sh
 echo "npm $*" >>"$CALLS"
@@ -41,7 +42,7 @@ class Ran(NamedTuple):
 
 
 class Checkout:
-    """A folder with tools/setup.mjs and two groups, `tiny` and `other`, whose lock files are empty."""
+    """A folder with tools/setup.mjs and the groups `tiny`, `other` and `scan`, whose lock files are empty."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -50,12 +51,13 @@ class Checkout:
         self.node_options: tuple[str, ...] = ()
         (folder / "tools" / "locks").mkdir(parents=True)
         self.bin.mkdir()
-        shutil.copy(ROOT / "tools" / "setup.mjs", folder / "tools")
+        for name in ("setup.mjs", "uv.py"):
+            shutil.copy(ROOT / "tools" / name, folder / "tools")
         (folder / "package-lock.json").write_text("{}")
         (folder / "package.json").write_text("{}")
-        self.lock("tiny", "# nothing\n")
-        self.lock("other", "# nothing\n")
-        for name in ("sh", "mkdir", "cp", "env", "bash", "sleep", "cat", "ln"):
+        for group in ("uv", "tiny", "other", "scan"):
+            self.lock(group, "# nothing\n")
+        for name in ("sh", "mkdir", "cp", "env", "bash", "sleep", "cat", "ln", "grep"):
             (self.bin / name).symlink_to(shutil.which(name) or name)
         self.program("npm", NPM)
 
@@ -88,8 +90,9 @@ class Checkout:
 
     @property
     def installs(self) -> list[str]:
-        """The calls that install something, in order."""
-        return [call for call in self.calls if "npm ci" in call or "-m venv" in call or "pip install" in call]
+        """What was installed, in order: `npm`, `venv`, or the name of a lock file."""
+        found = (re.search(r"^(npm) ci|-m (venv) | install .*tools/locks/(\w+)\.txt$", call) for call in self.calls)
+        return [next(filter(None, each.groups())) for each in found if each]
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(USERS_OWN)}

@@ -60,7 +60,7 @@ class MeteredStack:
         stack.client("events").disable_rule(Name=f"{stack.function('reconciler')}-rule-1")
         record.is_due = self._is_due
         self._read = 0
-        self._response_bytes = 0
+        self._answered = 0
         self._begun = self._logged()
 
     def post(self, *, key: str | None = None, **changes: Any) -> str:
@@ -68,17 +68,17 @@ class MeteredStack:
         headers = {"authorization": f"Bearer {self.customer.token}", "content-type": "application/json"}
         headers |= {"idempotency-key": key} if key else {}
         request = Request(f"{self.stack.api_url}/orders", json.dumps({**ORDER, **changes}).encode(), headers)
-        with urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
-            content = response.read()
-        self._response_bytes += len(content)
+        with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
+            content = answer.read()
+        self._answered += len(content)
         return str(json.loads(content)["orderId"])
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> None:
         """Run a function, as AWS would; returns when it has ended."""
         client, name = self.stack.client("lambda"), self.stack.function(function)
-        response = client.invoke(FunctionName=name, Payload=json.dumps(event))
-        if "FunctionError" in response:
-            raise RuntimeError(f"{function} failed: {response['Payload'].read().decode()}")
+        answer = client.invoke(FunctionName=name, Payload=json.dumps(event))
+        if "FunctionError" in answer:
+            raise RuntimeError(f"{function} failed: {answer['Payload'].read().decode()}")
 
     def deliver(self, envelope: Mapping[str, Any]) -> int:
         """Deliver an event to each function that a rule matches, to Notification as its queue does; how many."""
@@ -98,17 +98,17 @@ class MeteredStack:
         )
         raw, logged = self._new_calls(), self._new_lines()
         calls = as_on_aws(raw)
-        before, response_bytes = self._meter.stored, self._response_bytes
+        before, answered = self._meter.stored, self._answered
         self._meter.largest = {}
         units = [self._meter.units(*call[1:]) for call in calls]
-        self._read, self._response_bytes, self._begun = self._read + len(raw), 0, self._logged()
+        self._read, self._answered, self._begun = self._read + len(raw), 0, self._logged()
         return Recorded(
             {
                 **counted(calls, units),
                 "largest item": self._meter.largest,
                 "stored bytes": self._meter.stored.tables - before.tables,
                 "stored index bytes": self._meter.stored.indexes - before.indexes,
-                "response bytes": response_bytes,
+                "answer bytes": answered,
                 "invocations": {name: _ends(lines) for name, lines in logged.items() if lines},
                 "log lines": sum(len(ours(lines)) for lines in logged.values()),
                 "log bytes": sum(billed(ours(lines)) for lines in logged.values()),
@@ -178,7 +178,7 @@ def published(calls: Iterable[RecordedCall]) -> Iterator[Mapping[str, Any]]:
     """The events that the bus accepted, as their targets get them."""
     for call in calls:
         if call.action == "events:PutEvents":
-            for entry, taken in zip(call.request["Entries"], call.response["Entries"], strict=True):
+            for entry, taken in zip(call.request["Entries"], call.answer["Entries"], strict=True):
                 yield envelope_of(entry, taken["EventId"])
 
 
@@ -206,11 +206,11 @@ def _ends(lines: Iterable[str]) -> int:
 def measure(metered: MeteredStack) -> dict[str, Counts]:
     """Every story of results/counts.json."""
     _warm(metered)
-    approved = placed_order(metered)
+    approved = _order(metered)
     result = {
         "approved": approved.counts,
-        "approved, with phone": placed_order(metered, phone=PHONE).counts,
-        "declined": (declined := placed_order(metered, paymentMethod="tok_declined")).counts,
+        "approved, with phone": _order(metered, phone=PHONE).counts,
+        "declined": (declined := _order(metered, paymentMethod="tok_declined")).counts,
         "replayed request": _replayed(metered),
     }
     for story in (approved, declined):
@@ -235,7 +235,7 @@ def _warm(metered: MeteredStack) -> None:
     metered.recorded(invoked=1)
 
 
-def placed_order(metered: MeteredStack, **changes: Any) -> Recorded:
+def _order(metered: MeteredStack, **changes: Any) -> Recorded:
     """An order from its request to its end, with every step in its turn."""
     for _ in range(_ATTEMPTS):
         metered.post(**changes)

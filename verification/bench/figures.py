@@ -237,7 +237,7 @@ def assumptions() -> str:
     memory = topology.service()["provider"]["memorySize"]
     duration = total(each for each in _BILL if each.what.startswith("duration"))
     lambdas = sum(_APPROVED["invocations"].values()) * price.LAMBDA_LOGS["INFO"] * MILLION / price.GB
-    unchecked = total(each for each in _BILL if each.what.startswith(("archive, for", "logs, for", "responses")))
+    unchecked = total(each for each in _BILL if each.what.startswith(("archive, for", "logs, for", "answers")))
     rows = [
         ("how long a function waits for a call", waits, ""),
         ("what an invocation takes beside its calls", f"{price.OWN_MS} ms", ""),

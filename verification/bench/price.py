@@ -117,7 +117,7 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
             PRICES["per_gb_second"][f"Lambda {architecture}"],
         ),
         _counted("API Gateway", f"{api} requests", _requests(counts), f"{api} requests"),
-        BillLine("API Gateway", "responses, out of AWS", _out(counts), "GB", PRICES["per_gb"]["data transfer out"]),
+        BillLine("API Gateway", "answers, out of AWS", _out(counts), "GB", PRICES["per_gb"]["data transfer out"]),
         _counted("SQS", "requests", counts["sqs requests"], "SQS requests"),
         _counted("SNS", "publications", counts["sns publications"], "SNS publications"),
     ]
@@ -248,4 +248,4 @@ def _requests(counts: Counts) -> int:
 
 
 def _out(counts: Counts) -> float:
-    return float(counts["response bytes"] + HEADERS * _requests(counts)) / GB
+    return float(counts["answer bytes"] + HEADERS * _requests(counts)) / GB

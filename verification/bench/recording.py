@@ -23,18 +23,18 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 class RecordedCall(NamedTuple):
-    """One request of a function's SDK and its response."""
+    """One request of a function's SDK and its answer."""
 
     function: str
     action: str
     """As IAM writes it: `dynamodb:PutItem`."""
     request: Mapping[str, Any]
     status: int
-    response: Mapping[str, Any]
+    answer: Mapping[str, Any]
 
 
 class Recording:
-    """The calls of all functions since the beginning, in the order of their responses."""
+    """The calls of all functions since the beginning, in the order of their answers."""
 
     def __init__(self) -> None:
         self.calls: list[RecordedCall] = []
@@ -135,6 +135,6 @@ def _asked(headers: "Message[str, str]", path: str, body: bytes) -> tuple[str, M
 def _json(content: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(content)
-    except ValueError:  # SNS returns XML
+    except ValueError:  # SNS answers XML
         return {}
     return found if isinstance(found, dict) else {}

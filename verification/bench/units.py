@@ -103,30 +103,30 @@ class Meter:
         ]
         return Stored(*(sum(size(each) + OVERHEAD for each in kept) for kept in (self._items.values(), entries)))
 
-    def units(self, action: str, request: Mapping[str, Any], status: int, response: Mapping[str, Any]) -> Units:
+    def units(self, action: str, request: Mapping[str, Any], status: int, answer: Mapping[str, Any]) -> Units:
         match action:
             case "dynamodb:PutItem" | "dynamodb:UpdateItem":
-                return self._written(request, response, done=status == 200)
+                return self._written(request, answer, done=status == 200)
             case "dynamodb:GetItem":
-                return Units(reads=_reads([response["Item"]] if "Item" in response else [], request))
+                return Units(reads=_reads([answer["Item"]] if "Item" in answer else [], request))
             case "dynamodb:Query":
-                if request.get("Select") == "COUNT" and response["Count"]:
-                    raise ValueError("what is counted and not returned has no size here")
-                return Units(reads=_reads(response.get("Items", []), request))
+                if request.get("Select") == "COUNT" and answer["Count"]:
+                    raise ValueError("what is counted and not answered has no size here")
+                return Units(reads=_reads(answer.get("Items", []), request))
             case "dynamodb:BatchGetItem":
                 [(table, asked)] = request["RequestItems"].items()
-                return Units(reads=sum(_reads([item], asked) for item in response["Responses"][table]))
+                return Units(reads=sum(_reads([item], asked) for item in answer["Responses"][table]))
             case _:
                 return Units()
 
-    def _written(self, request: Mapping[str, Any], response: Mapping[str, Any], *, done: bool) -> Units:
+    def _written(self, request: Mapping[str, Any], answer: Mapping[str, Any], *, done: bool) -> Units:
         table = self._tables[request["TableName"]]
         keyed = request.get("Item") or request["Key"]
         place = request["TableName"], tuple(keyed[key]["S"] for key in table.keys)
         before: StoredItem | None = self._items.get(place)
         if not done:  # a condition that does not hold costs what the item that is there would
-            return Units(writes=_writes(response.get("Item") or before))
-        after: StoredItem = request.get("Item") or response["Attributes"]
+            return Units(writes=_writes(answer.get("Item") or before))
+        after: StoredItem = request.get("Item") or answer["Attributes"]
         self._items[place] = after
         self.largest[table.name] = max(self.largest.get(table.name, 0), size(after))
         indexed = sum(_reindexed(index.entry(before), index.entry(after), index.keys) for index in table.indexes)

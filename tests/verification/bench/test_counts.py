@@ -10,7 +10,7 @@ from verification.bench import price
 from verification.bench.counts import Counts, MeteredStack, measure
 from verification.bench.figures import TARGETS
 
-BYTES = ("log bytes", "event bytes", "response bytes", "stored bytes", "stored index bytes")
+BYTES = ("log bytes", "event bytes", "answer bytes", "stored bytes", "stored index bytes")
 """May differ by a few: durations and line numbers stand in log lines."""
 
 

@@ -79,4 +79,4 @@ def test_each_quota_has_its_source_and_when_it_was_read() -> None:
     assert len(rows) == 12
     for name, _, read, *_ in rows:
         assert "](https://docs.aws.amazon.com/" in name
-        assert read in {"2026-11", "2026-11, in a copy", "from memory"}, name
+        assert read in {"2026-11", "from memory"}, name

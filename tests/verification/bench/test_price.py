@@ -12,7 +12,7 @@ from verification.bench.price import PRICES
 
 NOTHING: Mapping[str, Any] = {
     **dict.fromkeys(("read units", "write units", "index write units", "sns publications", "sqs requests"), 0),
-    **dict.fromkeys(("event bytes", "log bytes", "response bytes", "stored bytes", "stored index bytes", "e-mails"), 0),
+    **dict.fromkeys(("event bytes", "log bytes", "answer bytes", "stored bytes", "stored index bytes", "e-mails"), 0),
     **dict.fromkeys(("calls", "events", "invocations"), {}),
 }
 
@@ -46,7 +46,7 @@ def test_logs_cost_by_the_gigabyte_and_a_little_for_their_two_weeks() -> None:
     assert usd(log_bytes=a_gigabyte_of_a_million) == pytest.approx(0.5 + 0.15 * 0.03 * 14 / 30)
 
 
-def test_a_request_of_the_api_costs_its_response_and_its_access_log_too() -> None:
+def test_a_request_of_the_api_costs_its_answer_and_its_access_log_too() -> None:
     with_api = usd(invocations={"orderService": 1}) - usd(invocations={"auditLogger": 1})
     logged, out = price.ACCESS_LOG * price.MILLION / price.GB, price.HEADERS * price.MILLION / price.GB
     assert with_api == pytest.approx(1.0 + logged * (0.5 + 0.15 * 0.03 * 14 / 30) + out * 0.09)

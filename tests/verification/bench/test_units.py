@@ -15,8 +15,8 @@ def meter() -> Meter:
     return Meter("Orders", "AuditLog")
 
 
-def put(meter: Meter, item: dict[str, Any], status: int = 200, table: str = "Orders", **response: Any) -> Units:
-    return meter.units("dynamodb:PutItem", {"TableName": table, "Item": to_item(item)}, status, response)
+def put(meter: Meter, item: dict[str, Any], status: int = 200, table: str = "Orders", **answer: Any) -> Units:
+    return meter.units("dynamodb:PutItem", {"TableName": table, "Item": to_item(item)}, status, answer)
 
 
 def update(meter: Meter, item: dict[str, Any]) -> Units:
@@ -82,9 +82,9 @@ def test_the_audit_log_is_written_once_and_once_more_in_its_index(meter: Meter) 
 
 
 def test_a_strong_read_counts_twice_as_much_as_another(meter: Meter) -> None:
-    request, response = {"TableName": "Orders", "ConsistentRead": True}, {"Item": to_item({"x": "x" * 5000})}
-    assert meter.units("dynamodb:GetItem", request, 200, response).reads == 2
-    assert meter.units("dynamodb:GetItem", {**request, "ConsistentRead": False}, 200, response).reads == 1
+    request, answer = {"TableName": "Orders", "ConsistentRead": True}, {"Item": to_item({"x": "x" * 5000})}
+    assert meter.units("dynamodb:GetItem", request, 200, answer).reads == 2
+    assert meter.units("dynamodb:GetItem", {**request, "ConsistentRead": False}, 200, answer).reads == 1
 
 
 def test_a_query_counts_all_that_it_reads_together_and_nothing_as_a_half(meter: Meter) -> None:
@@ -95,8 +95,8 @@ def test_a_query_counts_all_that_it_reads_together_and_nothing_as_a_half(meter: 
 
 def test_a_batch_of_reads_counts_each_by_itself(meter: Meter) -> None:
     request = {"RequestItems": {"Orders": {"Keys": [], "ConsistentRead": True}}}
-    response = {"Responses": {"Orders": [to_item(ORDER)] * 3}}
-    assert meter.units("dynamodb:BatchGetItem", request, 200, response).reads == 3
+    answer = {"Responses": {"Orders": [to_item(ORDER)] * 3}}
+    assert meter.units("dynamodb:BatchGetItem", request, 200, answer).reads == 3
 
 
 def test_what_is_stored_has_an_overhead_for_each_item_and_each_entry(meter: Meter) -> None:
