@@ -25,6 +25,7 @@ def test_the_tables_of_the_documents_are_what_the_results_give() -> None:
 def test_a_stale_table_is_noticed(tmp_path: Path) -> None:
     for document in figures.DOCUMENTS:
         copy = Path(shutil.copy(document, tmp_path))
+        assert cog_check(copy).returncode == 0
         before, end, after = copy.read_text().rpartition(" |\n<!-- [[[end]]] -->")
         copy.write_text(f"{before}9{end}{after}")
         assert cog_check(copy).returncode == 5, "cog's code for what would change"
