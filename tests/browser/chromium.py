@@ -1,4 +1,4 @@
-"""Where the browser is. It comes from the system: Playwright's own download is not to be had everywhere."""
+"""Find the browser. It comes from the system: Playwright's own download is not available everywhere."""
 
 import os
 import shutil
@@ -10,10 +10,10 @@ MISSING = (
 
 
 def found() -> str | None:
-    """The path of the browser: the one that CHROMIUM names, else the first that the system has."""
+    """The path of the browser: the one in CHROMIUM, else the first that the system has; None if there is none."""
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def arguments() -> list[str]:
-    """Chromium's sandbox refuses to run as root, as which containers run."""
+    """Chromium's options. Its sandbox refuses to run as root, the user of most containers."""
     return ["--no-sandbox"] if os.geteuid() == 0 else []

@@ -1,4 +1,4 @@
-"""One stack with its storefront for all tests, and for each test a browser window that has seen nothing yet."""
+"""One stack with its storefront for all tests, and for each test a new browser window."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def browser() -> Iterator[Browser]:
 def storefront(browser: Browser) -> Iterator[dict[str, Any]]:
     """What `stack.json` says of a stack of its own, `webUrl` among it; its reconciler is due after 10 seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
+        for name in ENVIRONMENT:  # the other tests' environment must not reach the deployed functions
             patch.delenv(name)
         state = State(ROOT / ".local" / "browser")
         with stack(state, free_port(), web_port=free_port(), parameters={"reconcileAfterSeconds": "10"}) as running:
@@ -45,7 +45,7 @@ def storefront(browser: Browser) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def visit(browser: Browser, storefront: dict[str, Any]) -> Iterator[Visit]:
-    """`visit(color_scheme="dark")`: somebody opens the shop. In the end no page may have broken its content policy."""
+    """`visit(color_scheme="dark")` opens the shop. At the end no page may have broken its content policy."""
     visitors: list[tuple[Visitor, BrowserContext]] = []
 
     def visit(url: str = storefront["webUrl"], **window: Any) -> Visitor:
@@ -63,12 +63,12 @@ def visit(browser: Browser, storefront: dict[str, Any]) -> Iterator[Visit]:
 
 @pytest.fixture
 def customer(visit: Visit) -> Visitor:
-    """Somebody who has just signed up, in a window of usual size."""
+    """A customer who has just signed up, in a window of usual size."""
     return visit().signs_up()
 
 
 @pytest.fixture
 def gateway_is_up_again(visit: Visit) -> Iterator[None]:
-    """Whatever the test did to it."""
+    """Bring the gateway up after the test."""
     yield
     visit().posts("break-it/gateway", {"state": "up"})

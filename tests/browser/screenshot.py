@@ -1,4 +1,4 @@
-"""Writes docs/storefront.png: an order in slow motion, as README shows it. Run while `npm start` runs.
+"""Write docs/storefront.png: an order in slow motion, as README shows it. Run it while `npm start` runs.
 
 npm run browser:picture
 """
@@ -14,8 +14,8 @@ from tests.browser.visitor import Visitor
 from tools.checkout import ROOT
 
 PICTURE = ROOT / "docs" / "storefront.png"
-STEP = 5  # which one is shown
-LARGEST = 300_000  # bytes
+STEP = 5  # the step that is shown
+LARGEST_BYTES = 300_000
 
 
 def main() -> int:
@@ -35,13 +35,13 @@ def main() -> int:
         visitor = Visitor(page, url)
         visitor.opens("").signs_up().orders().sees_the_end("is on its way")
         page.locator(".timeline .step").nth(STEP - 1).click()
-        page.get_by_text("It is up.").wait_for()  # the panel has asked
+        page.get_by_text("It is up.").wait_for()  # the panel has its state
         page.evaluate("window.scrollTo(0, 0)")
         page.screenshot(path=PICTURE)
         browser.close()
     size = PICTURE.stat().st_size
     print(f"{PICTURE.relative_to(Path.cwd())}: {size / 1000:.0f} kB")
-    return 0 if size < LARGEST else 1
+    return 0 if size < LARGEST_BYTES else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What goes wrong with an account, and how it is mended."""
+"""What can go wrong with an account, and how the customer recovers."""
 
 import re
 
@@ -14,7 +14,7 @@ def signs_out(visitor: Visitor) -> None:
     visitor.opens("#/account")
 
 
-def test_a_wrong_password_is_said_in_words_and_the_address_stays(customer: Visitor) -> None:
+def test_a_wrong_password_shows_a_message_and_the_address_stays(customer: Visitor) -> None:
     signs_out(customer)
 
     customer.signs_in("Wrong-password-1")
@@ -23,7 +23,7 @@ def test_a_wrong_password_is_said_in_words_and_the_address_stays(customer: Visit
     expect(customer.page.get_by_label("E-mail address")).to_have_value(customer.email)
 
 
-def test_a_forgotten_password_is_set_anew_with_a_code(customer: Visitor) -> None:
+def test_a_forgotten_password_is_replaced_with_a_code(customer: Visitor) -> None:
     signs_out(customer)
 
     customer.button("I forgot my password").click()

@@ -1,4 +1,4 @@
-"""The API does not answer, and the page says so, keeps what there is, and goes on by itself."""
+"""The API does not respond: the page says so, keeps what it shows, and continues by itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.browser.visitor import Visitor
 
 @pytest.fixture
 def storefront_without_api(storefront: dict[str, Any], tmp_path: Path) -> Iterator[str]:
-    """A storefront before an API at whose port nobody listens."""
+    """A storefront whose API's port has no server."""
     state = State(tmp_path)
     nobody = f"http://127.0.0.1:{free_port()}"
     write(state.stack, {**storefront, "apiUrl": nobody, "endpointUrl": nobody})
@@ -32,7 +32,7 @@ def test_a_shop_without_its_api_says_so_and_offers_another_try(visit: Visit, sto
     expect(visitor.button("Try again")).to_be_enabled()
 
 
-def test_an_order_that_can_not_be_sent_stays_in_the_cart(customer: Visitor) -> None:
+def test_an_order_that_cannot_be_sent_stays_in_the_cart(customer: Visitor) -> None:
     customer.fills_the_cart()
 
     customer.page.context.set_offline(True)

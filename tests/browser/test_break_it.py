@@ -1,4 +1,4 @@
-"""The panel that breaks things, and whom it refuses."""
+"""The panel that breaks things, and the requests that it refuses."""
 
 import http.server
 import re
@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.browser.visitor import PATIENCE, Visitor
+from tests.browser.visitor import TIMEOUT_MS, Visitor
 
 
 def takes_the_gateway_down(customer: Visitor) -> None:
@@ -25,11 +25,11 @@ def test_an_order_waits_for_the_gateway_and_is_healed_by_a_redrive(customer: Vis
     takes_the_gateway_down(customer)
     customer.orders()
 
-    expect(waits).to_be_visible(timeout=PATIENCE)
+    expect(waits).to_be_visible(timeout=TIMEOUT_MS)
     expect(customer.node("paymentProcessing")).to_have_attribute("data-state", "waiting")
     expect(customer.node("paymentProcessing")).to_contain_text("awaited")  # not by colour alone
     letter = page.locator(".dead-letters li").filter(has_text=customer.order_id[:8].upper())
-    expect(letter.first).to_contain_text("OrderPlacedEvent", timeout=PATIENCE)
+    expect(letter.first).to_contain_text("OrderPlacedEvent", timeout=TIMEOUT_MS)
     expect(letter.first).to_contain_text("paymentProcessing")
 
     customer.button("Bring the gateway up").click()
@@ -37,25 +37,25 @@ def test_an_order_waits_for_the_gateway_and_is_healed_by_a_redrive(customer: Vis
     asked: list[str] = []
     page.on("request", lambda request: asked.append(f"{request.url.rpartition('/')[2]} begins"))
     page.on("response", lambda response: asked.append(f"{response.url.rpartition('/')[2]} ends"))
-    with page.expect_request("**/break-it/state"):  # a look, which hides the dead letters as long as it takes
+    with page.expect_request("**/break-it/state"):  # a read, which hides the dead letters meanwhile
         pass
     customer.button("Redrive them").click()
     redriven = re.compile(r"^(One dead letter was|[1-9]\d* dead letters were) redriven\.$")
-    expect(page.locator("#break-it [role=status]")).to_have_text(redriven, timeout=PATIENCE)
+    expect(page.locator("#break-it [role=status]")).to_have_text(redriven, timeout=TIMEOUT_MS)
     assert asked.index("state ends") < asked.index("redrive begins")
 
     customer.sees_the_end("is on its way")
     expect(waits).to_be_hidden()
-    expect(page.locator(".dead-letters")).to_have_text("None.", timeout=PATIENCE)
+    expect(page.locator(".dead-letters")).to_have_text("None.", timeout=TIMEOUT_MS)
 
 
 @pytest.mark.usefixtures("gateway_is_up_again")
-def test_an_order_that_the_reconciler_took_up_again_shows_it(customer: Visitor) -> None:
+def test_an_order_that_the_reconciler_published_again_shows_it(customer: Visitor) -> None:
     takes_the_gateway_down(customer)
     customer.orders()
     again = customer.page.locator(".timeline .again")
 
-    expect(again.first).to_contain_text("Reconciler publishes OrderPlacedEvent again", timeout=2 * PATIENCE)
+    expect(again.first).to_contain_text("Reconciler publishes OrderPlacedEvent again", timeout=2 * TIMEOUT_MS)
     expect(again.first).to_contain_text("attempt 2")
     expect(customer.node("reconciler")).not_to_have_attribute("data-state", "idle")
     customer.button("Bring the gateway up").click()
@@ -72,12 +72,12 @@ def test_an_event_that_comes_twice_is_shown_twice_and_charges_once(customer: Vis
 
     expect(customer.page.get_by_text("The event is on the bus again.")).to_be_visible()
     again = customer.page.locator(".timeline .again")
-    expect(again).to_contain_text("OrderPlacedEvent arrives again", timeout=PATIENCE)
+    expect(again).to_contain_text("OrderPlacedEvent arrives again", timeout=TIMEOUT_MS)
     assert customer.asks(f"/orders/{customer.order_id}") == before
 
 
 def test_a_duplicate_is_marked_also_where_the_api_names_it_first(customer: Visitor) -> None:
-    """Both bear the same time, so either may come first, and it may change from one look to the next."""
+    """Both have the same time, so either may come first, and the order may change from one response to the next."""
     customer.orders().sees_the_end("is on its way")
     [placed] = [
         event
@@ -96,7 +96,7 @@ def test_a_duplicate_is_marked_also_where_the_api_names_it_first(customer: Visit
     expect(customer.page.locator(".timeline .again")).to_contain_text("arrives again")
 
 
-# --- who is refused ---------------------------------------------------------------------------------------------------
+# --- what is refused --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("options", REQUESTS.values(), ids=REQUESTS.keys())
-def test_a_page_of_another_origin_can_not_break_anything(
+def test_a_page_of_another_origin_cannot_break_anything(
     browser: Browser, storefront: dict[str, Any], foreign_page: str, options: str
 ) -> None:
     page = browser.new_page()
@@ -146,7 +146,7 @@ def test_a_page_of_another_origin_can_not_break_anything(
     assert state(storefront)["gateway"] == "up"
 
 
-def test_a_page_of_another_origin_can_not_read_the_mails(
+def test_a_page_of_another_origin_cannot_read_the_mails(
     browser: Browser, storefront: dict[str, Any], foreign_page: str
 ) -> None:
     page = browser.new_page()
@@ -183,7 +183,7 @@ def test_a_request_that_is_not_the_pages_own_is_refused(storefront: dict[str, An
 
 
 def state(storefront: dict[str, Any]) -> Any:
-    """What the panel's own page is told."""
+    """The state that the panel reads."""
     url = storefront["webUrl"]
     host = urlsplit(url).netloc
     answer = httpx.get(f"{url}break-it/state", headers={"host": host}, trust_env=False, timeout=30)

@@ -15,7 +15,7 @@ THEMES = ("light", "dark")
 
 
 def shows_each_view(visitor: Visitor) -> Any:
-    """Name by name, with the visitor there."""
+    """Open one view after the other, and yield its name."""
     visitor.opens("#/account")
     yield "sign in"
     visitor.button("I am new here").click()
@@ -42,7 +42,7 @@ def shows_each_view(visitor: Visitor) -> Any:
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
 def test_no_view_keeps_anybody_out_or_is_wider_than_the_window(visit: Visit, width: int, theme: str) -> None:
-    """What axe finds, contrast among it, and which view would scroll sideways."""
+    """Axe finds nothing serious, contrast included, and no view scrolls sideways."""
     visitor = visit(viewport={"width": width, "height": 800}, color_scheme=theme, reduced_motion="reduce")
     found, too_wide, seen = [], [], []
     for view in shows_each_view(visitor):
@@ -67,7 +67,7 @@ def test_the_two_themes_differ(visit: Visit) -> None:
     assert len(colours) == len(THEMES)
 
 
-def test_the_whole_way_can_be_gone_by_keyboard(visit: Visit) -> None:
+def test_an_order_can_be_placed_and_replayed_by_keyboard(visit: Visit) -> None:
     visitor = visit().signs_up().opens("")
     page = visitor.page
 
@@ -108,7 +108,7 @@ def test_the_whole_way_can_be_gone_by_keyboard(visit: Visit) -> None:
     expect(page.get_by_text("Mastercard", exact=True)).to_be_visible()
 
 
-def test_the_way_to_the_content_skips_the_navigation_and_stays_on_the_page(visit: Visit) -> None:
+def test_the_skip_link_skips_the_navigation_and_stays_on_the_page(visit: Visit) -> None:
     visitor = visit().opens("#/account")
     visitor.page.reload()
     expect(visitor.title).to_be_focused()
@@ -121,7 +121,7 @@ def test_the_way_to_the_content_skips_the_navigation_and_stays_on_the_page(visit
     expect(visitor.title).to_have_text("Sign in")
 
 
-def test_what_happens_is_said_to_who_can_not_see_it(customer: Visitor) -> None:
+def test_a_screen_reader_announces_what_happens(customer: Visitor) -> None:
     page = customer.page
     page.evaluate(
         """() => {

@@ -1,13 +1,13 @@
-"""How long it takes from an event to the pixel."""
+"""The time from an event to the pixel."""
 
 from collections.abc import Callable, Collection
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.visitor import PATIENCE, Visitor
+from tests.browser.visitor import TIMEOUT_MS, Visitor
 
-BOUND = 5000  # milliseconds: generous, for a machine that does other things too; a second is what we aim at
+BOUND_MS = 5000  # generous, for a busy machine; the aim is one second
 
 WATCH = """() => {
     window.lit = [];
@@ -24,7 +24,7 @@ WATCH = """() => {
     };
     look();
 }"""
-"""Frame by frame: which steps are there that were not there before, and how long ago each happened."""
+"""Record, frame by frame, each new step and how long ago it happened."""
 
 
 Lit = list[tuple[str, int]]
@@ -33,7 +33,7 @@ Report = Callable[..., Lit]
 
 @pytest.fixture
 def report(capsys: pytest.CaptureFixture[str]) -> Report:
-    """Prints what was measured of the page that a visitor looks at, but for what was `known` before; returns it."""
+    """Print and return what was measured on a visitor's page, without the steps `known` before."""
 
     def report(visitor: Visitor, known: Collection[str] = ()) -> Lit:
         lit: Lit = [(title, late) for title, late in visitor.page.evaluate("lit") if title not in known]
@@ -53,7 +53,7 @@ def test_each_step_of_an_order_is_seen_soon_after_it_happened(customer: Visitor,
 
     assert len(lit) in (6, 7)  # PAID is skipped where fulfilment's event comes first
     assert min(late for _, late in lit) >= 0
-    assert max(late for _, late in lit) < BOUND
+    assert max(late for _, late in lit) < BOUND_MS
 
 
 @pytest.mark.usefixtures("gateway_is_up_again")
@@ -62,7 +62,7 @@ def test_what_happens_to_an_order_that_has_waited_is_seen_as_soon(customer: Visi
     customer.button("Take the gateway down").click()
     customer.orders()
     letter = customer.page.locator(".dead-letters li").filter(has_text=customer.order_id[:8].upper())
-    expect(letter.first).to_be_visible(timeout=PATIENCE)
+    expect(letter.first).to_be_visible(timeout=TIMEOUT_MS)
     customer.button("Bring the gateway up").click()
     known = customer.steps
     customer.page.evaluate(WATCH)
@@ -72,4 +72,4 @@ def test_what_happens_to_an_order_that_has_waited_is_seen_as_soon(customer: Visi
     healed = report(customer, known)
 
     assert len(healed) >= 4  # the payment, the parcel, the end and the e-mail
-    assert max(late for _, late in healed) < BOUND
+    assert max(late for _, late in healed) < BOUND_MS

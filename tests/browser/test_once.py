@@ -1,4 +1,4 @@
-"""One order, however often somebody clicks and whatever is lost on the way."""
+"""One order, however often the customer clicks and whatever response is lost."""
 
 from playwright.sync_api import Route, expect
 
@@ -20,7 +20,7 @@ def test_a_double_click_makes_one_order(customer: Visitor) -> None:
 
 
 def test_two_submissions_at_the_same_moment_make_one_order(customer: Visitor) -> None:
-    """What a button that is disabled in time would hide: the key is what keeps it one order."""
+    """The idempotency key keeps it one order, even if the button is not disabled in time."""
     customer.fills_the_cart()
 
     customer.page.evaluate(
@@ -35,21 +35,21 @@ def test_two_submissions_at_the_same_moment_make_one_order(customer: Visitor) ->
     assert orders_of(customer) == 1
 
 
-def test_an_order_whose_answer_was_lost_is_ordered_again_and_is_the_same(customer: Visitor) -> None:
+def test_an_order_whose_response_was_lost_is_placed_again_and_is_the_same(customer: Visitor) -> None:
     customer.fills_the_cart()
-    answers: list[int] = []
+    statuses: list[int] = []
 
-    def lose_the_answer(route: Route) -> None:
-        answers.append(route.fetch().status)
+    def lose_the_response(route: Route) -> None:
+        statuses.append(route.fetch().status)
         route.abort()
 
-    customer.page.route("**/api/orders", lose_the_answer, times=1)
+    customer.page.route("**/api/orders", lose_the_response, times=1)
     customer.button("Order").click()
     expect(customer.alert).to_contain_text("try again")
     customer.button("Order").click()
     customer.page.wait_for_url("**/#/orders/*")
 
-    assert answers == [201]
+    assert statuses == [201]
     assert orders_of(customer) == 1
 
 

@@ -1,4 +1,4 @@
-"""Somebody at the storefront, who does what people do: reads labels, fills in fields, clicks."""
+"""A visitor of the storefront, who uses it as people do: by labels, fields and clicks."""
 
 import json
 import re
@@ -8,11 +8,11 @@ from uuid import uuid4
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 PASSWORD = "Secret-password-1"
-PATIENCE = 60_000  # milliseconds for what a chain of functions does, each of which may start for the first time
+TIMEOUT_MS = 60_000  # for a chain of functions, each of which may start for the first time
 
 
 class Visitor:
-    """`complaints` is what the browser complained of: uncaught errors, and breaches of the content policy."""
+    """`complaints` lists what the browser reported: uncaught errors, and breaches of the content policy."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -23,15 +23,15 @@ class Visitor:
         page.on("console", self._hear)
 
     def _hear(self, message: ConsoleMessage) -> None:
-        answered_badly = message.text.startswith("Failed to load resource")  # a 401 or 502, which the page explains
-        if message.type == "error" and not answered_badly:
+        failed_request = message.text.startswith("Failed to load resource")  # a 401 or 502, which the page explains
+        if message.type == "error" and not failed_request:
             self.complaints.append(message.text)
 
-    # --- going somewhere ------------------------------------------------------------------------------------------
+    # --- navigating ------------------------------------------------------------------------------------------
 
     def opens(self, route: str) -> Self:
         """`""` is the shop, `#/cart` the cart, and so on."""
-        if self.page.url == self.url + route:  # which the browser would take for a place on the same page
+        if self.page.url == self.url + route:  # else the browser would only scroll
             self.page.reload()
         else:
             self.page.goto(self.url + route)
@@ -44,7 +44,7 @@ class Visitor:
 
     @property
     def alert(self) -> Locator:
-        """What went wrong, as the page says it."""
+        """The error that the page shows."""
         return self.page.get_by_role("alert").filter(has_text=re.compile(r"\w"))
 
     def button(self, name: str | re.Pattern[str]) -> Locator:
@@ -61,7 +61,7 @@ class Visitor:
         return self
 
     def signs_up(self) -> Self:
-        """And confirms the address with the code that the page offers, as it does on this machine."""
+        """Sign up and confirm the address with the code that the page offers on this machine."""
         self.asks_for_an_account()
         self.button("Fill it in").click()
         self.button("Confirm").click()
@@ -69,7 +69,7 @@ class Visitor:
         return self
 
     def signs_in(self, password: str = PASSWORD) -> Self:
-        """Where the page asks for it."""
+        """Sign in on the page that asks for it."""
         self._fills_in(self.email, password)
         self.button("Sign in").click()
         return self
@@ -79,7 +79,7 @@ class Visitor:
         self.page.get_by_label("Password").fill(password)
 
     def token_expires(self) -> Self:
-        """The time in the token is over; the page knows by that alone."""
+        """Make the token expire: the page reads its `exp`."""
         self.page.evaluate(
             """() => {
                 const [head, payload, signature] = JSON.parse(sessionStorage.getItem('idToken')).split('.');
@@ -100,7 +100,7 @@ class Visitor:
         return self
 
     def orders(self, card: str = "Visa") -> Self:
-        """A mug, and is on the order's page then."""
+        """Order a mug, and wait for the order's page."""
         self.fills_the_cart()
         self.page.get_by_role("radio", name=card).check()
         self.button("Order").click()
@@ -113,8 +113,8 @@ class Visitor:
         return str(self.page.url).rpartition("/")[2]
 
     def sees_the_end(self, subject: str) -> Self:
-        """The e-mail, with this in its subject."""
-        expect(self.page.get_by_role("heading", name=re.compile(subject))).to_be_visible(timeout=PATIENCE)
+        """Wait for the e-mail with this in its subject."""
+        expect(self.page.get_by_role("heading", name=re.compile(subject))).to_be_visible(timeout=TIMEOUT_MS)
         return self
 
     @property
@@ -129,7 +129,7 @@ class Visitor:
     # --- behind the page ------------------------------------------------------------------------------------------
 
     def asks(self, path: str) -> Any:
-        """What the API answers, with the customer's token."""
+        """The API's response to the customer's token."""
         return self.page.evaluate(
             """async (path) => {
                 const authorization = `Bearer ${JSON.parse(sessionStorage.getItem('idToken'))}`;
@@ -139,7 +139,7 @@ class Visitor:
         )
 
     def posts(self, path: str, body: Any) -> int:
-        """The status of the answer to a request that the page itself could make."""
+        """The status of the response to a request that the page itself could send."""
         answer = self.page.evaluate(
             """async ([path, body]) => {
                 const headers = { 'content-type': 'application/json' };
