@@ -1,6 +1,6 @@
 // Sets this checkout up for a command, as far as it is not yet, and runs the command:
 //
-//     node tools/setup.mjs [GROUP …] -- COMMAND [ARGUMENT …]    for example: node tools/setup.mjs dev -- python -m pytest
+//     node tools/setup.mjs [GROUP …] -- COMMAND [ARGUMENT …]    for example: dev -- python -m pytest
 //     node tools/setup.mjs clean                                removes everything that the commands made
 //
 // It needs Node and Python and nothing else. npm installs the framework while pip puts uv into .venv, and uv installs
@@ -15,7 +15,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-process.chdir(path.dirname(path.dirname(fileURLToPath(import.meta.url)))); // every path below is relative to the checkout
+process.chdir(fileURLToPath(new URL('..', import.meta.url))); // every path below is relative to the checkout
 
 const APART = ['scan']; // its packages contradict the others': it has an environment of its own, .venv/scan
 const PYTHONS = ['python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3', 'python'];
@@ -50,7 +50,7 @@ async function main(words) {
   if (separator < 0 || command.length === 0) throw new SetupError('usage: node tools/setup.mjs [GROUP …] -- COMMAND');
   if (process.platform === 'win32') throw new SetupError('On Windows this runs in WSL 2: wsl --install');
   checkNode();
-  const isReady = () => hasFramework() && installed() && groups.every((group) => installed().includes(group));
+  const isReady = () => hasFramework() && groups.every((group) => installed()?.includes(group)) && installed();
   if (!isReady()) await inTurn(async () => isReady() || (await setUp(groups)));
   return run(command, groups);
 }
@@ -77,8 +77,6 @@ function findPython() {
   throw new SetupError(`no Python 3.11 or newer (${seen}): install one, or name it: PYTHON=/path/to/python3.12`);
 }
 
-// --- what is installed, and from which locks ------------------------------------------------------------------------
-
 const text = (file) => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
 const hash = (...parts) => createHash('sha256').update(parts.join('\n')).digest('hex');
 const lock = (group) => `tools/locks/${group}.txt`;
@@ -96,14 +94,13 @@ function installed() {
   return madeOf === base() ? (locks === LOCKS ? groups : []) : undefined;
 }
 
-// --- the steps ------------------------------------------------------------------------------------------------------
-
 async function setUp(groups) {
   const [stop, start] = [new AbortController(), Date.now()];
   let failure;
   onSignal = (signal) => stop.abort((failure ??= signal));
   const step = async (title, program, ...args) => {
-    const { code, output } = await end(spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], signal: stop.signal }));
+    const options = { stdio: ['ignore', 'pipe', 'pipe'], signal: stop.signal };
+    const { code, output } = await end(spawn(program, args, options));
     fs.appendFileSync(LOG, `$ ${program} ${args.join(' ')}\n${output}\n`);
     if (code !== 0) throw new SetupError(`${title}: ${cause(output)} (log: ${LOG})`);
   };
@@ -151,11 +148,9 @@ async function installPackages(step, groups) {
 }
 
 function cause(output) {
-  const known = CAUSES.find(([said]) => said.test(output));
-  if (known) return known[1];
   const lines = output.trim().split('\n');
   const first = lines.find((line) => /^(ERROR:|error:|npm error (?!code|errno|syscall|path)\S)/.test(line));
-  return `failed: ${first ?? lines.at(-1)}`;
+  return CAUSES.find(([said]) => said.test(output))?.[1] ?? `failed: ${first ?? lines.at(-1)}`;
 }
 
 /** One command at a time sets up; the others wait. Whose turn it is: a link to that process's id. */
@@ -191,8 +186,6 @@ function whoseTurn() {
   }
 }
 
-// --- the command ----------------------------------------------------------------------------------------------------
-
 const venvOf = (group) => (APART.includes(group) ? `.venv/${group}` : '.venv');
 
 /** Runs the command in the set-up checkout and returns its exit code. `python` is always that of .venv. */
@@ -219,8 +212,6 @@ async function end(child) {
 
 /** As a shell gives it. */
 const exitCode = (signal) => 128 + os.constants.signals[signal];
-
-// --- clean ----------------------------------------------------------------------------------------------------------
 
 function clean() {
   const stacks = ['.local', process.env.ORDER_PROCESSING_STATE_DIR].flatMap((folder) => named('emulator.json', folder));

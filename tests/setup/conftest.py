@@ -30,7 +30,7 @@ PYTHON = """#!/bin/sh
 echo "${{0##*/}} $*" >>"$CALLS"
 case "$*" in
   *version_info*) echo "{version}" ;;
-  "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  "-m venv "*) mkdir -p "$3/bin" && ln -s "$0" "$3/bin/python" ;;
 esac
 """
 
@@ -57,7 +57,7 @@ class Checkout:
         (folder / "package.json").write_text("{}")
         for group in ("uv", "tiny", "other", "scan"):
             self.lock(group, "# nothing\n")
-        for name in ("sh", "mkdir", "cp", "env", "bash", "sleep", "cat", "ln", "grep"):
+        for name in ("sh", "mkdir", "env", "bash", "sleep", "cat", "ln", "grep"):
             (self.bin / name).symlink_to(shutil.which(name) or name)
         self.program("npm", NPM)
 

@@ -116,9 +116,6 @@ def test_an_interrupted_set_up_is_done_again(checkout: Checkout, step: str) -> N
     assert checkout.run(*NOTHING).code == 1
     checkout.program("npm", npm)
     checkout.program("python3", python)
-    in_venv = checkout.folder / ".venv" / "bin" / "python"
-    if in_venv.exists():
-        in_venv.write_text(python)
     checkout.forget()
 
     assert checkout.run(*NOTHING).code == 0
@@ -143,7 +140,8 @@ def test_a_python_that_has_gone_or_changed_is_replaced(checkout: Checkout, chang
     python = checkout.folder / ".venv" / "bin" / "python"
     python.unlink()
     if change == "another":  # the system's python3, now of another version
-        python.symlink_to(checkout.bin / "python3")
+        checkout.python("python3.13", "3 13")
+        python.symlink_to(checkout.bin / "python3.13")
     checkout.forget()
 
     assert checkout.run("scan", "--", "sh", "-c", "true").code == 0
