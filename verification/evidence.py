@@ -15,7 +15,7 @@ def order_id_of(event: Envelope) -> str:
     return str(data.get("orderId", "")) if isinstance(data, dict) else ""
 
 
-class Charge(NamedTuple):
+class TakenCharge(NamedTuple):
     """What the payment provider took, in minor units. A declined card is no charge."""
 
     order_id: str
@@ -45,7 +45,7 @@ class Evidence:
     """Everything that the bus took, without replays."""
     audit: Sequence[Mapping[str, Any]]
     """The AuditLog table, as plain values."""
-    charges: Sequence[Charge]
+    charges: Sequence[TakenCharge]
     messages: Sequence[Message]
     dead_letters: Sequence[Envelope]
     """The events that are left in the dead-letter queues after their redrive."""

@@ -28,7 +28,7 @@ class Write(NamedTuple):
     bound: Bound
 
 
-class Page(NamedTuple):
+class QueryPage(NamedTuple):
     items: list[Item]
     last: Item | None
     """Where the next page starts, if there is one."""
@@ -76,7 +76,7 @@ class Table:
         forward: bool = True,
         limit: int | None = None,
         start: Item | None = None,
-    ) -> Page:
+    ) -> QueryPage:
         """What the index has of one partition; of each item, as it was `lag(name of the item)` seconds ago."""
         check_bindings(bound, condition)
         index = self._indexes[index_name]
@@ -96,9 +96,9 @@ class Table:
             item if names is None else {name: item[name] for name in names if name in item} for _, _, item in found
         ]
         if limit is None or len(items) <= limit:
-            return Page(items, None)
+            return QueryPage(items, None)
         last = items[limit - 1]
-        return Page(items[:limit], {name: last[name] for name in (*self._keys, index.partition, index.sort)})
+        return QueryPage(items[:limit], {name: last[name] for name in (*self._keys, index.partition, index.sort)})
 
     def _as_of(self, key: Key, moment: float) -> Item | None:
         for at, item in reversed(self._history[key]):

@@ -13,11 +13,11 @@ from tests.verification.simulation import writes as w
 from tests.wire import Wire
 from tools import topology
 from verification.expressions import Bound, InvalidExpression, Item, Value, check_bindings, holds, updated
-from verification.simulation.chance import Chance
 from verification.simulation.clients import client
 from verification.simulation.cloud import Cloud
-from verification.simulation.faults import Script
-from verification.simulation.story import Story
+from verification.simulation.faults import ScriptedFaults
+from verification.simulation.random_source import RandomSource
+from verification.simulation.trace import Trace
 from verification.simulation.world import Process, World
 
 SHAPES = {name: topology.of_type("AWS::DynamoDB::Table")[f"{name}Table"] for name in ("Orders", "AuditLog")}
@@ -61,7 +61,7 @@ def test_every_query_of_the_code_finds_the_same_pages_as_in_moto_s_dynamodb(shop
     # given the same orders and rows there and here
     random = Random(4)
     world = World()
-    simulated = Cloud(world, Script({}), Chance(4), Story(world))
+    simulated = Cloud(world, ScriptedFaults({}), RandomSource(4), Trace(world))
     seconds = random.sample(range(60), 40)  # no two at once: each DynamoDB orders those in its own way
     orders = [_order(random, n, second) for n, second in enumerate(seconds)]
     rows = [_row(random, n) for n in range(40)]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from verification.evidence import Charge, Evidence, Message
+from verification.evidence import Evidence, Message, TakenCharge
 from verification.promises import violations
-from verification.simulation.faults import Script
+from verification.simulation.faults import ScriptedFaults
 from verification.simulation.schedule import evidence, run
 
 Damage = Callable[[dict[str, Any], Evidence], Evidence | None]
@@ -19,7 +19,7 @@ Damage = Callable[[dict[str, Any], Evidence], Evidence | None]
 
 @cache
 def _sound() -> Evidence:
-    return evidence(run(1, range(8), faults=lambda _: Script({})).cloud)
+    return evidence(run(1, range(8), faults=lambda _: ScriptedFaults({})).cloud)
 
 
 def _of(kept: Evidence, kind: str, order: dict[str, Any]) -> Any:
@@ -73,7 +73,7 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
     ),
     "a second charge": (
         lambda order, kept: replace(
-            kept, charges=[*kept.charges, Charge(order["orderId"], "p", order["totalAmount"], "EUR")]
+            kept, charges=[*kept.charges, TakenCharge(order["orderId"], "p", order["totalAmount"], "EUR")]
         ),
         "must have been charged",
     ),

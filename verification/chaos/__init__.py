@@ -7,5 +7,5 @@ ledger      what the proxy did to which order
 disruption  puts the proxy in between, and takes the payment gateway away for a while
 caretaking  what heals: the reconciler's clock, and the operator's redrive; and when nothing moves any more
 evidence    what is left when all is over, for the simulator's invariants
-report      the figures, and the story of an order that broke a promise
+report      the figures, and the history of an order that broke a promise
 """

@@ -15,7 +15,7 @@ from local.emulator.waiting import until
 from operations.stack import Stack
 from tools import topology
 from tools.checkout import ROOT
-from verification.chaos.faults import LOSES_THE_ANSWER, Fault, faults
+from verification.chaos.faults import LOSES_THE_ANSWER, FaultRule, faults
 from verification.chaos.proxy import HOST
 
 TIMEOUT = 10
@@ -40,7 +40,7 @@ class Disruption:
         self.url = url
         self._log = log
         self._faults = faults(seed)
-        self._rules: dict[int, Fault] = {}
+        self._rules: dict[int, FaultRule] = {}
 
     def step_between(self, stack: Stack) -> None:
         """Lead every function's calls through the proxy. Raises LocalError."""

@@ -10,8 +10,8 @@ from operations.dead_letters import dead_letters
 from operations.stack import Stack
 from orders.payments import SimulatedGateway
 from verification.chaos.caretaking import scan
-from verification.chaos.ledger import Call, may_repeat
-from verification.evidence import Charge, Evidence, Message
+from verification.chaos.ledger import ObservedCall, may_repeat
+from verification.evidence import Evidence, Message, TakenCharge
 
 _ORDER = re.compile(r"Order number: ([0-9a-f-]{36})")
 
@@ -22,7 +22,7 @@ class Ended(NamedTuple):
     stack: Stack
     accepted: Mapping[str, Mapping[str, Any]]
     published: Mapping[str, Mapping[str, Any]]
-    calls: Iterable[Call]
+    calls: Iterable[ObservedCall]
     lost: frozenset[int]
     timed_out: int
 
@@ -50,7 +50,7 @@ def phones(orders: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def charges(
     stack: Stack, orders: Mapping[str, Mapping[str, Any]], published: Iterable[Mapping[str, Any]]
-) -> Iterator[Charge]:
+) -> Iterator[TakenCharge]:
     """What was charged, by the payment's events and by its function's log. The provider counts two calls with one key
     as one charge, so a payment counts once, however often it is told of: with each amount that is told.
     """
@@ -58,13 +58,13 @@ def charges(
     for event in published:
         if event["detail-type"] == "PaymentCompletedEvent":
             data = event["detail"]["data"]
-            told.add(Charge(data["orderId"], data["paymentId"], data["totalAmount"], data["currency"]))
+            told.add(TakenCharge(data["orderId"], data["paymentId"], data["totalAmount"], data["currency"]))
     known = {(charge.order_id, charge.payment_id) for charge in told}
     for line in log(stack, "paymentProcessing", "The payment is COMPLETED"):
         entry = json.loads(line)
         if (entry["orderId"], entry["paymentId"]) not in known:
             order = orders[entry["orderId"]]
-            told.add(Charge(entry["orderId"], entry["paymentId"], order["totalAmount"], order["currency"]))
+            told.add(TakenCharge(entry["orderId"], entry["paymentId"], order["totalAmount"], order["currency"]))
     yield from told
 
 

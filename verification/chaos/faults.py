@@ -5,7 +5,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 
-class Fault(NamedTuple):
+class FaultRule(NamedTuple):
     """One way in which a service's calls fail."""
 
     service: str
@@ -42,7 +42,7 @@ SERVICES = tuple(_ERRORS)
 _GIVES_UP_AFTER = 2000  # milliseconds for which orders/aws/client.py waits for an answer
 
 
-def faults(seed: int) -> list[Fault]:
+def faults(seed: int) -> list[FaultRule]:
     """Every service's faults; each is drawn call by call, in this order, and the first one drawn happens."""
     rng = Random(f"faults of {seed}")
 
@@ -53,12 +53,12 @@ def faults(seed: int) -> list[Fault]:
     for service, errors in _ERRORS.items():
         for kind, code, status in errors:
             rule = {"probability": often(0.005, 0.025), "error": {"code": code, "status": status}}
-            found.append(Fault(service, kind, rule))
+            found.append(FaultRule(service, kind, rule))
         found += [
-            Fault(service, RESET, {"probability": often(0.005, 0.02), "reset": True}),
-            Fault(service, ANSWER_LOST, {"probability": often(0.005, 0.02), "response": {"abort_bytes": 0}}),
-            Fault(service, LATE, {"probability": often(0.02, 0.06), "latency": {"min": 20, "max": 500}}),
-            Fault(service, TOO_LATE, {"probability": often(0.001, 0.004), "latency": _GIVES_UP_AFTER + 300}),
+            FaultRule(service, RESET, {"probability": often(0.005, 0.02), "reset": True}),
+            FaultRule(service, ANSWER_LOST, {"probability": often(0.005, 0.02), "response": {"abort_bytes": 0}}),
+            FaultRule(service, LATE, {"probability": often(0.02, 0.06), "latency": {"min": 20, "max": 500}}),
+            FaultRule(service, TOO_LATE, {"probability": often(0.001, 0.004), "latency": _GIVES_UP_AFTER + 300}),
         ]
     failed = {"ErrorCode": "InternalFailure", "ErrorMessage": "the entry was not taken"}
     rule = {
@@ -67,5 +67,5 @@ def faults(seed: int) -> list[Fault]:
         # A success in which one entry failed: the answer of 200 has what PutEvents answers then.
         "error": {"code": "EntryFailed", "status": 200, "fields": {"FailedEntryCount": 1, "Entries": [failed]}},
     }
-    found.append(Fault("events", ENTRY_FAILED, rule))
+    found.append(FaultRule("events", ENTRY_FAILED, rule))
     return [fault._replace(rule={"service": fault.service, **fault.rule}) for fault in found]

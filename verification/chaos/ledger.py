@@ -13,7 +13,7 @@ GIVES_UP_AFTER = 1.9
 """Seconds: an answer as late as this may have come too late, since orders/aws/client.py waits for two."""
 
 
-class Call(NamedTuple):
+class ObservedCall(NamedTuple):
     """A call that a function, or the operator, made of AWS."""
 
     at: float
@@ -55,21 +55,21 @@ def ledger_of(state: State) -> Path:
     return state.folder / "ledger.jsonl"
 
 
-def read(ledger: Path, phones: Mapping[str, str]) -> list[Call]:
+def read(ledger: Path, phones: Mapping[str, str]) -> list[ObservedCall]:
     """All calls that matter, in the order of time. `phones` tells the order of each phone number."""
-    calls = [Call(**json.loads(line)) for line in ledger.read_text().splitlines()]
+    calls = [ObservedCall(**json.loads(line)) for line in ledger.read_text().splitlines()]
     calls = [call._replace(order=phones.get(call.phone)) if call.phone else call for call in calls]
     return sorted(calls, key=lambda call: call.at)
 
 
-def may_repeat(calls: Iterable[Call], lost: frozenset[int], timed_out: bool) -> dict[tuple[str, str], int]:
+def may_repeat(calls: Iterable[ObservedCall], lost: frozenset[int], timed_out: bool) -> dict[tuple[str, str], int]:
     """By order and channel, how often a sent message could not be recorded: each may be sent once more.
 
     That is so where the worker was killed in between, where the answer to the sending was lost (by one of these rules,
     or it came too late), or where every attempt at storing the receipt was disturbed. Where functions `timed_out`, also
     where the worker was never heard of again.
     """
-    by_order: defaultdict[str, list[Call]] = defaultdict(list)
+    by_order: defaultdict[str, list[ObservedCall]] = defaultdict(list)
     heard: dict[int | None, float] = {}
     for call in calls:
         if call.function == "notification":
@@ -89,7 +89,7 @@ def may_repeat(calls: Iterable[Call], lost: frozenset[int], timed_out: bool) -> 
     return dict(allowed)
 
 
-def _could_not_record(later: Iterable[Call], sending: Call, channel: str) -> bool:
+def _could_not_record(later: Iterable[ObservedCall], sending: ObservedCall, channel: str) -> bool:
     """Whether the worker tried to store the receipt, and each attempt was kept from AWS."""
     before_the_next = takewhile(lambda call: not (call.sends and call.service == sending.service), later)
     attempts = [call for call in before_the_next if call.process == sending.process and call.receipt == channel]

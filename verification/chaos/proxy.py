@@ -31,7 +31,7 @@ from microburst.rules import RuleEngine
 
 from local.emulator.state import LocalError, State, require_loopback
 from verification.chaos.faults import SERVICES
-from verification.chaos.ledger import Call, ledger_of
+from verification.chaos.ledger import ObservedCall, ledger_of
 
 HOST = "127.0.0.1"
 CALLS_PER_KILL = 250
@@ -39,7 +39,7 @@ _WORKER = re.compile(r"app/(\w+)-(\d+)")
 _ORDER = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 _under_way: ContextVar[dict[str, Any]] = ContextVar("_under_way")
-"""What is known so far of the call that this task handles, as Call has it."""
+"""What is known so far of the call that this task handles, as ObservedCall has it."""
 
 
 class Killer:
@@ -144,7 +144,7 @@ class Proxy(Microburst):  # type: ignore[misc]
             response = web.Response(status=500)
         finally:
             call["seconds"] = time.time() - call["at"]
-            entry = Call._make(call.get(name) for name in Call._fields)
+            entry = ObservedCall._make(call.get(name) for name in ObservedCall._fields)
             if entry.matters:
                 self._ledger.write(json.dumps(entry._asdict()) + "\n")
         return response

@@ -1,4 +1,4 @@
-"""What a run comes to: the figures, the promises that were broken, and the story of each order that tells of one."""
+"""What a run comes to: the figures, the promises that were broken, and the history of each order concerned."""
 
 import re
 from collections import Counter
@@ -16,7 +16,7 @@ from orders.clock import moment
 from orders.model import FINAL
 from verification.chaos.disruption import Happened
 from verification.chaos.faults import SERVICES
-from verification.chaos.ledger import Call
+from verification.chaos.ledger import ObservedCall
 from verification.chaos.load import Answers
 from verification.evidence import Evidence
 
@@ -32,7 +32,7 @@ class Run(NamedTuple):
     seed: int
     answers: Answers
     happened: Happened
-    calls: Sequence[Call]
+    calls: Sequence[ObservedCall]
     kinds: Mapping[int, str]
     """Of microburst's rules."""
     redriven: Mapping[str, int]
@@ -52,7 +52,7 @@ def show(console: Console, run: Run, evidence: Evidence, violations: Sequence[st
         console.print(filled("[bold red]✗[/] {violation}", violation=violation))
     for order_id in _named(evidence, violations)[:STORIES]:
         console.print(filled("\n[bold]What happened to order {order}[/]", order=order_id))
-        for line in story(order_id, run, evidence):
+        for line in history(order_id, run, evidence):
             console.print(filled("{line}", line=line))
     if violations:
         words = "\n[bold red]Broken promises: {count}.[/] A run that is like this one, though not the same:"
@@ -116,7 +116,7 @@ def heal_times(answers: Answers, evidence: Evidence) -> Iterator[float]:
             yield ended - answers.clicked.get(order_id, moment(order["placedAt"]).timestamp())
 
 
-def story(order_id: str, run: Run, evidence: Evidence) -> list[str]:
+def history(order_id: str, run: Run, evidence: Evidence) -> list[str]:
     """What is known of an order, in the order of time: what was done to it, and what it did."""
     found: list[tuple[float, str]] = []
     if clicked := run.answers.clicked.get(order_id):

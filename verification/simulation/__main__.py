@@ -19,7 +19,7 @@ from verification.simulation.bugs import BUGS
 from verification.simulation.crashes import Crashes, one_order
 from verification.simulation.playing import play_crash_points, play_schedules
 from verification.simulation.schedule import ORDERS, Outcome, run
-from verification.simulation.sensitivity import MOST_SCHEDULES, Verdict, hunt_all, report
+from verification.simulation.sensitivity import MOST_SCHEDULES, HuntResult, hunt_all, report
 from verification.simulation.shrinking import command, shortest
 
 LARGEST_SEED = 2**32
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def simulate(console: Console, first: int, count: int, jobs: int) -> int:
-    """Play so many schedules and sum up; the story of the first that fails."""
+    """Play so many schedules and sum up; print the trace of the first that fails."""
     started, faults, schedules, steps, failing = time.monotonic(), Counter[str](), 0, 0, None
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task(f"{count} schedules of {ORDERS} orders", total=count)
@@ -59,13 +59,13 @@ def simulate(console: Console, first: int, count: int, jobs: int) -> int:
     if failing is None:
         console.print("[green]✓[/] every promise was kept")
         return 0
-    console.print(f"[red]✗[/] seed {failing} broke a promise; making its story short …")
+    console.print(f"[red]✗[/] seed {failing} broke a promise; shortening its trace …")
     return tell(console, shortest(run(failing)))
 
 
 def tell(console: Console, outcome: Outcome) -> int:
-    """The story of one schedule, and what is wrong with it."""
-    for line in outcome.story.readable():
+    """Print the trace of one schedule, and what is wrong with it."""
+    for line in outcome.trace.readable():
         console.print(filled("{line}", line=line), highlight=False)
     if outcome.ok:
         console.print(f"[green]✓[/] seed {outcome.seed}: every promise was kept")
@@ -100,7 +100,7 @@ def hunt(console: Console, jobs: int) -> int:
 
     with _bar(console, "bugs", len(BUGS)) as advance:
 
-        def done(verdict: Verdict) -> None:
+        def done(verdict: HuntResult) -> None:
             advance()
             if verdict.caught is None:
                 console.print(f"[red]✗[/] survived {MOST_SCHEDULES} schedules: {verdict.bug.name}", highlight=False)
@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=_positive, default=200, metavar="N", help="how many schedules; default: 200")
     parser.add_argument("--first", type=int, metavar="SEED", help="the first seed; default: a fresh one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes; default: all cores")
-    parser.add_argument("--seed", type=int, help="tell the story of this one schedule")
+    parser.add_argument("--seed", type=int, help="print the trace of this one schedule")
     parser.add_argument("--orders", metavar="N,N,…", help="with --seed: these of its orders only")
     parser.add_argument("--faults", metavar="ID,ID,…", help="with --seed: these of its faults only, or none")
     parser.add_argument("--crashes", action="store_true", help="kill one order at every point, alone and in all pairs")

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from verification.evidence import Message as Sent
 from verification.expressions import Bound, Item
 from verification.simulation.cloud import Cloud
-from verification.simulation.faults import Fault
-from verification.tables import ConditionalCheckFailedException, Page, Write
+from verification.simulation.faults import FaultKind
+from verification.tables import ConditionalCheckFailedException, QueryPage, Write
 
 Answer = dict[str, Any]
 _RECEIPT = " receipt "
@@ -33,7 +33,7 @@ class _Client:
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _call(self, action: str, effect: Any, detail: str = "", special: Fault | None = None) -> Any:
+    def _call(self, action: str, effect: Any, detail: str = "", special: FaultKind | None = None) -> Any:
         return self._cloud.network.call(
             action,
             effect,
@@ -63,7 +63,7 @@ class DynamoDB(_Client):
         old = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
         self._remember(Write(TableName, Item, "", ConditionExpression, Bound({}, {})))
 
-        def effect(_fault: Fault | None) -> Answer:
+        def effect(_fault: FaultKind | None) -> Answer:
             table.put(Item, ConditionExpression, Bound({}, {}), return_old=old)
             return {}
 
@@ -86,7 +86,7 @@ class DynamoDB(_Client):
         old = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
         self._remember(Write(TableName, Key, UpdateExpression, ConditionExpression, bound))
 
-        def effect(_fault: Fault | None) -> Answer:
+        def effect(_fault: FaultKind | None) -> Answer:
             item = table.update(Key, UpdateExpression, ConditionExpression, bound, return_old=old)
             return {"Attributes": item} if ReturnValues == "ALL_NEW" else {}
 
@@ -99,7 +99,7 @@ class DynamoDB(_Client):
         if not ConsistentRead:
             raise NotImplementedError("no simulated table reads inconsistently without an index")
 
-        def effect(_fault: Fault | None) -> Answer:
+        def effect(_fault: FaultKind | None) -> Answer:
             item = self._cloud.tables[TableName].get(Key)
             return {"Item": item} if item is not None else {}
 
@@ -110,9 +110,9 @@ class DynamoDB(_Client):
         if not request["ConsistentRead"]:
             raise NotImplementedError("no simulated table reads inconsistently without an index")
 
-        def effect(fault: Fault | None) -> Answer:
+        def effect(fault: FaultKind | None) -> Answer:
             keys = request["Keys"]
-            read = keys[: (len(keys) + 1) // 2] if fault is Fault.PART_LEFT_OUT else keys
+            read = keys[: (len(keys) + 1) // 2] if fault is FaultKind.PART_LEFT_OUT else keys
             if self._cloud.keys_are_left_out():
                 read = []
             left = keys[len(read) :]
@@ -122,7 +122,7 @@ class DynamoDB(_Client):
                 "UnprocessedKeys": {name: {**request, "Keys": left}} if left else {},
             }
 
-        return self._call("BatchGetItem", effect, name, Fault.PART_LEFT_OUT)  # type: ignore[no-any-return]
+        return self._call("BatchGetItem", effect, name, FaultKind.PART_LEFT_OUT)  # type: ignore[no-any-return]
 
     def query(
         self,
@@ -140,21 +140,21 @@ class DynamoDB(_Client):
         bound = Bound(ExpressionAttributeNames or {}, ExpressionAttributeValues)
         name = f"{self._cloud.world.process.name}/{self._cloud.world.process.calls + 1}"
 
-        def effect(fault: Fault | None) -> Answer:
-            page: Page = self._cloud.tables[TableName].query(
+        def effect(fault: FaultKind | None) -> Answer:
+            page: QueryPage = self._cloud.tables[TableName].query(
                 IndexName,
                 KeyConditionExpression,
                 bound,
                 lag=lambda key: self._cloud.index_lag(name, key),
                 forward=ScanIndexForward,
-                limit=1 if fault is Fault.PART_LEFT_OUT else Limit,  # a page may end anywhere: it holds 1 MB
+                limit=1 if fault is FaultKind.PART_LEFT_OUT else Limit,  # a page may end anywhere: it holds 1 MB
                 start=ExclusiveStartKey,
             )
             found = {} if Select == "COUNT" else {"Items": page.items}
             more = {"LastEvaluatedKey": page.last} if page.last else {}
             return {"Count": len(page.items), **found, **more}
 
-        return self._call("Query", effect, IndexName, Fault.PART_LEFT_OUT)  # type: ignore[no-any-return]
+        return self._call("Query", effect, IndexName, FaultKind.PART_LEFT_OUT)  # type: ignore[no-any-return]
 
     def get_paginator(self, operation: str) -> Any:
         assert operation == "query"
@@ -175,8 +175,8 @@ class _Pages:
 
 class Events(_Client):
     def put_events(self, *, Entries: list[Mapping[str, str]]) -> Answer:
-        def effect(fault: Fault | None) -> Answer:
-            if fault is Fault.ENTRY_FAILED:
+        def effect(fault: FaultKind | None) -> Answer:
+            if fault is FaultKind.ENTRY_FAILED:
                 failure = {"ErrorCode": "InternalFailure", "ErrorMessage": fault.value}
                 return {"FailedEntryCount": len(Entries), "Entries": [failure for _ in Entries]}
             return {
@@ -185,7 +185,7 @@ class Events(_Client):
             }
 
         detail = ", ".join(entry["DetailType"] for entry in Entries)
-        return self._call("PutEvents", effect, detail, Fault.ENTRY_FAILED)  # type: ignore[no-any-return]
+        return self._call("PutEvents", effect, detail, FaultKind.ENTRY_FAILED)  # type: ignore[no-any-return]
 
 
 class SES(_Client):
@@ -193,28 +193,28 @@ class SES(_Client):
         [address] = Destination["ToAddresses"]
         text = Content["Simple"]["Body"]["Text"]["Data"]
 
-        def effect(fault: Fault | None) -> Answer:
-            [order_id] = [order_id for order_id in self._cloud.witness.labels if order_id in text]
-            if fault is Fault.REJECTED:
-                self._cloud.witness.rejected.add((order_id, "email"))
+        def effect(fault: FaultKind | None) -> Answer:
+            [order_id] = [order_id for order_id in self._cloud.checker.labels if order_id in text]
+            if fault is FaultKind.REJECTED:
+                self._cloud.checker.rejected.add((order_id, "email"))
                 raise ClientError({"Error": {"Code": "MessageRejected", "Message": fault.value}}, "SendEmail")
-            self._cloud.witness.sent(Sent(order_id, "email", address))
+            self._cloud.checker.sent(Sent(order_id, "email", address))
             return {"MessageId": self._cloud.new_id()}
 
-        return self._call("SendEmail", effect, address, Fault.REJECTED)  # type: ignore[no-any-return]
+        return self._call("SendEmail", effect, address, FaultKind.REJECTED)  # type: ignore[no-any-return]
 
 
 class SNS(_Client):
     def publish(
         self, *, Message: str, PhoneNumber: str = "", TopicArn: str = "", MessageAttributes: Any = None
     ) -> Answer:
-        def effect(_fault: Fault | None) -> Answer:
+        def effect(_fault: FaultKind | None) -> Answer:
             if TopicArn:
                 self._cloud.queue_for_notification(Message, f"redriven.{self._cloud.new_id()}")
             else:
-                known = self._cloud.witness.labels
+                known = self._cloud.checker.labels
                 [order_id] = [order_id for order_id in known if order_id[:8].upper() in Message]
-                self._cloud.witness.sent(Sent(order_id, "sms", PhoneNumber))
+                self._cloud.checker.sent(Sent(order_id, "sms", PhoneNumber))
             return {"MessageId": self._cloud.new_id()}
 
         return self._call("Publish", effect, PhoneNumber or TopicArn)  # type: ignore[no-any-return]
@@ -233,7 +233,7 @@ class SQS(_Client):
         MessageSystemAttributeNames: list[str],
         WaitTimeSeconds: int,
     ) -> Answer:
-        def effect(_fault: Fault | None) -> Answer:
+        def effect(_fault: FaultKind | None) -> Answer:
             received = self._cloud.queues[QueueUrl].receive(MaxNumberOfMessages, VisibilityTimeout)
             messages = [
                 {
@@ -252,14 +252,14 @@ class SQS(_Client):
         return self._call("ReceiveMessage", effect, QueueUrl)  # type: ignore[no-any-return]
 
     def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> None:
-        def effect(_fault: Fault | None) -> None:
+        def effect(_fault: FaultKind | None) -> None:
             if name := self._holder(QueueUrl, ReceiptHandle):
                 self._cloud.queues[QueueUrl].delete(name)
 
         self._call("DeleteMessage", effect)
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
-        def effect(_fault: Fault | None) -> None:
+        def effect(_fault: FaultKind | None) -> None:
             name = self._holder(QueueUrl, ReceiptHandle)
             if not name:
                 code = "ReceiptHandleIsInvalid"
@@ -277,7 +277,7 @@ class SQS(_Client):
         return name if message and str(message.received) == received else None
 
     def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:
-        def effect(_fault: Fault | None) -> None:
+        def effect(_fault: FaultKind | None) -> None:
             self._cloud.queue_for_notification(MessageBody, f"redriven.{self._cloud.new_id()}")
 
         self._call("SendMessage", effect, QueueUrl)

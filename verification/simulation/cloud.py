@@ -18,13 +18,13 @@ import moto.events.models  # noqa: F401 # topology.matches needs it, and its imp
 
 from orders import clock
 from tools import topology
-from verification.evidence import Charge, Envelope, order_id_of
-from verification.simulation.chance import Chance
-from verification.simulation.faults import DELIVERY, INVOCATION, Fault, Faults
+from verification.evidence import Envelope, TakenCharge, order_id_of
+from verification.simulation.faults import DELIVERY, INVOCATION, FaultKind, Faults
 from verification.simulation.network import Network
+from verification.simulation.online_checker import OnlineChecker
 from verification.simulation.queues import Queue, QueueMessage
-from verification.simulation.story import Story
-from verification.simulation.witness import Witness
+from verification.simulation.random_source import RandomSource
+from verification.simulation.trace import Trace
 from verification.simulation.world import BEGINNING, LARGEST_SKEW, Ended, Killed, Process, World
 from verification.tables import Table, Write
 
@@ -44,23 +44,23 @@ class _Context:
 
 
 class Cloud:
-    def __init__(self, world: World, faults: Faults, chance: Chance, story: Story) -> None:
+    def __init__(self, world: World, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self.world = world
-        self.witness = Witness(world)
-        self.network = Network(world, faults, chance, story)
+        self.checker = OnlineChecker(world)
+        self.network = Network(world, faults, rng, trace)
         self.writes: dict[tuple[str, str, str], Write] = {}
         """The first write with each pair of expressions, on each table."""
         self.archive: list[tuple[Envelope, str]] = []
-        """Every event that the bus took, with the name that the story has for it."""
+        """Every event that the bus took, with the name that the trace has for it."""
         shapes = topology.of_type("AWS::DynamoDB::Table")
         self.tables = {
-            name: Table(name, shapes[f"{name}Table"], lambda: world.now, self.witness.wrote)
+            name: Table(name, shapes[f"{name}Table"], lambda: world.now, self.checker.wrote)
             for name in ("Orders", "AuditLog")
         }
         self.queues = {url: Queue(lambda: world.now) for url in (DEAD_LETTERS, NOTIFICATIONS, DEAD_NOTIFICATIONS)}
         self._faults = faults
-        self._chance = chance
-        self._story = story
+        self._rng = rng
+        self._trace = trace
         self._charged: dict[str, float] = {}
         self._counted: Counter[str] = Counter()
         self._polls = 0
@@ -68,7 +68,7 @@ class Cloud:
     # --- for the clients ------------------------------------------------------------------------------------------
 
     def new_id(self) -> str:
-        return str(UUID(bytes=self._chance.random_bytes(16), version=4))
+        return str(UUID(bytes=self._rng.random_bytes(16), version=4))
 
     def milliseconds(self, at: float) -> float:
         return (BEGINNING.timestamp() + at) * 1000
@@ -80,42 +80,42 @@ class Cloud:
 
     def index_lag(self, query: str, order_id: str) -> float:
         """How many seconds behind an index is with an order."""
-        place = f"{query} index {self.witness.labels.get(order_id, '')}"
-        fault = self._faults.at(place, (Fault.INDEX_LAGS,))
+        place = f"{query} index {self.checker.labels.get(order_id, '')}"
+        fault = self._faults.at(place, (FaultKind.INDEX_LAGS,))
         if not fault:
             return 0.0
-        self._story.tell(self.world.process, "reads the index", fault, place)
-        return self._chance.between(place, 0.1, 300)
+        self._trace.record(self.world.process, "reads the index", fault, place)
+        return self._rng.between(place, 0.1, 300)
 
     def charge(self, key: str, amount: int, currency: str, payment_id: str) -> None:
         """The provider takes the money, unless it has seen the idempotency key lately."""
-        [order_id] = [each for each, name in self.witness.labels.items() if name == self.world.process.order]
-        self.witness.asked_to_charge(order_id)
+        [order_id] = [each for each, name in self.checker.labels.items() if name == self.world.process.order]
+        self.checker.asked_to_charge(order_id)
         seen = self._charged.get(key)
         if seen is None or self.world.now - seen > _PROVIDER_REMEMBERS:
             self._charged[key] = self.world.now
-            self.witness.charged(Charge(order_id, payment_id, amount, currency))
+            self.checker.charged(TakenCharge(order_id, payment_id, amount, currency))
 
     def gateway_is_down(self) -> bool:
         """Outages last for minutes or for hours."""
         fault = None
         for length in (600, 7200):
             place = f"gateway {length} {int(self.world.now / length)}"
-            fault = fault or self._faults.at(place, (Fault.GATEWAY_DOWN,))
+            fault = fault or self._faults.at(place, (FaultKind.GATEWAY_DOWN,))
         if fault:
             self.world.process.faults.append(fault)
             self.world.process.excused = True
-            self._story.tell(self.world.process, "Charge", fault, place)
+            self._trace.record(self.world.process, "Charge", fault, place)
         return fault is not None
 
     def keys_are_left_out(self) -> bool:
         """For half a minute a throttled table leaves out all that BatchGetItem asks for, call after call."""
         place = f"keys {int(self.world.now / 30)}"
-        fault = self._faults.at(place, (Fault.KEYS_LEFT_OUT,))
+        fault = self._faults.at(place, (FaultKind.KEYS_LEFT_OUT,))
         if fault:
             self.world.process.faults.append(fault)
-            self.witness.failed_inside(self.world.process, fault)
-            self._story.tell(self.world.process, "BatchGetItem", fault, place)
+            self.checker.failed_inside(self.world.process, fault)
+            self._trace.record(self.world.process, "BatchGetItem", fault, place)
         return fault is not None
 
     # --- EventBridge ----------------------------------------------------------------------------------------------
@@ -136,8 +136,8 @@ class Cloud:
             "detail": detail,
         }
         if forged:
-            self.witness.forged.add(event_id)
-        self.witness.took(envelope)
+            self.checker.forged.add(event_id)
+        self.checker.took(envelope)
         name = self._numbered(f"{label}.{'forged' if forged else ''}{entry['DetailType']}")
         self.archive.append((envelope, name))
         self.route(envelope, name)
@@ -151,21 +151,21 @@ class Cloud:
     def _deliver(self, envelope: Envelope, function: str, name: str) -> None:
         kinds = DELIVERY[:-1] if function == "auditLogger" else DELIVERY  # EventBridge does not lose what it took
         fault = self._faults.at(name, kinds)
-        delay = self._chance.between(f"delay {name}", 0.01, 0.5)
+        delay = self._rng.between(f"delay {name}", 0.01, 0.5)
         if fault:
-            self._story.tell(name, f"to {function}", fault, name)
+            self._trace.record(name, f"to {function}", fault, name)
         match fault:
-            case Fault.DROPPED:
+            case FaultKind.DROPPED:
                 return
-            case Fault.LATE:
-                delay = self._chance.between(f"late {name}", 1, 7200)
-            case Fault.TO_DEAD_LETTERS:
+            case FaultKind.LATE:
+                delay = self._rng.between(f"late {name}", 1, 7200)
+            case FaultKind.TO_DEAD_LETTERS:
                 target = _TOPIC if function == "notification" else f"{_LAMBDA}{function}"
                 attributes = {"TARGET_ARN": target, "ERROR_MESSAGE": fault.value}
                 self.queues[DEAD_LETTERS].send(json.dumps(envelope), name, attributes)
                 return
-            case Fault.TWICE:
-                again = self._chance.between(f"again {name}", 0.01, 600)
+            case FaultKind.TWICE:
+                again = self._rng.between(f"again {name}", 0.01, 600)
                 self.world.later(again, lambda: self._hand_over(envelope, function, f"{name} again"))
         self.world.later(delay, lambda: self._hand_over(envelope, function, name))
 
@@ -188,15 +188,15 @@ class Cloud:
         place = f"{name}#{attempt}"
         started = self._starts(place)
         if not started:
-            wait = self._chance.between(f"throttled {place}", 1, 300)
+            wait = self._rng.between(f"throttled {place}", 1, 300)
             self.world.later(wait, lambda: self._invoke_asynchronously(function, event, f"{name}~", attempt))
             return
 
         def ended(_result: Any, error: BaseException | None) -> None:
             if error is None:
-                if self._faults.at(f"{place} again", (Fault.TWICE,)):
-                    self._story.tell(place, f"{function} is run again", Fault.TWICE, f"{place} again")
-                    again = self._chance.between(f"{place} again", 0.01, 600)
+                if self._faults.at(f"{place} again", (FaultKind.TWICE,)):
+                    self._trace.record(place, f"{function} is run again", FaultKind.TWICE, f"{place} again")
+                    again = self._rng.between(f"{place} again", 0.01, 600)
                     self.world.later(again, lambda: self._invoke_asynchronously(function, event, f"{name}+", attempt))
             elif attempt <= topology.retries(function):
                 self.world.later(60 * attempt, lambda: self._invoke_asynchronously(function, event, name, attempt + 1))
@@ -215,13 +215,13 @@ class Cloud:
             "requestPayload": event,
             "responsePayload": {"errorMessage": str(error) or "the process died"},
         }
-        self._story.tell(name, f"{function} gives up: dead-letter queue")
+        self._trace.record(name, f"{function} gives up: dead-letter queue")
         self.queues[DEAD_LETTERS].send(json.dumps(record), name)
 
     def _starts(self, place: str) -> bool:
-        fault = self._faults.at(f"{place} start", (Fault.NOT_STARTED,))
+        fault = self._faults.at(f"{place} start", (FaultKind.NOT_STARTED,))
         if fault:
-            self._story.tell(place, "is not started", fault, f"{place} start")
+            self._trace.record(place, "is not started", fault, f"{place} start")
         return fault is None
 
     def invoke(
@@ -235,12 +235,12 @@ class Cloud:
         events: list[Envelope],
     ) -> None:
         """Run a handler as a process of its own, for as long as its time-out lets it."""
-        process = Process(name, order, skew=(2 * self._chance.draw(f"skew {name}") - 1) * LARGEST_SKEW)
+        process = Process(name, order, skew=(2 * self._rng.draw(f"skew {name}") - 1) * LARGEST_SKEW)
         fault = self._faults.at(name, INVOCATION[:2])
         if fault:
             process.faults.append(fault)
             process.excused = True
-        self._story.tell(process, f"{function} begins", fault, name)
+        self._trace.record(process, f"{function} begins", fault, name)
         handler = _handler(function)
         time_out = topology.time_out(function)
 
@@ -248,25 +248,25 @@ class Cloud:
             return 1000 * (process.started + time_out - self.world.now)
 
         def body() -> Any:
-            if fault is Fault.DIES_AT_START:
+            if fault is FaultKind.DIES_AT_START:
                 process.die()
             result = handler(payload, _Context(name, remaining))
-            if fault is Fault.DIES_AT_END:
+            if fault is FaultKind.DIES_AT_END:
                 process.die()
             return result
 
         def over(result: Any, error: BaseException | None) -> None:
             failed = events if error else _given_back(result, payload, events)
             taken = [event for event in events if event not in failed]
-            self._story.tell(process, _ending(function, error, len(failed)))
+            self._trace.record(process, _ending(function, error, len(failed)))
             if failed or error:
-                self.witness.failed(process, error, failed)
-            self.witness.succeeded(process, taken, function, orders.items.values())
+                self.checker.failed(process, error, failed)
+            self.checker.succeeded(process, taken, function, orders.items.values())
             ended(result, error)
 
         orders = self.tables["Orders"]
         about = {order_id_of(event) for event in events}
-        self.witness.began(process, function, [orders.items[key] for key in orders.items if key[0] in about])
+        self.checker.began(process, function, [orders.items[key] for key in orders.items if key[0] in about])
         self.world.later(time_out, lambda: self.world.kill(process), for_ever=True)
         self.world.start(process, body, over)
 
@@ -274,7 +274,7 @@ class Cloud:
 
     def queue_for_notification(self, body: str, name: str) -> None:
         self.queues[NOTIFICATIONS].send(body, name)
-        self.world.later(self._chance.between(f"poll {name}", 0.005, 0.5), self._poll)
+        self.world.later(self._rng.between(f"poll {name}", 0.005, 0.5), self._poll)
 
     def _poll(self) -> None:
         """What Lambda's event source mapping does: receive a batch, invoke, delete what was handled."""
@@ -287,15 +287,15 @@ class Cloud:
         for message in queue.receive(trigger.batch_size, trigger.visibility):
             if message.received > trigger.most_receives:
                 queue.delete(message.name)
-                self._story.tell(message.name, "notification gives up: dead-letter queue")
+                self._trace.record(message.name, "notification gives up: dead-letter queue")
                 self.queues[DEAD_NOTIFICATIONS].send(message.body, message.name)
             else:
                 batch.append(message)
                 self.world.later(trigger.visibility, self._poll)
-                if self._faults.at(f"{message.name} held", (Fault.TWICE,)):
-                    self._story.tell(message.name, "is seen by another", Fault.TWICE, f"{message.name} held")
+                if self._faults.at(f"{message.name} held", (FaultKind.TWICE,)):
+                    self._trace.record(message.name, "is seen by another", FaultKind.TWICE, f"{message.name} held")
                     queue.hide(message.name, 0)
-                    self.world.later(self._chance.between(f"held {message.name}", 0.005, 20), self._poll)
+                    self.world.later(self._rng.between(f"held {message.name}", 0.005, 20), self._poll)
         if not batch:
             return
         name = f"{batch[0].name}.{batch[0].received}"
@@ -329,15 +329,15 @@ class Cloud:
             name = f"reconciler.{int(self.world.now / 60)}"
             event = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}, "id": name}
             self._invoke_asynchronously("reconciler", event, name)
-            if self._faults.at(f"{name} twice", (Fault.TWICE,)):
-                self._story.tell(name, "runs twice", Fault.TWICE, f"{name} twice")
+            if self._faults.at(f"{name} twice", (FaultKind.TWICE,)):
+                self._trace.record(name, "runs twice", FaultKind.TWICE, f"{name} twice")
                 self._invoke_asynchronously("reconciler", event, f"{name}b")
         self.world.later(60, self.tick, for_ever=True)
 
     # --------------------------------------------------------------------------------------------------------------
 
     def _label(self, event: Envelope) -> str:
-        return self.witness.labels.get(order_id_of(event), "?")
+        return self.checker.labels.get(order_id_of(event), "?")
 
     def _numbered(self, name: str) -> str:
         self._counted[name] += 1

@@ -3,20 +3,20 @@
 from collections.abc import Iterator, Mapping
 
 from orders.aws.dynamodb import from_item
-from verification.simulation.faults import Fault, Script
+from verification.simulation.faults import FaultKind, ScriptedFaults
 from verification.simulation.schedule import Outcome, run
 
-Crashes = Mapping[str, Fault]
+Crashes = Mapping[str, FaultKind]
 """Places, and the crash at each."""
 
-_AROUND_A_CALL = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
-_AROUND_A_HANDLER = (Fault.DIES_AT_START, Fault.DIES_AT_END)
+_AROUND_A_CALL = (FaultKind.CRASH_BEFORE, FaultKind.CRASH_AFTER)
+_AROUND_A_HANDLER = (FaultKind.DIES_AT_START, FaultKind.DIES_AT_END)
 
 
 def one_order(method: str) -> int:
     """The first seed whose order 0 is paid with this method, by a customer with a phone and an Idempotency-Key."""
     seed = 0
-    while not _fits(run(seed, [0], faults=lambda _: Script({})), method):
+    while not _fits(run(seed, [0], faults=lambda _: ScriptedFaults({})), method):
         seed += 1
     return seed
 
@@ -33,20 +33,20 @@ def singles(seed: int) -> list[Crashes]:
 
 def pairs(seed: int, first: Crashes) -> Iterator[Crashes]:
     """A crash, and every other that can come after it: in the retries and the healing that it causes, too."""
-    story = play(seed, first)
+    trace = play(seed, first)
     [place] = first
-    for second, fault in _places(story, after=place):
+    for second, fault in _places(trace, after=place):
         yield {**first, second: fault}
 
 
 def play(seed: int, crashes: Crashes) -> Outcome:
-    return run(seed, [0], faults=lambda _: Script(crashes))
+    return run(seed, [0], faults=lambda _: ScriptedFaults(crashes))
 
 
-def _places(outcome: Outcome, after: str | None = None) -> Iterator[tuple[str, Fault]]:
-    """Each place of the story where a handler of the order can die; those that come after a place, if one is named."""
+def _places(outcome: Outcome, after: str | None = None) -> Iterator[tuple[str, FaultKind]]:
+    """Each place of the trace where a handler of the order can die; those that come after a place, if one is named."""
     passed = after is None
-    for line in outcome.story.lines:
+    for line in outcome.trace.lines:
         if passed and line.order == "0" and ".look" not in line.place:
             if line.what.endswith(" begins"):
                 yield from ((line.who, fault) for fault in _AROUND_A_HANDLER)

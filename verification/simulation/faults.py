@@ -1,15 +1,15 @@
-"""What can go wrong, and where: a storm draws its faults from a seed, a script names each of them."""
+"""What can go wrong, and where: the fault injector draws faults from a seed, a script names each of them."""
 
 from collections.abc import Collection, Mapping
 from enum import Enum
 from hashlib import blake2b
 from typing import Protocol
 
-from verification.simulation.chance import Chance
+from verification.simulation.random_source import RandomSource
 
 
-class Fault(Enum):
-    """What happens at one place of the story; the value says it in the story's words."""
+class FaultKind(Enum):
+    """What happens at one place of a run; the value is the text that the trace shows."""
 
     # to a call of AWS, or of the payment gateway
     CRASH_BEFORE = "the process dies before the call"
@@ -43,30 +43,30 @@ class Fault(Enum):
 
 
 CALL = (
-    Fault.CRASH_BEFORE,
-    Fault.CRASH_AFTER,
-    Fault.THROTTLED,
-    Fault.BROKEN,
-    Fault.LOST,
-    Fault.SLOW,
-    Fault.HANGS,
-    Fault.HANGS_AFTER,
+    FaultKind.CRASH_BEFORE,
+    FaultKind.CRASH_AFTER,
+    FaultKind.THROTTLED,
+    FaultKind.BROKEN,
+    FaultKind.LOST,
+    FaultKind.SLOW,
+    FaultKind.HANGS,
+    FaultKind.HANGS_AFTER,
 )
-INVOCATION = (Fault.DIES_AT_START, Fault.DIES_AT_END, Fault.NOT_STARTED)
-DELIVERY = (Fault.TWICE, Fault.LATE, Fault.TO_DEAD_LETTERS, Fault.DROPPED)
+INVOCATION = (FaultKind.DIES_AT_START, FaultKind.DIES_AT_END, FaultKind.NOT_STARTED)
+DELIVERY = (FaultKind.TWICE, FaultKind.LATE, FaultKind.TO_DEAD_LETTERS, FaultKind.DROPPED)
 
 
 _RATES = (0.004, 0.12)
 """Of each place that is asked about, how many it strikes: the least and the most."""
 _SELDOM_ASKED = {
-    Fault.GATEWAY_DOWN,
-    Fault.KEYS_LEFT_OUT,
-    Fault.FORGED,
-    Fault.REDRIVEN,
-    Fault.REPLAYED,
-    Fault.ASKED_TWICE,
-    Fault.REJECTED,
-    Fault.ENTRY_FAILED,
+    FaultKind.GATEWAY_DOWN,
+    FaultKind.KEYS_LEFT_OUT,
+    FaultKind.FORGED,
+    FaultKind.REDRIVEN,
+    FaultKind.REPLAYED,
+    FaultKind.ASKED_TWICE,
+    FaultKind.REJECTED,
+    FaultKind.ENTRY_FAILED,
 }
 """There are few places for these, so they strike more of them."""
 _WHERE_SELDOM_ASKED = (0.02, 0.25)
@@ -80,31 +80,31 @@ def short(place: str) -> str:
 class Faults(Protocol):
     """Decides what goes wrong. Each place is asked about once, by a name that is the same in each repetition."""
 
-    def at(self, place: str, kinds: Collection[Fault]) -> Fault | None:
+    def at(self, place: str, kinds: Collection[FaultKind]) -> FaultKind | None:
         """The fault at a place, of the kinds that can happen there; None where all goes well."""
 
 
-class Storm:
-    """Faults from a seed. Each schedule has a weather of its own: some kinds are absent, others frequent.
+class FaultInjector:
+    """Faults from a seed. Each schedule has a fault profile of its own: some kinds are absent, others frequent.
 
     (That is "swarm testing", Groce et al., ISSTA 2012: a random subset of what can happen finds more than all of it.)
     """
 
-    def __init__(self, chance: Chance, only: Collection[str] | None = None) -> None:
+    def __init__(self, rng: RandomSource, only: Collection[str] | None = None) -> None:
         """With `only`, nothing goes wrong but at the places whose short names are in it."""
-        self._chance = chance
+        self._rng = rng
         self._only = only
-        self.blows = not chance.hits("fine weather", 0.05)
-        self.rates: dict[Fault, float] = {
-            kind: chance.between(f"rate of {kind.name}", *(_WHERE_SELDOM_ASKED if kind in _SELDOM_ASKED else _RATES))
-            for kind in Fault
-            if chance.hits(f"is there {kind.name}", 0.5)
+        self.active = not rng.hits("fine weather", 0.05)
+        self.rates: dict[FaultKind, float] = {
+            kind: rng.between(f"rate of {kind.name}", *(_WHERE_SELDOM_ASKED if kind in _SELDOM_ASKED else _RATES))
+            for kind in FaultKind
+            if rng.hits(f"is there {kind.name}", 0.5)
         }
 
-    def at(self, place: str, kinds: Collection[Fault]) -> Fault | None:
-        if not self.blows:
+    def at(self, place: str, kinds: Collection[FaultKind]) -> FaultKind | None:
+        if not self.active:
             return None
-        drawn = self._chance.draw(f"fault {place}")
+        drawn = self._rng.draw(f"fault {place}")
         for kind in kinds:
             rate = self.rates.get(kind, 0.0)
             if drawn < rate:
@@ -113,12 +113,12 @@ class Storm:
         return None
 
 
-class Script:
+class ScriptedFaults:
     """Faults by name, each at its place, and no others."""
 
-    def __init__(self, faults: Mapping[str, Fault]) -> None:
+    def __init__(self, faults: Mapping[str, FaultKind]) -> None:
         self._faults = faults
 
-    def at(self, place: str, kinds: Collection[Fault]) -> Fault | None:
+    def at(self, place: str, kinds: Collection[FaultKind]) -> FaultKind | None:
         fault = self._faults.get(place)
         return fault if fault in kinds else None

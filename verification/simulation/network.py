@@ -5,36 +5,36 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from verification.simulation.chance import Chance
-from verification.simulation.faults import CALL, Fault, Faults
-from verification.simulation.story import Story
+from verification.simulation.faults import CALL, FaultKind, Faults
+from verification.simulation.random_source import RandomSource
+from verification.simulation.trace import Trace
 from verification.simulation.world import FOR_EVER, Killed, World
 
 LATENCY = (0.002, 0.03)  # seconds one way
 SLOW = (0.1, 0.9)  # both ways together below the clients' read time-out of 2 s
-_CRASHES = {Fault.CRASH_BEFORE, Fault.HANGS}
-_CRASHES_AFTER = {Fault.CRASH_AFTER, Fault.HANGS_AFTER}
-_ERRORS = {Fault.THROTTLED: ("ThrottlingException", 400), Fault.BROKEN: ("InternalServerError", 500)}
+_CRASHES = {FaultKind.CRASH_BEFORE, FaultKind.HANGS}
+_CRASHES_AFTER = {FaultKind.CRASH_AFTER, FaultKind.HANGS_AFTER}
+_ERRORS = {FaultKind.THROTTLED: ("ThrottlingException", 400), FaultKind.BROKEN: ("InternalServerError", 500)}
 
 
 class Network:
     """Between a process and AWS. Every call is a place where others may go on, and where it may end."""
 
-    def __init__(self, world: World, faults: Faults, chance: Chance, story: Story) -> None:
+    def __init__(self, world: World, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self._world = world
         self._faults = faults
-        self._chance = chance
-        self._story = story
+        self._rng = rng
+        self._trace = trace
 
     def call(
         self,
         action: str,
-        effect: Callable[[Fault | None], Any],
+        effect: Callable[[FaultKind | None], Any],
         *,
         attempts: int,
         read_timeout: float = 2.0,
         detail: str = "",
-        special: Fault | None = None,
+        special: FaultKind | None = None,
     ) -> Any:
         """Carry out a call as the SDK does: `attempts` times in all on throttling, server errors and lost answers.
 
@@ -54,8 +54,8 @@ class Network:
             fault = self._faults.at(here, kinds)
             if fault:
                 process.faults.append(fault)
-            self._story.tell(process, f"{action} {detail}".rstrip(), fault, here)
-            way = self._chance.between(f"way {here}", *(SLOW if fault is Fault.SLOW else LATENCY))
+            self._trace.record(process, f"{action} {detail}".rstrip(), fault, here)
+            way = self._rng.between(f"way {here}", *(SLOW if fault is FaultKind.SLOW else LATENCY))
             self._world.wait(way)
             if fault in _CRASHES:
                 self._end(fault)
@@ -76,7 +76,7 @@ class Network:
                 refusal = raised
             if fault in _CRASHES_AFTER:
                 self._end(fault)
-            if fault is Fault.LOST:
+            if fault is FaultKind.LOST:
                 self._world.wait(read_timeout)
                 error = ReadTimeoutError(endpoint_url="https://simulated.invalid", error=fault.value)
                 continue
@@ -88,8 +88,8 @@ class Network:
         process.excused, process.failed_call = True, action
         raise error
 
-    def _end(self, fault: Fault) -> None:
+    def _end(self, fault: FaultKind) -> None:
         self._world.process.excused = True
-        if fault in {Fault.HANGS, Fault.HANGS_AFTER}:
+        if fault in {FaultKind.HANGS, FaultKind.HANGS_AFTER}:
             self._world.wait(FOR_EVER)
         self._world.process.die()

@@ -25,7 +25,7 @@ class Schedules(NamedTuple):
     """The first seed whose schedule broke a promise."""
 
 
-class Killed(NamedTuple):
+class PlayedCrashes(NamedTuple):
     """What a worker reports of an order that was killed once, and once more at each place thereafter."""
 
     number: int
@@ -42,7 +42,7 @@ def play_schedules(first: int, count: int, orders: int, jobs: int) -> Iterator[S
             return
 
 
-def play_crash_points(seed: int, jobs: int) -> Iterator[Killed]:
+def play_crash_points(seed: int, jobs: int) -> Iterator[PlayedCrashes]:
     """Kill the order of a seed at every place, alone and in all pairs."""
     yield from _on_all(_kill, [(seed, crashes) for crashes in singles(seed)], jobs)
 
@@ -52,18 +52,20 @@ def _play_chunk(task: tuple[range, int]) -> Schedules:
     steps, faults = 0, Counter[str]()
     for played, seed in enumerate(seeds, start=1):
         outcome = run(seed, range(orders))
-        steps += len(outcome.story.lines)
-        faults.update(line.fault.value for line in outcome.story.faults if line.fault)
+        steps += len(outcome.trace.lines)
+        faults.update(line.fault.value for line in outcome.trace.faults if line.fault)
         if not outcome.ok:
             return Schedules(played, steps, faults, seed)
     return Schedules(len(seeds), steps, faults, None)
 
 
-def _kill(task: tuple[int, Crashes]) -> Killed:
+def _kill(task: tuple[int, Crashes]) -> PlayedCrashes:
     seed, first = task
     every = [first, *pairs(seed, first)]
     outcomes = [(crashes, play_crashes(seed, crashes)) for crashes in every]
-    return Killed(len(every), [(crashes, outcome.violations[0]) for crashes, outcome in outcomes if not outcome.ok])
+    return PlayedCrashes(
+        len(every), [(crashes, outcome.violations[0]) for crashes, outcome in outcomes if not outcome.ok]
+    )
 
 
 def _on_all(play: Callable[[T], Played], tasks: Iterable[T], jobs: int) -> Iterator[Played]:

@@ -7,12 +7,12 @@ from functools import partial
 from orders.aws.dynamodb import from_item
 from verification.evidence import Evidence
 from verification.promises import violations
-from verification.simulation.chance import Chance
 from verification.simulation.cloud import DEAD_LETTERS, DEAD_NOTIFICATIONS, Cloud
-from verification.simulation.faults import Faults, Storm
-from verification.simulation.people import Customer, Liar, Operator
-from verification.simulation.production import deployed
-from verification.simulation.story import Story
+from verification.simulation.faults import FaultInjector, Faults
+from verification.simulation.harness import deployed
+from verification.simulation.random_source import RandomSource
+from verification.simulation.trace import Trace
+from verification.simulation.workload import Adversary, SimulatedCustomer, SimulatedOperator
 from verification.simulation.world import World
 
 ORDERS = 20
@@ -30,7 +30,7 @@ class Outcome:
     seed: int
     orders: Sequence[int]
     violations: list[str]
-    story: Story
+    trace: Trace
     cloud: Cloud
 
     @property
@@ -43,62 +43,62 @@ def run(
     orders: Collection[int] = range(ORDERS),
     *,
     only: Collection[str] | None = None,
-    faults: Callable[[Chance], Faults] | None = None,
+    faults: Callable[[RandomSource], Faults] | None = None,
 ) -> Outcome:
     """Play a schedule to its end, or to the first promise that is broken.
 
-    `only` leaves out all faults but those at the places with these short names; `faults` plays others than a storm.
+    `only` leaves out all faults but those at the places with these short names; `faults` replaces the injector.
     """
-    chance, world = Chance(seed), World()
-    storm = Storm(chance, only)
-    chosen = faults(chance) if faults else storm
-    story = Story(world)
-    cloud = Cloud(world, chosen, chance, story)
-    operator = Operator(cloud, chosen, chance, story)
+    rng, world = RandomSource(seed), World()
+    injector = FaultInjector(rng, only)
+    chosen = faults(rng) if faults else injector
+    trace = Trace(world)
+    cloud = Cloud(world, chosen, rng, trace)
+    operator = SimulatedOperator(cloud, chosen, rng, trace)
     numbers = sorted(orders)
-    calm = 0.0 if faults else chance.between("calm", *CALM)
+    calm = 0.0 if faults else rng.between("calm", *CALM)
 
-    def end_storm() -> None:
-        storm.blows = False
-        story.tell("the weather", "is calm from now on")
+    def end_faults() -> None:
+        injector.active = False
+        trace.record("fault injector", "injects nothing from now on")
 
     def over() -> bool:
-        return bool(cloud.witness.violations) or world.now > HORIZON or (world.busy == 0 and _all_closed(cloud))
+        return bool(cloud.checker.violations) or world.now > HORIZON or (world.busy == 0 and _all_closed(cloud))
 
-    with deployed(cloud, chance):
+    with deployed(cloud, rng):
         for number in numbers:
-            Customer(number, cloud, chosen, chance, story).comes()
+            SimulatedCustomer(number, cloud, chosen, rng, trace).comes()
         operator.comes(calm)
-        Liar(cloud, chosen, chance, story).comes([str(number) for number in numbers])
-        world.later(calm, end_storm)
+        Adversary(cloud, chosen, rng, trace).comes([str(number) for number in numbers])
+        world.later(calm, end_faults)
         world.later(60, cloud.tick, for_ever=True)
-        first_redrive = _DAY if chance.hits("no operator for a day", 0.5) else 360.0
+        first_redrive = _DAY if rng.hits("no operator for a day", 0.5) else 360.0
         for after in (0.0, 3 * 3600.0, 7 * 3600.0):  # what is late may fail after the first redrive
             world.later(calm + first_redrive + after, partial(operator.redrives, f"redrive in the calm, {after:.0f}"))
         world.later(calm + _DAY - 1, lambda: _all_must_be_closed(cloud))
-        if chance.hits("late replay", 0.2):
+        if rng.hits("late replay", 0.2):
             world.later(_LATE_REPLAY, lambda: operator.replays("late replay"))
         world.run(over)
-    found = cloud.witness.violations or violations(evidence(cloud))
-    if not found and not story.faults:
+    found = cloud.checker.violations or violations(evidence(cloud))
+    if not found and not trace.faults:
         found = [f"order {order_id} was taken up, though nothing went wrong" for order_id in _taken_up(cloud)]
-    return Outcome(seed, numbers, found, story, cloud)
+    return Outcome(seed, numbers, found, trace, cloud)
 
 
 def evidence(cloud: Cloud) -> Evidence:
     orders = {str(item["orderId"]["S"]): from_item(item) for item in cloud.tables["Orders"].items.values()}
-    witness = cloud.witness
+    checker = cloud.checker
     return Evidence(
-        accepted=witness.accepted,
+        accepted=checker.accepted,
         orders=orders,
-        published=witness.published,
+        published=checker.published,
         audit=[from_item(item) for item in cloud.tables["AuditLog"].items.values()],
-        charges=witness.charges,
-        messages=witness.messages,
+        charges=checker.charges,
+        messages=checker.messages,
         dead_letters=[*cloud.letters(DEAD_LETTERS), *cloud.letters(DEAD_NOTIFICATIONS)],
-        forged=frozenset(witness.forged),
-        rejected=frozenset(witness.rejected),
-        may_repeat=witness.may_repeat(),
+        forged=frozenset(checker.forged),
+        rejected=frozenset(checker.rejected),
+        may_repeat=checker.may_repeat(),
     )
 
 
@@ -106,7 +106,7 @@ def _all_must_be_closed(cloud: Cloud) -> None:
     """A day after the last fault the reconciler has healed every order, with or without an operator."""
     for item in cloud.tables["Orders"].items.values():
         if "dueAt" in item:
-            cloud.witness.broken(f"order {item['orderId']['S']} is open a day after the last fault")
+            cloud.checker.broken(f"order {item['orderId']['S']} is open a day after the last fault")
 
 
 def _taken_up(cloud: Cloud) -> list[str]:

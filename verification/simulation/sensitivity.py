@@ -22,7 +22,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _COPIED = ("orders", "handlers", "operations", "tools", "verification", "resources", "serverless.yml")
 
 
-class Verdict(NamedTuple):
+class HuntResult(NamedTuple):
     """`caught`: the promise that broke; None where the bug survived."""
 
     bug: Bug
@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
     schedules: int
 
 
-def hunt(bug: Bug, *, most: int | None = None) -> Verdict:
+def hunt(bug: Bug, *, most: int | None = None) -> HuntResult:
     """Plant a bug in a copy, and play schedules there until a promise breaks."""
     with TemporaryDirectory(prefix="order-processing-bug-") as folder:
         for name in _COPIED:
@@ -48,13 +48,13 @@ def hunt(bug: Bug, *, most: int | None = None) -> Verdict:
     if answer.returncode != 0:
         raise RuntimeError(f"{bug.name}: {answer.stderr[-2000:]}")
     found = json.loads(answer.stdout)
-    return Verdict(bug, found["caught"], found["schedules"])
+    return HuntResult(bug, found["caught"], found["schedules"])
 
 
-def hunt_all(bugs: Sequence[Bug], jobs: int, done: Callable[[Verdict], None]) -> list[Verdict]:
+def hunt_all(bugs: Sequence[Bug], jobs: int, done: Callable[[HuntResult], None]) -> list[HuntResult]:
     """All of them, several at a time; tells of each when it is done."""
 
-    def one(bug: Bug) -> Verdict:
+    def one(bug: Bug) -> HuntResult:
         verdict = hunt(bug)
         done(verdict)
         return verdict
@@ -63,7 +63,7 @@ def hunt_all(bugs: Sequence[Bug], jobs: int, done: Callable[[Verdict], None]) ->
         return list(pool.map(one, bugs))
 
 
-def report(verdicts: Sequence[Verdict]) -> str:
+def report(verdicts: Sequence[HuntResult]) -> str:
     """docs/sensitivity.md."""
     lines = [
         "# Bugs put in on purpose",

@@ -1,4 +1,4 @@
-"""A story that went wrong, made short: orders and faults are left out as long as it still goes wrong."""
+"""Shortens the trace of a run that went wrong: orders and faults are left out as long as it still goes wrong."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -21,7 +21,7 @@ def shortest(found: Outcome) -> Outcome:
     def fails_with_faults(places: Sequence[str]) -> bool:
         return not run(found.seed, orders, only=places).ok
 
-    places = list(dict.fromkeys(short(line.place) for line in outcome.story.faults))
+    places = list(dict.fromkeys(short(line.place) for line in outcome.trace.faults))
     if fails_with_faults(places):
         places = _fewest(places, fails_with_faults)
         outcome = run(found.seed, orders, only=places)
@@ -30,7 +30,7 @@ def shortest(found: Outcome) -> Outcome:
 
 def command(outcome: Outcome) -> str:
     """What to type to see it again."""
-    places = dict.fromkeys(short(line.place) for line in outcome.story.faults)
+    places = dict.fromkeys(short(line.place) for line in outcome.trace.faults)
     orders = ",".join(map(str, outcome.orders))
     return f"npm run simulate -- --seed {outcome.seed} --orders {orders} --faults {','.join(places) or 'none'}"
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from greenlet import getcurrent, greenlet
 
-from verification.simulation.faults import Fault
+from verification.simulation.faults import FaultKind
 
 FOR_EVER = 1e9  # seconds
 LARGEST_SKEW = 0.1  # seconds that a process's clock may be wrong by
@@ -29,10 +29,10 @@ class Process:
     def __init__(self, name: str, order: str, *, skew: float = 0.0) -> None:
         self.name = name
         self.order = order
-        """Which order it is about, as the story calls it."""
+        """Which order it is about, as the trace calls it."""
         self.skew = skew
         self.started = 0.0
-        self.faults: list[Fault] = []
+        self.faults: list[FaultKind] = []
         self.excused = False
         """Whether something went wrong that the code could not bear: it died, or the SDK's retries were used up."""
         self.failed_call = ""

@@ -17,7 +17,7 @@ from verification.bench import cold_start, warm_cpu
 from verification.bench.inside import CLOCK, calling, stubbed
 from verification.bench.journey import ENVIRONMENT, FUNCTIONS, Stop, stops
 from verification.bench.stub import Stub, serving
-from verification.simulation.production import forget
+from verification.simulation.harness import forget
 
 
 @pytest.fixture(autouse=True)

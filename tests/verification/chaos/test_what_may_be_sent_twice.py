@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from verification.chaos.ledger import Call, may_repeat
+from verification.chaos.ledger import ObservedCall, may_repeat
 
 LOST, THROTTLED = 7, 8
 EMAIL = ("order", "email")
 
 
-def call(at: float, service: str, **more: Any) -> Call:
+def call(at: float, service: str, **more: Any) -> ObservedCall:
     usual = {
         "operation": "",
         "function": "notification",
@@ -19,19 +19,19 @@ def call(at: float, service: str, **more: Any) -> Call:
         "seconds": 0.01,
         "status": 200,
     }
-    fields = {**dict.fromkeys(Call._fields), **usual, "at": at, "service": service, **more}
-    return Call(**fields)
+    fields = {**dict.fromkeys(ObservedCall._fields), **usual, "at": at, "service": service, **more}
+    return ObservedCall(**fields)
 
 
-def sent(at: float = 1, **more: Any) -> Call:
+def sent(at: float = 1, **more: Any) -> ObservedCall:
     return call(at, "ses", **more)
 
 
-def recorded(at: float = 2, **more: Any) -> Call:
+def recorded(at: float = 2, **more: Any) -> ObservedCall:
     return call(at, "dynamodb", receipt="email", **more)
 
 
-def allowed(*calls: Call, timed_out: bool = False) -> dict[tuple[str, str], int]:
+def allowed(*calls: ObservedCall, timed_out: bool = False) -> dict[tuple[str, str], int]:
     return may_repeat(calls, frozenset({LOST}), timed_out)
 
 
@@ -47,7 +47,7 @@ def allowed(*calls: Call, timed_out: bool = False) -> dict[tuple[str, str], int]
         ),
     ],
 )
-def test_a_sending_that_could_not_be_recorded_may_be_repeated(calls: list[Call]) -> None:
+def test_a_sending_that_could_not_be_recorded_may_be_repeated(calls: list[ObservedCall]) -> None:
     assert allowed(*calls) == {EMAIL: 1}
 
 
@@ -69,7 +69,7 @@ def test_a_sending_that_could_not_be_recorded_may_be_repeated(calls: list[Call])
         ),
     ],
 )
-def test_no_other_sending_may_be_repeated(calls: list[Call]) -> None:
+def test_no_other_sending_may_be_repeated(calls: list[ObservedCall]) -> None:
     assert allowed(*calls) == {}
 
 

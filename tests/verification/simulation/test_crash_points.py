@@ -9,7 +9,7 @@ from orders.aws.store import OrderStore
 from verification.simulation import __main__ as command
 from verification.simulation import playing
 from verification.simulation.crashes import one_order, pairs, play, singles
-from verification.simulation.faults import Fault
+from verification.simulation.faults import FaultKind
 
 
 @pytest.mark.parametrize("method", ["tok_visa", "tok_declined"])
@@ -18,14 +18,14 @@ def test_an_order_survives_a_crash_at_any_point(method: str) -> None:
     points = singles(seed)
 
     assert {fault for crashes in points for fault in crashes.values()} == {
-        Fault.CRASH_BEFORE,
-        Fault.CRASH_AFTER,
-        Fault.DIES_AT_START,
-        Fault.DIES_AT_END,
+        FaultKind.CRASH_BEFORE,
+        FaultKind.CRASH_AFTER,
+        FaultKind.DIES_AT_START,
+        FaultKind.DIES_AT_END,
     }
     for crashes in points:
         outcome = play(seed, crashes)
-        assert outcome.story.faults, f"the crash did not happen: {crashes}"
+        assert outcome.trace.faults, f"the crash did not happen: {crashes}"
         assert outcome.ok, f"{crashes}: {outcome.violations}"
 
 
@@ -37,7 +37,7 @@ def test_the_crash_points_are_those_of_every_call_of_every_function() -> None:
 
 def test_a_second_crash_strikes_in_what_heals_the_first() -> None:
     seed = one_order("tok_visa")
-    first = next(crashes for crashes in singles(seed) if Fault.CRASH_AFTER in crashes.values())
+    first = next(crashes for crashes in singles(seed) if FaultKind.CRASH_AFTER in crashes.values())
     second = [place for crashes in pairs(seed, first) for place in crashes if place not in first]
     assert any("#2" in place or ".2/" in place or "POST.2" in place for place in second), "in a retry"
 

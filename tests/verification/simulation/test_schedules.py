@@ -11,7 +11,7 @@ import pytest
 from orders.aws.store import OrderStore
 from tools.checkout import ROOT
 from verification.simulation.__main__ import main
-from verification.simulation.faults import Fault, Script
+from verification.simulation.faults import FaultKind, ScriptedFaults
 from verification.simulation.schedule import run
 from verification.simulation.shrinking import command, shortest
 
@@ -27,24 +27,24 @@ def test_every_promise_is_kept_whatever_goes_wrong(first: int) -> None:
 
 
 def test_among_a_few_schedules_every_kind_of_fault_strikes() -> None:
-    seen: set[Fault] = set()
+    seen: set[FaultKind] = set()
     for seed in range(60):
-        seen |= {line.fault for line in run(seed, range(10)).story.faults if line.fault}
-        if seen == set(Fault):
+        seen |= {line.fault for line in run(seed, range(10)).trace.faults if line.fault}
+        if seen == set(FaultKind):
             return
-    assert seen == set(Fault)
+    assert seen == set(FaultKind)
 
 
-def test_an_order_in_fine_weather_ends_without_the_reconciler() -> None:
-    outcome = run(1, [0], faults=lambda _: Script({}))
+def test_an_order_without_faults_ends_without_the_reconciler() -> None:
+    outcome = run(1, [0], faults=lambda _: ScriptedFaults({}))
 
     assert outcome.ok
-    assert not outcome.story.faults
-    assert not [line for line in outcome.story.lines if "reconciler begins" in line.what]
+    assert not outcome.trace.faults
+    assert not [line for line in outcome.trace.lines if "reconciler begins" in line.what]
 
 
 def test_one_seed_gives_one_trace_in_any_process() -> None:
-    code = "from verification.simulation.schedule import run; print(run(7).story.digest())"
+    code = "from verification.simulation.schedule import run; print(run(7).trace.digest())"
     digests = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -56,13 +56,13 @@ def test_one_seed_gives_one_trace_in_any_process() -> None:
         ).stdout.strip()
         for seed in ("1", "2")
     }
-    assert digests == {run(7).story.digest()}
-    assert run(8).story.digest() not in digests
+    assert digests == {run(7).trace.digest()}
+    assert run(8).trace.digest() not in digests
 
 
 def test_a_schedule_without_its_faults_is_one_without_faults() -> None:
-    assert run(2).story.faults
-    assert not run(2, only=[]).story.faults
+    assert run(2).trace.faults
+    assert not run(2, only=[]).trace.faults
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("a_bug")
-def test_what_breaks_a_promise_is_told_as_a_short_story_and_the_command_that_tells_it_again(
+def test_what_breaks_a_promise_is_shown_as_a_short_trace_and_the_command_that_tells_it_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # given a schedule that breaks one
@@ -92,7 +92,7 @@ def test_what_breaks_a_promise_is_told_as_a_short_story_and_the_command_that_tel
 
     # then it needs one order, and no more faults than the whole schedule
     assert len(short.orders) == 1
-    assert len(short.story.faults) <= 2 < len(found.story.faults)
+    assert len(short.trace.faults) <= 2 < len(found.trace.faults)
     told = capsys.readouterr().out
     assert status == 1
     assert short.violations[0] in told.replace("\n", " ")

@@ -9,7 +9,7 @@ from tools.checkout import ROOT
 from verification.simulation import __main__ as command
 from verification.simulation import sensitivity
 from verification.simulation.bugs import BUGS, Bug
-from verification.simulation.sensitivity import Verdict, hunt, report
+from verification.simulation.sensitivity import HuntResult, hunt, report
 
 HARMLESS = Bug("a comment", "none", "orders/model.py", (("FINAL: frozenset", "# harmless\nFINAL: frozenset"),))
 SOON_CAUGHT = (
@@ -37,7 +37,7 @@ def test_every_bug_of_the_sample_is_on_the_list() -> None:
 
 
 def test_a_change_that_is_no_bug_survives() -> None:
-    assert hunt(HARMLESS, most=3) == Verdict(HARMLESS, None, 3)
+    assert hunt(HARMLESS, most=3) == HuntResult(HARMLESS, None, 3)
 
 
 def test_the_kept_result_names_each_bug_and_none_survived() -> None:
@@ -48,7 +48,7 @@ def test_the_kept_result_names_each_bug_and_none_survived() -> None:
 
 
 def test_the_report_says_which_bug_survived() -> None:
-    assert "**survived**" in report([Verdict(BUGS[0], None, 600)])
+    assert "**survived**" in report([HuntResult(BUGS[0], None, 600)])
 
 
 @pytest.mark.parametrize(("second", "status"), [(BUGS[1], 0), (HARMLESS, 1)], ids=["all are caught", "one survives"])

@@ -9,12 +9,12 @@ from botocore.exceptions import ClientError
 
 from orders.aws.store import Due, OrderStore
 from verification.expressions import Item, Value
-from verification.simulation.chance import Chance
 from verification.simulation.clients import client
 from verification.simulation.cloud import Cloud
-from verification.simulation.faults import Script
+from verification.simulation.faults import ScriptedFaults
+from verification.simulation.random_source import RandomSource
 from verification.simulation.schedule import run
-from verification.simulation.story import Story
+from verification.simulation.trace import Trace
 from verification.simulation.world import Process, World
 from verification.tables import Table, Write
 
@@ -37,7 +37,7 @@ def writes() -> list[Write]:
 def putting_off() -> dict[tuple[str, str, str], Write]:
     """The one write that no schedule needs: nobody there damages an order in the table."""
     world = World()
-    cloud = Cloud(world, Script({}), Chance(0), Story(world))
+    cloud = Cloud(world, ScriptedFaults({}), RandomSource(0), Trace(world))
     due = Due("2026-01-31T09:30:00.000Z", "00000000-0000-4000-8000-000000000000")
     store = OrderStore(client(cloud, "dynamodb", None), "Orders")
     world.start(Process("test", ""), lambda: store.put_off(due, "2026-01-31T15:30:00.000Z"), lambda _, error: None)

@@ -1,7 +1,7 @@
 """One seed, and everything that is left to chance drawn from it, by name.
 
 A draw depends on the seed and on its own name alone, not on how many were drawn before. So a schedule from which one
-fault is left out goes on as before, as far as that fault does not matter: that is what makes a story short.
+fault is left out goes on as before, as far as that fault does not matter: that is what lets a trace be shortened.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Chance:
+class RandomSource:
     """Draws by name: the same seed and name give the same value, in any process."""
 
     def __init__(self, seed: int) -> None:

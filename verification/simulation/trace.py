@@ -5,36 +5,36 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import NamedTuple
 
-from verification.simulation.faults import Fault, short
+from verification.simulation.faults import FaultKind, short
 from verification.simulation.world import Process, World
 
 
-class Line(NamedTuple):
+class TraceEntry(NamedTuple):
     """One thing that happened."""
 
     at: float
     order: str
     who: str
     what: str
-    fault: Fault | None
+    fault: FaultKind | None
     place: str
     """Name of the place where the fault was decided."""
 
 
-class Story:
+class Trace:
     def __init__(self, world: World) -> None:
         self._world = world
-        self.lines: list[Line] = []
+        self.lines: list[TraceEntry] = []
 
-    def tell(self, who: Process | str, what: str, fault: Fault | None = None, place: str = "") -> None:
+    def record(self, who: Process | str, what: str, fault: FaultKind | None = None, place: str = "") -> None:
         order, name = (who.order, who.name) if isinstance(who, Process) else ("", who)
-        self.lines.append(Line(self._world.now, order, name, what, fault, place))
+        self.lines.append(TraceEntry(self._world.now, order, name, what, fault, place))
 
     @property
-    def faults(self) -> list[Line]:
+    def faults(self) -> list[TraceEntry]:
         return [line for line in self.lines if line.fault]
 
-    def trace(self) -> str:
+    def text(self) -> str:
         """Every line, whole: the same seed gives the same bytes."""
         return "\n".join(
             f"{line.at:.6f} {line.order} {line.who} {line.what} {line.fault.name if line.fault else '-'} {line.place}"
@@ -42,7 +42,7 @@ class Story:
         )
 
     def digest(self) -> str:
-        return sha256(self.trace().encode()).hexdigest()
+        return sha256(self.text().encode()).hexdigest()
 
     def readable(self) -> Iterator[str]:
         """As a table: when, which order, who, what, and what went wrong there."""

@@ -9,11 +9,11 @@ from operations.dead_letters import redrive
 from orders.aws.dynamodb import from_item
 from orders.catalogue import PRODUCTS
 from orders.payments import DECLINES
-from verification.simulation.chance import Chance
 from verification.simulation.cloud import Cloud
-from verification.simulation.faults import Fault, Faults
-from verification.simulation.production import stack
-from verification.simulation.story import Story
+from verification.simulation.faults import FaultKind, Faults
+from verification.simulation.harness import stack
+from verification.simulation.random_source import RandomSource
+from verification.simulation.trace import Trace
 from verification.simulation.world import Process
 
 ORDERING_TAKES = 600.0
@@ -22,21 +22,21 @@ _MOST_TRIES = 6
 _WHENEVER = 3600.0
 
 
-class Customer:
+class SimulatedCustomer:
     """Orders once; with an Idempotency-Key, repeats the request until there is an answer."""
 
-    def __init__(self, number: int, cloud: Cloud, faults: Faults, chance: Chance, story: Story) -> None:
+    def __init__(self, number: int, cloud: Cloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self.label = str(number)
         self._cloud = cloud
         self._faults = faults
-        self._chance = chance
-        self._story = story
+        self._rng = rng
+        self._trace = trace
         self._who = f"customer-{number // 3}"  # three orders each
         self._key = f"key-{number % 3}" if self._draw("has a key") < 0.8 else None
         skus = sorted(PRODUCTS)[: 1 + int(self._draw("lines") * 3)]
         self._body = {
             "items": [{"sku": sku, "quantity": 1 + int(self._draw(sku) * 5)} for sku in skus],
-            "paymentMethod": chance.one_of(f"{number} method", sorted(DECLINES)),
+            "paymentMethod": rng.one_of(f"{number} method", sorted(DECLINES)),
             **({"phone": f"+4915112{number:05}"} if self._draw("phone") < 0.4 else {}),
         }
 
@@ -45,8 +45,8 @@ class Customer:
         when = self._draw("when") * ORDERING_TAKES
         self._cloud.world.later(when, lambda: self._post(f"{self.label}.POST"))
         place = f"{self.label} clicks"
-        if self._key and self._faults.at(place, (Fault.ASKED_TWICE,)):
-            self._story.tell(place, "POST /orders", Fault.ASKED_TWICE, place)
+        if self._key and self._faults.at(place, (FaultKind.ASKED_TWICE,)):
+            self._trace.record(place, "POST /orders", FaultKind.ASKED_TWICE, place)
             again = when + self._draw("again") * 0.1
             self._cloud.world.later(again, lambda: self._post(f"{self.label}.POST'"))
         for look in range(2):
@@ -54,15 +54,17 @@ class Customer:
 
     def _post(self, name: str, attempt: int = 1) -> None:
         def ended(answer: Any, error: BaseException | None) -> None:
-            lost = error or answer["statusCode"] >= 500 or self._faults.at(f"{name}.{attempt} answer", (Fault.LOST,))
+            lost = (
+                error or answer["statusCode"] >= 500 or self._faults.at(f"{name}.{attempt} answer", (FaultKind.LOST,))
+            )
             if error is None:
                 order = json.loads(answer["body"])
-                self._cloud.witness.answered(process(), self._key and f"{self._who} {self._key}", answer, order)
-                self._story.tell(name, f"answered {answer['statusCode']}")
+                self._cloud.checker.answered(process(), self._key and f"{self._who} {self._key}", answer, order)
+                self._trace.record(name, f"answered {answer['statusCode']}")
                 if answer["statusCode"] == 201 and self._key and self._draw("other order, same key") < 0.2:
                     self._reuse_key(name)
             if lost and self._key and attempt < _MOST_TRIES:
-                wait = self._chance.between(f"{name}.{attempt} retry", 0.5, 90)
+                wait = self._rng.between(f"{name}.{attempt} retry", 0.5, 90)
                 self._cloud.world.later(wait, lambda: self._post(name, attempt + 1))
 
         def process() -> Process:
@@ -76,7 +78,7 @@ class Customer:
         def ended(answer: Any, error: BaseException | None) -> None:
             process = self._cloud.world.process
             if error is None and answer["statusCode"] != 422 and not process.excused:
-                self._cloud.witness.broken(f"{process.name} asked for another order with one key: {answer}")
+                self._cloud.checker.broken(f"{process.name} asked for another order with one key: {answer}")
 
         body = {**self._body, "items": [{"sku": "GRINDER", "quantity": 77}]}
         self._request("POST /orders", f"{name}.other", ended, body=json.dumps(body))
@@ -97,9 +99,9 @@ class Customer:
 
     def _refuse_failure(self, answer: Any, error: BaseException | None) -> None:
         process = self._cloud.world.process
-        excused = process.excused or self._cloud.witness.gave_up_retrying(process)
+        excused = process.excused or self._cloud.checker.gave_up_retrying(process)
         if error is None and answer["statusCode"] != 200 and not excused:
-            self._cloud.witness.broken(f"{process.name} was answered {answer['statusCode']}, and nothing went wrong")
+            self._cloud.checker.broken(f"{process.name} was answered {answer['statusCode']}, and nothing went wrong")
 
     def _request(
         self,
@@ -132,77 +134,77 @@ class Customer:
         self._cloud.invoke("orderService", request, name, self.label, ended, events=[])
 
     def _draw(self, what: str) -> float:
-        return self._chance.draw(f"{self.label} {what}")
+        return self._rng.draw(f"{self.label} {what}")
 
 
-class Operator:
+class SimulatedOperator:
     """Redrives and replays, at the wrong moments as well as at the right one."""
 
-    def __init__(self, cloud: Cloud, faults: Faults, chance: Chance, story: Story) -> None:
+    def __init__(self, cloud: Cloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self._cloud = cloud
         self._faults = faults
-        self._chance = chance
-        self._story = story
+        self._rng = rng
+        self._trace = trace
 
     def comes(self, until: float) -> None:
         """Whenever the faults say so."""
         for slot in range(0, int(until), 300):
-            if self._faults.at(f"redrive {slot}", (Fault.REDRIVEN,)):
-                self._cloud.world.later(slot, partial(self.redrives, f"redrive {slot}", Fault.REDRIVEN))
-            if self._faults.at(f"replay {slot}", (Fault.REPLAYED,)):
-                self._cloud.world.later(slot, partial(self.replays, f"replay {slot}", Fault.REPLAYED))
+            if self._faults.at(f"redrive {slot}", (FaultKind.REDRIVEN,)):
+                self._cloud.world.later(slot, partial(self.redrives, f"redrive {slot}", FaultKind.REDRIVEN))
+            if self._faults.at(f"replay {slot}", (FaultKind.REPLAYED,)):
+                self._cloud.world.later(slot, partial(self.replays, f"replay {slot}", FaultKind.REPLAYED))
 
-    def redrives(self, name: str, fault: Fault | None = None) -> None:
+    def redrives(self, name: str, fault: FaultKind | None = None) -> None:
         """What `npm run dlq -- redrive` does, by the same code."""
         process = Process(name, "")
-        self._story.tell(process, "begins", fault, name if fault else "")
+        self._trace.record(process, "begins", fault, name if fault else "")
 
         def ended(letters: Any, error: BaseException | None) -> None:
-            self._story.tell(process, f"{type(error).__name__}: {error}" if error else f"redrove {len(letters)}")
+            self._trace.record(process, f"{type(error).__name__}: {error}" if error else f"redrove {len(letters)}")
             if error:
-                self._cloud.witness.failed(process, error, [{}])
+                self._cloud.checker.failed(process, error, [{}])
 
         self._cloud.world.start(process, lambda: list(redrive(stack(self._cloud))), ended)
 
-    def replays(self, name: str, fault: Fault | None = None) -> None:
+    def replays(self, name: str, fault: FaultKind | None = None) -> None:
         """What a replay of the archive does: every event once more, in no order."""
-        self._story.tell(name, "begins", fault, name if fault else "")
+        self._trace.record(name, "begins", fault, name if fault else "")
         for envelope, event in self._cloud.archive:
             again = {**envelope, "replay-name": name}
-            delay = self._chance.between(f"{name} {event}", 0.1, 300)
+            delay = self._rng.between(f"{name} {event}", 0.1, 300)
             self._cloud.world.later(delay, partial(self._cloud.route, again, f"{event} in {name}"))
 
 
-class Liar:
+class Adversary:
     """Puts events on the bus that tell of nothing true, about orders that exist, and poison into the queue."""
 
-    def __init__(self, cloud: Cloud, faults: Faults, chance: Chance, story: Story) -> None:
+    def __init__(self, cloud: Cloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self._cloud = cloud
         self._faults = faults
-        self._chance = chance
-        self._story = story
+        self._rng = rng
+        self._trace = trace
 
     def comes(self, orders: list[str]) -> None:
         for label in orders:
             place = f"{label} forged"
-            if self._faults.at(place, (Fault.FORGED,)):
-                when = self._chance.draw(f"{place} when") * 2 * ORDERING_TAKES
+            if self._faults.at(place, (FaultKind.FORGED,)):
+                when = self._rng.draw(f"{place} when") * 2 * ORDERING_TAKES
                 self._cloud.world.later(when, partial(self._lie, label, place))
 
     def _lie(self, label: str, place: str) -> None:
         items = self._cloud.tables["Orders"].items.values()
-        found = [from_item(item) for item in items if self._cloud.witness.labels[item["orderId"]["S"]] == label]
+        found = [from_item(item) for item in items if self._cloud.checker.labels[item["orderId"]["S"]] == label]
         if not found:
             return
-        kind = self._chance.one_of(f"{place} kind", [_POISON, *sorted(_LIES)])
+        kind = self._rng.one_of(f"{place} kind", [_POISON, *sorted(_LIES)])
         if kind == _POISON:
             body = f"no JSON {self._cloud.new_id()}"
-            self._story.tell(place, "a message that is no JSON", Fault.FORGED, place)
-            self._cloud.witness.forged.add(body)
+            self._trace.record(place, "a message that is no JSON", FaultKind.FORGED, place)
+            self._cloud.checker.forged.add(body)
             self._cloud.queue_for_notification(body, place)
             return
         detail_type, source, metadata, data = _LIES[kind](found[0], self._cloud.new_id)
-        self._story.tell(place, f"{kind}: {detail_type}", Fault.FORGED, place)
+        self._trace.record(place, f"{kind}: {detail_type}", FaultKind.FORGED, place)
         detail = json.dumps({"metadata": metadata, "data": data})
         self._cloud.put_event({"DetailType": detail_type, "Source": source, "Detail": detail}, forged=True)
 

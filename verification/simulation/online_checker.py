@@ -1,6 +1,6 @@
 """Sees every effect at the moment when it takes place, and says at once when one of them must not be.
 
-What can only be said at the end is in verification/promises.py; the witness keeps the evidence for it.
+What can only be said at the end is in verification/promises.py; the checker keeps the evidence for it.
 """
 
 from collections import Counter
@@ -13,9 +13,9 @@ from typing import Any
 from orders import clock
 from orders.aws.backoff import ATTEMPTS
 from orders.aws.dynamodb import from_item
-from verification.evidence import Charge, Envelope, Message, order_id_of
+from verification.evidence import Envelope, Message, TakenCharge, order_id_of
 from verification.expressions import Item
-from verification.simulation.faults import Fault
+from verification.simulation.faults import FaultKind
 from verification.simulation.world import BEGINNING, LARGEST_SKEW, Killed, Process, World
 
 _STEPS = {
@@ -39,19 +39,19 @@ class _Sent:
 
 
 @dataclass
-class Witness:
+class OnlineChecker:
     """All that was seen. `violations` is empty as long as every promise holds."""
 
     world: World
     violations: list[str] = field(default_factory=list)
     accepted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     published: list[Envelope] = field(default_factory=list)
-    charges: list[Charge] = field(default_factory=list)
+    charges: list[TakenCharge] = field(default_factory=list)
     forged: set[str] = field(default_factory=set)
     stored: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Each order as it was last written, as plain values."""
     labels: dict[str, str] = field(default_factory=dict)
-    """Order id → what the story calls it."""
+    """Order id → what the trace calls it."""
     _sent: list[_Sent] = field(default_factory=list)
     _claims: dict[str, dict[str, float]] = field(default_factory=dict)
     """By order, who claimed the right to tell its customer, and until when."""
@@ -140,7 +140,7 @@ class Witness:
             if order_id in self._found_ended.get(self.world.process, ()):
                 self.broken(f"{self.world.process.name} publishes order {order_id}, which it found ended")
 
-    def charged(self, charge: Charge) -> None:
+    def charged(self, charge: TakenCharge) -> None:
         self.charges.append(charge)
         self._acts(charge.order_id, "charges it")
 
@@ -210,7 +210,7 @@ class Witness:
         for known in (self._closed_for, self._paid_for, self._owes, self._found_ended, self._reconciled):
             known.pop(process, None)
 
-    def failed_inside(self, process: Process, fault: Fault) -> None:
+    def failed_inside(self, process: Process, fault: FaultKind) -> None:
         """A call succeeded, and what it was for did not: that is tried again, but not without end."""
         if process.faults.count(fault) > _MOST_RETRIES:
             self.broken(f"{process.name} tries again without end: {fault.value}")
@@ -268,10 +268,10 @@ class Witness:
         return order["status"] in ("FULFILLED", "PAYMENT_FAILED", *_FINAL) and "notification" in order
 
 
-_FAILED_INSIDE = {Fault.ENTRY_FAILED, Fault.KEYS_LEFT_OUT}
+_FAILED_INSIDE = {FaultKind.ENTRY_FAILED, FaultKind.KEYS_LEFT_OUT}
 """What fails inside a call that succeeds: to try it again is up to our code, and not to the SDK."""
 _MOST_RETRIES = 20
-_AFTER_SENDING = {Fault.CRASH_AFTER, Fault.HANGS_AFTER, Fault.LOST}
+_AFTER_SENDING = {FaultKind.CRASH_AFTER, FaultKind.HANGS_AFTER, FaultKind.LOST}
 
 
 def _owners(order: Mapping[str, Any]) -> list[str]:

@@ -23,10 +23,10 @@ from orders.errors import GatewayUnavailable
 from orders.observability import logger
 from orders.payments import Charge, SimulatedGateway
 from tools import topology
-from verification.simulation.chance import Chance
 from verification.simulation.clients import client
 from verification.simulation.cloud import DEAD_LETTERS, DEAD_NOTIFICATIONS, NOTIFICATIONS, Cloud
-from verification.simulation.faults import Fault
+from verification.simulation.faults import FaultKind
+from verification.simulation.random_source import RandomSource
 
 _CACHES = (wiring.store, wiring.audit_log, wiring.bus, wiring.gateway, wiring.post, aws_client, config)
 _ENVIRONMENT = {
@@ -44,14 +44,14 @@ _ENVIRONMENT = {
 
 
 @contextmanager
-def deployed(cloud: Cloud, chance: Chance) -> Iterator[None]:
+def deployed(cloud: Cloud, rng: RandomSource) -> Iterator[None]:
     """As long as the block lasts, the handlers, and the operator's commands, live in this cloud and no other."""
     gateway = SimulatedGateway.charge
 
     def charge(self: SimulatedGateway, token: str, amount: int, currency: str, *, idempotency_key: str) -> Charge:
         """A provider over a network: the answer may be lost after the money was taken."""
 
-        def effect(_fault: Fault | None) -> Charge:
+        def effect(_fault: FaultKind | None) -> Charge:
             down = cloud.gateway_is_down()
             with mock.patch.dict(os.environ, PAYMENT_GATEWAY="down" if down else "up"):
                 answer = gateway(self, token, amount, currency, idempotency_key=idempotency_key)
@@ -73,8 +73,8 @@ def deployed(cloud: Cloud, chance: Chance) -> Iterator[None]:
         stack.enter_context(mock.patch.object(boto3, "client", made))
         stack.enter_context(mock.patch.object(clock, "now", cloud.world.moment))
         stack.enter_context(mock.patch.object(backoff, "time", SimpleNamespace(sleep=cloud.world.wait)))
-        stack.enter_context(mock.patch.object(backoff, "random", SimpleNamespace(uniform=_jitter(cloud, chance))))
-        stack.enter_context(mock.patch.object(os, "urandom", chance.random_bytes))
+        stack.enter_context(mock.patch.object(backoff, "random", SimpleNamespace(uniform=_jitter(cloud, rng))))
+        stack.enter_context(mock.patch.object(os, "urandom", rng.random_bytes))
         stack.enter_context(mock.patch.object(SimulatedGateway, "charge", charge))
         stack.enter_context(mock.patch.object(dead_letters, "time", _time(cloud)))
         metrics = stack.enter_context(redirect_stdout(io.StringIO()))
@@ -86,7 +86,7 @@ def deployed(cloud: Cloud, chance: Chance) -> Iterator[None]:
             forget()
             logger.setLevel(before)
         if "OrdersUnreadable" in metrics.getvalue():  # each order here can be read
-            cloud.witness.broken("an order was left out of its customer's list")
+            cloud.checker.broken("an order was left out of its customer's list")
 
 
 def stack(cloud: Cloud) -> Stack:
@@ -104,9 +104,9 @@ def _time(cloud: Cloud) -> Any:
     return SimpleNamespace(time=lambda: cloud.milliseconds(cloud.world.now) / 1000)
 
 
-def _jitter(cloud: Cloud, chance: Chance) -> Callable[[float, float], float]:
+def _jitter(cloud: Cloud, rng: RandomSource) -> Callable[[float, float], float]:
     def uniform(low: float, high: float) -> float:
-        return low + (high - low) * chance.draw(f"pause {cloud.world.process.name} {cloud.world.process.calls}")
+        return low + (high - low) * rng.draw(f"pause {cloud.world.process.name} {cloud.world.process.calls}")
 
     return uniform
 

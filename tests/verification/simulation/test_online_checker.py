@@ -1,0 +1,196 @@
+"""What must not happen even for a moment is seen when it happens."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orders.aws.dynamodb import to_item
+from verification.evidence import Message, TakenCharge
+from verification.simulation.faults import FaultKind
+from verification.simulation.online_checker import OnlineChecker
+from verification.simulation.world import Process, World
+
+ORDER = {
+    "orderId": "1",
+    "customerId": "anna",
+    "email": "anna@example.com",
+    "status": "PLACED",
+    "items": [],
+    "totalAmount": 1,
+    "currency": "EUR",
+    "paymentMethod": "tok_visa",
+    "placedAt": "2026-01-31T09:30:00.000Z",
+    "dueAt": "2026-01-31T09:30:00.000Z",
+    "openShard": 1,
+    "attempt": 1,
+}
+PAID = {**ORDER, "payment": {"status": "COMPLETED"}}
+SHIPPED = {**PAID, "fulfillment": {"trackingId": "NW1"}}
+TOLD = {**SHIPPED, "status": "FULFILLED", "notification": {"channel": "email"}}
+CLOSED = {name: value for name, value in TOLD.items() if name not in {"dueAt", "openShard"}}
+EVENT = {"id": "e", "detail-type": "PaymentFailedEvent", "detail": {"data": {"orderId": "1"}}}
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.current = Process("paymentProcessing#1", "1")
+    return world
+
+
+@pytest.fixture
+def checker(world: World) -> OnlineChecker:
+    return OnlineChecker(world)
+
+
+def test_a_whole_order_is_no_reason_for_complaint(checker: OnlineChecker) -> None:
+    checker.wrote("Orders", None, to_item(ORDER))
+    for before, after in ((ORDER, PAID), (PAID, {**PAID, "status": "PAID"}), (SHIPPED, TOLD), (TOLD, CLOSED)):
+        _change(checker, before, after)
+    assert checker.violations == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (ORDER, {**ORDER, "totalAmount": 2}, "had its totalAmount changed"),
+        (PAID, {**PAID, "payment": {"status": "FAILED"}}, "had its payment changed"),
+        (PAID, ORDER, "had its payment changed"),
+        (ORDER, {**ORDER, "status": "PAID"}, "went from PLACED to PAID"),
+        (PAID, {**PAID, "status": "PAYMENT_FAILED"}, "went from PLACED to PAYMENT_FAILED"),
+        (TOLD, {**TOLD, "status": "PAID"}, "went from FULFILLED to PAID"),
+        (ORDER, {**ORDER, "fulfillment": {}}, "is shipped and not paid"),
+        (ORDER, {name: value for name, value in ORDER.items() if name != "dueAt"}, "was closed too early"),
+        (CLOSED, TOLD, "was opened again"),
+        (ORDER, {**ORDER, "attempt": 3}, "was counted as taken up"),
+        ({**ORDER, "dueAt": "2026-01-31T10:30:00.000Z"}, {**ORDER, "attempt": 2}, "before it was due"),
+        ({**ORDER, "statusHistory": [1]}, {**ORDER, "statusHistory": [2]}, "had its history changed"),
+    ],
+)
+def test_a_write_that_must_not_be_is_seen(
+    checker: OnlineChecker, before: dict[str, Any], after: dict[str, Any], expected: str
+) -> None:
+    _change(checker, before, after)
+    assert [each for each in checker.violations if expected in each], checker.violations
+
+
+def test_an_order_that_comes_into_being_by_an_update_is_seen(checker: OnlineChecker) -> None:
+    checker.wrote("Orders", None, to_item({"orderId": "1", "payment": {}}))
+    assert "came into being" in checker.violations[0]
+
+
+def test_a_row_of_the_audit_log_that_is_written_over_is_seen(checker: OnlineChecker) -> None:
+    checker.wrote("AuditLog", to_item({"eventId": "1"}), to_item({"eventId": "1"}))
+    assert checker.violations == ["a row of the audit log was written over"]
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda checker: checker.took(EVENT),
+        lambda checker: checker.charged(TakenCharge("1", "p", 1, "EUR")),
+        lambda checker: checker.sent(Message("1", "email", "anna@example.com")),
+        lambda checker: _change(checker, CLOSED, {**CLOSED, "attempt": 2}),
+    ],
+    ids=["publishes", "charges", "sends", "writes"],
+)
+def test_an_invocation_that_does_anything_for_an_order_that_had_ended_is_seen(
+    checker: OnlineChecker, world: World, act: Callable[[OnlineChecker], None]
+) -> None:
+    checker.began(world.process, "paymentProcessing", [to_item(CLOSED)])
+    act(checker)
+    assert "had ended when" in " ".join(checker.violations)
+
+
+def test_a_run_that_publishes_an_order_which_another_run_took_up_is_seen(checker: OnlineChecker, world: World) -> None:
+    mine, other = Process("reconciler.1#1", ""), Process("reconciler.1b#1", "")
+    for run in (mine, other):
+        checker.began(run, "reconciler", [])
+    checker.wrote("Orders", None, to_item(ORDER))
+
+    world.current = mine
+    _change(checker, ORDER, {**ORDER, "attempt": 2})
+    checker.took(EVENT)
+    assert checker.violations == []
+
+    world.current = other
+    checker.took(EVENT)
+    assert checker.violations == ["reconciler.1b#1 publishes order 1, which another run took up"]
+
+
+def test_a_retry_without_end_is_seen(checker: OnlineChecker, world: World) -> None:
+    for _ in range(20):
+        world.process.faults.append(FaultKind.KEYS_LEFT_OUT)
+        checker.failed_inside(world.process, FaultKind.KEYS_LEFT_OUT)
+    assert checker.violations == []
+    world.process.faults.append(FaultKind.KEYS_LEFT_OUT)
+    checker.failed_inside(world.process, FaultKind.KEYS_LEFT_OUT)
+    assert "tries again without end" in checker.violations[0]
+
+
+def test_a_failure_needs_a_fault(checker: OnlineChecker, world: World) -> None:
+    checker.failed(world.process, ValueError("x"), [EVENT])
+    assert checker.violations == ["paymentProcessing#1 failed, and nothing went wrong: ValueError: x"]
+
+
+def test_a_fault_that_the_sdk_bears_is_no_excuse(checker: OnlineChecker, world: World) -> None:
+    world.process.faults += [FaultKind.THROTTLED, FaultKind.PART_LEFT_OUT]
+    checker.failed(world.process, ValueError("x"), [EVENT])
+    assert checker.violations
+
+
+def test_a_forged_event_must_fail(checker: OnlineChecker, world: World) -> None:
+    checker.forged.add("e")
+    checker.succeeded(world.process, [EVENT], "auditLogger", [])
+    assert checker.violations == []
+    checker.succeeded(world.process, [EVENT], "paymentProcessing", [])
+    assert "believed the forged PaymentFailedEvent" in checker.violations[0]
+
+
+def test_a_step_that_succeeds_without_passing_the_baton_on_is_seen(checker: OnlineChecker, world: World) -> None:
+    checker.began(world.process, "paymentProcessing", [to_item(ORDER)])
+    checker.succeeded(world.process, [EVENT], "paymentProcessing", [to_item(ORDER)])
+    assert "did not publish" in checker.violations[0]
+
+
+def test_a_message_that_the_sdk_sends_twice_is_seen(checker: OnlineChecker) -> None:
+    for _ in range(2):
+        checker.sent(Message("1", "email", "anna@example.com"))
+    assert "a second time" in checker.violations[0]
+
+
+def test_a_message_may_be_repeated_only_after_a_crash_between_sending_and_recording(
+    checker: OnlineChecker, world: World
+) -> None:
+    checker.sent(Message("1", "email", "anna@example.com"))
+    assert checker.may_repeat() == {}
+    world.process.faults.append(FaultKind.CRASH_BEFORE)
+    assert checker.may_repeat() == {("1", "email"): 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "expected"),
+    [
+        (500, None, "was answered 500"),
+        (422, None, "was refused a good order"),
+        (200, None, "without an Idempotency-Key"),
+    ],
+)
+def test_an_answer_of_the_api_that_must_not_be_is_seen(
+    checker: OnlineChecker, world: World, status: int, key: str | None, expected: str
+) -> None:
+    checker.answered(world.process, key, {"statusCode": status}, {"orderId": "1"})
+    assert expected in checker.violations[0]
+
+
+def test_a_key_that_makes_two_orders_is_seen(checker: OnlineChecker, world: World) -> None:
+    for order_id in ("1", "2"):
+        checker.answered(world.process, "anna key", {"statusCode": 201}, {"orderId": order_id})
+    assert "was told twice" in checker.violations[0]
+    assert "made a second order" in checker.violations[1]
+
+
+def _change(checker: OnlineChecker, before: dict[str, Any], after: dict[str, Any]) -> None:
+    checker.stored["1"] = before
+    checker.wrote("Orders", to_item(before), to_item(after))
