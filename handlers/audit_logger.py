@@ -1,13 +1,10 @@
 """AuditLogger: every event on the bus ─▶ AuditLog"""
 
-from collections.abc import Mapping
-from typing import Any
-
-from handlers.edge import logged
+from handlers.edge import Context, Envelope, logged
 from handlers.wiring import audit_log
-from orders.choreography import keep_record
+from orders.choreography import record_event
 
 
-def handler(envelope: Mapping[str, Any], context: Any) -> None:
+def handler(envelope: Envelope, context: Context) -> None:
     with logged(envelope, context):
-        keep_record(envelope, audit_log())
+        record_event(envelope, audit_log())

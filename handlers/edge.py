@@ -1,47 +1,60 @@
-"""What every function that consumes events does around its step: decode, log with the order's ids, never swallow."""
+"""What each function that consumes events does around its step: decode, log with the event's ids, swallow no error."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Protocol, TypeVar, get_args, get_type_hints
 
 from orders.errors import MalformedEvent
 from orders.events import Event, decode
 from orders.observability import logger
 
-Handler = Callable[[Mapping[str, Any], Any], None]
+E = TypeVar("E", bound=Event)
+
+Envelope = Mapping[str, object]
+"""An event as EventBridge delivers it: its own fields, and ours in `detail`."""
 
 
-def consumes(*accepted: type[Event]) -> Callable[[Callable[[Any], None]], Handler]:
-    """Make a Lambda handler for an EventBridge target of a function that takes one event.
+class Context(Protocol):
+    """What the handlers use of Lambda's context."""
 
-    An exception is logged with its reason and raised again: Lambda retries twice, then its on-failure destination, the
-    dead-letter queue, keeps the event.
+    @property
+    def aws_request_id(self) -> str:
+        """The id of the invocation."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """The milliseconds that are left until the function's time-out."""
+
+
+def consumer(function: Callable[[E], None]) -> Callable[[Envelope, Context], None]:
+    """Make a Lambda handler of a function of one event. It accepts the event classes in the function's annotation.
+
+    An exception is logged and raised again: Lambda retries twice, then its on-failure destination, the dead-letter
+    queue, keeps the event.
     """
+    accepted = _accepted_by(function)
 
-    def decorate(function: Callable[[Any], None]) -> Handler:
-        @wraps(function)
-        def handler(envelope: Mapping[str, Any], context: Any) -> None:
-            with logged(envelope, context):
-                function(expect(envelope, *accepted))
+    @wraps(function)
+    def handler(envelope: Envelope, context: Context) -> None:
+        with logged(envelope, context):
+            event = decode(envelope)
+            if not isinstance(event, accepted):
+                names = " or ".join(each.detail_type() for each in accepted)
+                raise MalformedEvent(f"{event.detail_type()} was delivered to a consumer of {names}")
+            function(event)
 
-        return handler
-
-    return decorate
+    return handler
 
 
-def expect(envelope: Mapping[str, Any], *accepted: type[Event]) -> Any:
-    """The event in an envelope, an instance of an accepted class. Raises MalformedEvent where it is none."""
-    event = decode(envelope)
-    if not isinstance(event, accepted):
-        names = " or ".join(each.detail_type() for each in accepted)
-        raise MalformedEvent(f"{event.detail_type()} arrived where {names} is expected")
-    return event
+def _accepted_by(function: Callable[[E], None]) -> tuple[type[E], ...]:
+    """The annotation of the function's only parameter: one class, or the members of a union."""
+    [annotation] = [hint for name, hint in get_type_hints(function).items() if name != "return"]
+    return get_args(annotation) or (annotation,)
 
 
 @contextmanager
-def logged(envelope: Mapping[str, Any], context: Any) -> Iterator[None]:
-    """Put the event's ids on every log line inside, and log the reason of an exception on its way out."""
+def logged(envelope: Envelope, context: Context) -> Iterator[None]:
+    """Put the event's ids on every log line inside, and log an exception before it passes on."""
     detail = _member(envelope, "detail")
     ids = {
         "requestId": context.aws_request_id,
@@ -53,12 +66,12 @@ def logged(envelope: Mapping[str, Any], context: Any) -> Iterator[None]:
     with logger.append_context_keys(**ids):
         try:
             if not isinstance(envelope, dict):
-                raise MalformedEvent("what came is no object, and so no event of EventBridge's")
+                raise MalformedEvent(f"the payload is a {type(envelope).__name__}; EventBridge delivers a JSON object")
             yield
         except Exception as error:
             logger.exception("%s: %s", type(error).__name__, error)
             raise
 
 
-def _member(value: object, name: str) -> Any:
+def _member(value: object, name: str) -> object:
     return value.get(name) if isinstance(value, dict) else None

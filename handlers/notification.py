@@ -1,34 +1,57 @@
 """Notification: PaymentFailedEvent | FulfillmentCompletedEvent, through SNS and SQS ─▶ e-mail and text message"""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
-from handlers.edge import expect, logged
-from handlers.wiring import claim_stale_after, post, store
-from orders.choreography import tell_customer
+from handlers.edge import Context, consumer
+from handlers.wiring import claim_stale_after, notifier, store
+from orders.choreography import notify_customer
 from orders.events import FulfillmentCompletedEvent, PaymentFailedEvent
 from orders.observability import logger
 
 
-def handler(batch: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
-    """Tell each customer of the batch; SQS delivers those that failed again, and at last puts them into the DLQ."""
-    post().reconnect()
-    failed = [record["messageId"] for record in batch["Records"] if not _is_told(record, context)]
+class Record(TypedDict):
+    """One message from the queue."""
+
+    messageId: str
+    body: str
+
+
+class Batch(TypedDict):
+    """What SQS delivers, as far as the function needs it."""
+
+    Records: Sequence[Record]
+
+
+class Failure(TypedDict):
+    """A message that SQS is to deliver again."""
+
+    itemIdentifier: str
+
+
+class PartialBatchResponse(TypedDict):
+    """SQS deletes the messages of the batch that are not among the failures."""
+
+    batchItemFailures: list[Failure]
+
+
+def handler(batch: Batch, context: Context) -> PartialBatchResponse:
+    """Notify each message's customer. SQS delivers the failed messages again, and at last moves them to the DLQ."""
+    notifier().reconnect()
+    failed = [record["messageId"] for record in batch["Records"] if not _is_notified(record, context)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _is_told(record: Mapping[str, Any], context: Any) -> bool:
+def _is_notified(record: Record, context: Context) -> bool:
+    owner = f"{context.aws_request_id}/{record['messageId']}"
+
+    @consumer
+    def notify(event: PaymentFailedEvent | FulfillmentCompletedEvent) -> None:
+        notify_customer(event, store(), notifier(), owner=owner, stale_after=claim_stale_after())
+
     try:
-        envelope = json.loads(record["body"])  # raw delivery: the body is the EventBridge envelope
-        with logged(envelope, context):
-            tell_customer(
-                expect(envelope, PaymentFailedEvent, FulfillmentCompletedEvent),
-                store(),
-                post(),
-                owner=f"{context.aws_request_id}/{record['messageId']}",
-                stale_after=claim_stale_after(),
-            )
+        notify(json.loads(record["body"]), context)  # raw delivery: the body is the EventBridge envelope
     except Exception as error:
         logger.warning("SQS will deliver the message again", messageId=record["messageId"], reason=str(error))
         return False

@@ -1,11 +1,11 @@
 """OrderStatusUpdater: PaymentCompletedEvent | PaymentFailedEvent | FulfillmentCompletedEvent ─▶ the order's status"""
 
-from handlers.edge import consumes
+from handlers.edge import consumer
 from handlers.wiring import store
-from orders.choreography import move_status
+from orders.choreography import update_status
 from orders.events import FulfillmentCompletedEvent, PaymentCompletedEvent, PaymentFailedEvent
 
 
-@consumes(PaymentCompletedEvent, PaymentFailedEvent, FulfillmentCompletedEvent)
+@consumer
 def handler(event: PaymentCompletedEvent | PaymentFailedEvent | FulfillmentCompletedEvent) -> None:
-    move_status(event, store())
+    update_status(event, store())

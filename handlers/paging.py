@@ -6,8 +6,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple
 
 from handlers.http import Fault, Problem, Request, validation_failed
-from orders.aws.dynamodb import LONGEST_PARTITION_KEY, LONGEST_SORT_KEY, is_key
-from orders.aws.store import Position
+from orders.aws.dynamodb import PARTITION_KEY_MAX_BYTES, SORT_KEY_MAX_BYTES, is_key
+from orders.ports import Position
 
 LARGEST_PAGE = 100  # BatchGetItem reads no more
 DEFAULT_PAGE = 20
@@ -46,7 +46,7 @@ def _position(token: str, customer_id: str) -> Position:
         _, placed_at, order_id = json.loads(urlsafe_b64decode(token))
         position = Position(placed_at, order_id)
         # No more is asked of the two: an order that was put into the table by hand may be the last one of a page.
-        keys = is_key(placed_at, LONGEST_SORT_KEY) and is_key(order_id, LONGEST_PARTITION_KEY)
+        keys = is_key(placed_at, SORT_KEY_MAX_BYTES) and is_key(order_id, PARTITION_KEY_MAX_BYTES)
         own = keys and next_token(position, customer_id) == token
     except (ValueError, TypeError, RecursionError):
         own = False

@@ -1,19 +1,18 @@
-"""Reconciler: every minute ─▶ OrderPlacedEvent again, for an order that has been open for too long"""
+"""Reconciler: every minute ─▶ OrderPlacedEvent again, for each order that has been open for too long"""
 
-from typing import Any
-
+from handlers.edge import Context
 from handlers.wiring import bus, reconcile_after, store
-from orders.choreography import take_up
+from orders.choreography import reconcile
 from orders.config import config
 from orders.errors import ReconciliationIncomplete
 from orders.observability import count, logger
 
 _RESERVE_MS = 3000
-"""A run starts no order with less time than this: an order that is taken up should be published as well."""
+"""With less time left than this, a run starts no order: one that it reconciles should be published as well."""
 
 
-def handler(_event: Any, context: Any) -> None:
-    """Take up the orders that are due, one by one: what fails for one must not hold up the others."""
+def handler(_event: object, context: Context) -> None:
+    """Reconcile the due orders one by one. An order that fails does not hold up the others; it fails the run's end."""
     count("OrdersOpenOverAnHour", store().open_over_an_hour())
     failed = []
     orders = store().due(limit=config().reconcile_max_orders)
@@ -23,12 +22,12 @@ def handler(_event: Any, context: Any) -> None:
             break
         with logger.append_context_keys(orderId=due.order_id):
             try:
-                placed = take_up(due, store(), first_pause=reconcile_after())
+                placed = reconcile(due, store(), first_pause=reconcile_after())
                 if placed:
                     bus().publish(placed)
-                    logger.info("Took the order up", correlationId=placed.metadata.correlation_id)
+                    logger.info("Republished the order", correlationId=placed.metadata.correlation_id)
             except Exception as error:
                 logger.exception("%s: %s", type(error).__name__, error)
                 failed.append(due.order_id)
     if failed:
-        raise ReconciliationIncomplete(f"{len(failed)} orders could not be taken up, the first is {failed[0]}")
+        raise ReconciliationIncomplete(f"{len(failed)} orders could not be reconciled, the first is {failed[0]}")

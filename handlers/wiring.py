@@ -1,52 +1,59 @@
-"""The adapters that the handlers hand to the steps, made once per process and when first needed."""
+"""The composition root: the adapters that the handlers pass to the steps, each made once per process, when needed."""
 
 from datetime import timedelta
 from functools import cache
 
-from orders.aws.audit import AuditLog
+from orders.aws.audit import AuditLogTable
 from orders.aws.bus import EventBus
 from orders.aws.client import client
-from orders.aws.mail import Post
-from orders.aws.store import OrderStore
+from orders.aws.notifier import SesSnsNotifier
+from orders.aws.store import OrdersTable
 from orders.config import config
 from orders.payments import SimulatedGateway
+from orders.ports import PaymentGateway
 
 MAIL_SECONDS = 10
-"""How long SES and SNS may take: a third of the notification function's time-out."""
+"""How long SES and SNS may take to respond: a third of the notification function's time-out."""
 
 
 @cache
-def store() -> OrderStore:
-    return OrderStore(client("dynamodb"), config().orders_table)
+def store() -> OrdersTable:
+    """The orders."""
+    return OrdersTable(client("dynamodb"), config().orders_table)
 
 
 @cache
-def audit_log() -> AuditLog:
-    return AuditLog(client("dynamodb"), config().audit_log_table)
+def audit_log() -> AuditLogTable:
+    """The audit log."""
+    return AuditLogTable(client("dynamodb"), config().audit_log_table)
 
 
 @cache
 def bus() -> EventBus:
+    """The event bus."""
     return EventBus(client("events"), config().event_bus)
 
 
 @cache
-def gateway() -> SimulatedGateway:
+def gateway() -> PaymentGateway:
+    """The payment provider."""
     return SimulatedGateway()
 
 
 @cache
-def post() -> Post:
-    """A lost answer may mean a sent message: so nothing is tried twice, and an answer has more time than elsewhere."""
+def notifier() -> SesSnsNotifier:
+    """E-mail and text messages. A lost response may mean a sent message: so there are no retries, and more time."""
     ses = client("sesv2", attempts=1, read_timeout=MAIL_SECONDS)
     sns = client("sns", attempts=1, read_timeout=MAIL_SECONDS)
     prefixes = config().sms_country_prefixes
-    return Post(ses, sns, config().sender_email, sms_prefixes=tuple(prefixes.split(",")) if prefixes else ())
+    return SesSnsNotifier(ses, sns, config().sender_email, sms_prefixes=tuple(prefixes.split(",")) if prefixes else ())
 
 
 def reconcile_after() -> timedelta:
+    """How long after it was placed the reconciler looks at an order first."""
     return timedelta(seconds=config().reconcile_after_seconds)
 
 
 def claim_stale_after() -> timedelta:
+    """The age at which a claim counts for nothing."""
     return timedelta(seconds=config().claim_seconds)

@@ -40,7 +40,7 @@ from notebooks.pictures import Picture, sequence, timeline, topology, tree  # no
 from operations.customer import Customer  # noqa: E402
 from operations.dead_letters import DeadLetter, dead_letters, purge  # noqa: E402
 from operations.stack import Stack, StackUnavailable, from_environment  # noqa: E402
-from orders.aws.audit import AuditLog  # noqa: E402
+from orders.aws.audit import AuditLogTable  # noqa: E402
 from orders.aws.dynamodb import from_item, to_item  # noqa: E402
 
 __all__ = [
@@ -105,7 +105,7 @@ def customer() -> Customer:
 def rows_of(order_id: str) -> list[dict[str, Any]]:
     """The order's rows of AuditLog, oldest first."""
     stack = _stack()
-    return AuditLog(stack.client("dynamodb"), stack.outputs["AuditLogTableName"]).trail(order_id)
+    return AuditLogTable(stack.client("dynamodb"), stack.outputs["AuditLogTableName"]).trail(order_id)
 
 
 def follow(order_id: str, seconds: float = 60) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from operations.errors import OperatorError
 from operations.stack import Stack
-from orders.aws.audit import AuditLog
+from orders.aws.audit import AuditLogTable
 from orders.events import OrderPlacedEvent
 
 _EVENT = {"eventId", "timestamp", "eventType", "source", "detail"}
@@ -34,7 +34,7 @@ def order_id(typed: str) -> str:
 
 def trail(stack: Stack, order: str) -> list[dict[str, Any]]:
     """The events of an order, as the audit log keeps them, oldest first. Raises UnknownOrder."""
-    entries = AuditLog(stack.client("dynamodb"), stack.outputs["AuditLogTableName"]).trail(order)
+    entries = AuditLogTable(stack.client("dynamodb"), stack.outputs["AuditLogTableName"]).trail(order)
     events = [entry for entry in entries if entry.keys() >= _EVENT]
     if not events:
         raise UnknownOrder(f"the audit log knows no order {order}")

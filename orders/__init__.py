@@ -1,5 +1,5 @@
-"""The business of order processing: what an order is, what can happen to it, and where it is kept.
+"""The business of order processing: what an order is, and every step of its life.
 
-Start with `choreography`: every step of an order's life, top to bottom. This package knows nothing of Lambda and
-imports nothing from `handlers`.
+Start with `choreography`: all steps, top to bottom. They know the protocols in `ports`; `orders.aws` implements those
+for AWS. Nothing here imports `handlers`, and nothing but `orders.aws` imports boto3.
 """

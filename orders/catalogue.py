@@ -1,11 +1,13 @@
-"""What the shop sells. Prices live here, on the server; a request that names its own price is rejected."""
+"""What the shop sells and how it can be paid for. Prices come from here: a request that names a price is rejected."""
+
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
 class Product(BaseModel):
-    """One article; `unit_price` is in the currency's minor units (cents)."""
+    """One article; `unit_price` is in minor units (cents)."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
@@ -15,7 +17,13 @@ class Product(BaseModel):
     currency: str
 
 
-CURRENCY = "EUR"  # ISO 4217; one currency for the whole shop, so that an order has one total
+CURRENCY = "EUR"  # ISO 4217; the whole shop has one currency, so that an order has one total
+
+PaymentMethod = Literal["tok_visa", "tok_mastercard", "tok_declined", "tok_insufficient_funds"]
+"""The payment tokens that `POST /orders` accepts: the simulated provider's (`payments.py`).
+
+Only the request is held to them. A stored order and its events take any text.
+"""
 
 PRODUCTS = {
     product.sku: product

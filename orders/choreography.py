@@ -1,28 +1,23 @@
-"""Every step of an order's life, top to bottom. No step calls another: events lead from one to the next.
+"""Every step of an order's life, top to bottom. No step calls another: each event leads to the next step.
 
     place_order ─▶ OrderPlacedEvent ─▶ take_payment ─▶ PaymentCompletedEvent ─▶ fulfill ─▶ FulfillmentCompletedEvent
                                                     └▶ PaymentFailedEvent
-    move_status    moves the order's status on what payment and fulfilment tell
-    tell_customer  writes to the customer when the order has ended
-    keep_record    puts every event into the audit log
-    take_up        starts an order anew that has been open for too long
+    update_status    changes the order's status after payment and fulfilment
+    notify_customer  writes to the customer when the order has ended
+    record_event     adds every event to the audit log
+    reconcile        republishes an order that has been open for too long
 
-Events arrive at least once and in any order. So each step first stores its result, by a conditional write that the
-first one wins, and then returns the event *built from what is stored*: a step that is repeated, after a crash between
-the two or for any other reason, returns the same event again. And each checks the event against the order, which is
-the truth. Only while the order is open does a step return an event at all.
+Events arrive at least once and in any order. So each step first stores its result, with a conditional write that the
+first one wins, and then returns the event *built from what is stored*: a step that runs again, after a crash between
+the two or for any other reason, returns the same event. Each step verifies its event against the order, which is the
+truth, and returns an event of its own only while the order is open.
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from orders import clock
-from orders.aws.audit import AuditLog
-from orders.aws.dynamodb import LONGEST_PARTITION_KEY, is_key
-from orders.aws.mail import Post
-from orders.aws.store import Due, OrderStore, Written
 from orders.errors import (
     ClaimedByAnother,
     IdempotencyKeyReused,
@@ -33,17 +28,17 @@ from orders.errors import (
     UnknownProduct,
 )
 from orders.events import (
+    FinalEvent,
     FulfillmentCompletedEvent,
     OrderPlacedEvent,
-    Outcome,
     PaymentCompletedEvent,
     PaymentFailedEvent,
     new_id,
 )
-from orders.letter import letter
+from orders.message import message
 from orders.model import Channel, Customer, Fulfillment, Order, OrderRequest, Payment, Receipt
 from orders.observability import count, logger, seconds
-from orders.payments import SimulatedGateway
+from orders.ports import AuditEntry, AuditLog, Due, Notifier, OrderStore, PaymentGateway, WriteResult
 
 CARRIER = "Northwind Parcel"
 HOUR = timedelta(hours=1)
@@ -62,32 +57,38 @@ def place_order(
     request_id: str,
     idempotency_key: str | None,
     due_in: timedelta,
-) -> Written:
-    """Write the order; `applied` is False for the repetition of an earlier request, whose order comes back.
+) -> WriteResult:
+    """Store the order. `applied` is False when an earlier request with the same key stored it.
 
-    With a key, the order's id is made of customer and key: the same key can only ever mean the same order.
-    Raises IdempotencyKeyReused where the key's order is another one than the request asks for, and UnknownProduct
-    where there is no such order and no such product.
+    With a key, the order's id is derived from customer and key: the same key can only ever mean the same order. The
+    reconciler looks at the order first after `due_in`. Raises IdempotencyKeyReused when the key's order is not what
+    the request asks for, and UnknownProduct when there is no such order and no such product.
     """
     own = uuid5(_KEYED_ORDERS, customer.customer_id)
     order_id = str(uuid4() if idempotency_key is None else uuid5(own, idempotency_key))
-    at = clock.timestamp(clock.now())
+    now = clock.now()
     try:
-        order = Order.place(request, customer, order_id=order_id, request_id=request_id, at=at, event_id=new_id())
+        order = Order.place(
+            request,
+            customer,
+            order_id=order_id,
+            request_id=request_id,
+            at=clock.timestamp(now),
+            due_at=clock.timestamp(now + due_in),
+            event_id=new_id(),
+        )
     except UnknownProduct as unknown:
         if idempotency_key is None:
             raise
         try:
-            placed = Written(store.get(order_id), applied=False)  # placed while the product was sold
+            placed = WriteResult(store.get(order_id), applied=False)  # placed while the product was sold
         except OrderNotFound:
             raise unknown from None
     else:
-        placed = store.put(order, due_in=due_in)
-        # The SDK repeats a write whose answer was lost, and finds the order there: if this request wrote it, it is new.
-        if placed.applied or placed.order.correlation_id == request_id:
-            count("OrdersPlaced")
-            return Written(placed.order, applied=True)
-    if not placed.order.answers(request):
+        placed = store.put(order)
+    if placed.applied:
+        count("OrdersPlaced")
+    elif not placed.order.matches(request):
         raise IdempotencyKeyReused("this Idempotency-Key belongs to another order; take a new key for a new order")
     return placed
 
@@ -96,14 +97,14 @@ def place_order(
 
 
 def take_payment(
-    placed: OrderPlacedEvent, store: OrderStore, gateway: SimulatedGateway
+    placed: OrderPlacedEvent, store: OrderStore, gateway: PaymentGateway
 ) -> PaymentCompletedEvent | PaymentFailedEvent | None:
     """Charge the stored amount once, however often the event arrives; None when the order is closed.
 
     Raises GatewayUnavailable, OrderNotFound, EventContradictsOrder.
     """
     order = store.get(placed.order_id)
-    order.confirm(placed)
+    order.verify(placed)
     if order.is_open and order.payment is None:
         charge = gateway.charge(
             order.payment_method, order.total_amount, order.currency, idempotency_key=order.order_id
@@ -127,9 +128,9 @@ def take_payment(
 
 
 def fulfill(paid: PaymentCompletedEvent, store: OrderStore) -> FulfillmentCompletedEvent | None:
-    """Make the order ready to ship and give it a tracking id, once; None when the order is closed.
+    """Make the order ready to ship, with a tracking id, once; None when the order is closed.
 
-    Raises OrderNotFound, and EventContradictsOrder where no such payment is stored.
+    Raises OrderNotFound, and EventContradictsOrder when the stored payment does not match the event.
     """
     fulfillment = Fulfillment(
         tracking_id=f"NW{uuid4().hex[:12].upper()}",
@@ -140,7 +141,7 @@ def fulfill(paid: PaymentCompletedEvent, store: OrderStore) -> FulfillmentComple
     )
     order, applied = store.record_fulfillment(paid, fulfillment)
     if not applied:
-        order.confirm(paid)
+        order.verify(paid)
     if order.fulfillment == fulfillment:
         count("OrdersFulfilled")
         logger.info("The order is ready to ship", trackingId=fulfillment.tracking_id)
@@ -150,49 +151,52 @@ def fulfill(paid: PaymentCompletedEvent, store: OrderStore) -> FulfillmentComple
 # --- OrderStatusUpdater -----------------------------------------------------------------------------------------------
 
 
-def move_status(
+def update_status(
     event: PaymentCompletedEvent | PaymentFailedEvent | FulfillmentCompletedEvent, store: OrderStore
 ) -> None:
-    """Move the status as the state machine allows; an event that comes late or again moves nothing.
+    """Change the status as the state machine allows; an event that comes late or again changes nothing.
 
     Raises OrderNotFound, EventContradictsOrder.
     """
-    order, moved = store.advance(event)
-    if moved:
+    order, changed = store.advance(event)
+    if changed:
         logger.info("The order is %s", order.status)
         if order.is_final:
             seconds("SecondsToFinalStatus", (clock.now() - clock.moment(order.placed_at)).total_seconds())
     else:
-        order.confirm(event)
+        order.verify(event)
     _close_if_ended(order, store)
 
 
 # --- Notification -----------------------------------------------------------------------------------------------------
 
 
-def tell_customer(event: Outcome, store: OrderStore, post: Post, *, owner: str, stale_after: timedelta) -> None:
-    """Send the e-mail, and a text message where the order has a phone number that we text, once each per order.
+def notify_customer(
+    event: FinalEvent, store: OrderStore, notifier: Notifier, *, owner: str, stale_after: timedelta
+) -> None:
+    """Send the e-mail and, when the order has a phone number that we text, a text message: each once per order.
 
-    The right to send is claimed before and given back with the receipt: only a crash between sending and recording can
-    send again, after the claim is stale. Raises ClaimedByAnother, OrderNotFound, EventContradictsOrder.
+    The right to send is claimed first and released with the receipt. So only a crash between sending and recording can
+    send again, once the claim is stale. Raises ClaimedByAnother, NotifierUnavailable, OrderNotFound,
+    EventContradictsOrder.
     """
-    order = _send_once("email", event, store, post, owner=owner, stale_after=stale_after)
+    order = _send_once("email", event, store, notifier, owner=owner, stale_after=stale_after)
     _close_if_ended(order, store)
-    if post.texts(order.phone):
-        _send_once("sms", event, store, post, owner=owner, stale_after=stale_after)
+    if notifier.can_text(order.phone):
+        _send_once("sms", event, store, notifier, owner=owner, stale_after=stale_after)
 
 
 def _send_once(
-    channel: Channel, event: Outcome, store: OrderStore, post: Post, *, owner: str, stale_after: timedelta
+    channel: Channel, event: FinalEvent, store: OrderStore, notifier: Notifier, *, owner: str, stale_after: timedelta
 ) -> Order:
     order, claimed = store.claim(event, channel, owner=owner, stale_after=stale_after)
     if not claimed:
-        order.confirm(event)
+        order.verify(event)
         if order.receipt(channel) is None:
             raise ClaimedByAnother(f"order {order.order_id}: another invocation is sending the {channel} right now")
         return order
     try:
-        message_id = post.send(channel, order, letter(order, event))
+        message_id = notifier.send(channel, order, message(order))
     except MessageRejected as rejection:
         count("NotificationsRejected")
         logger.warning("The %s was rejected for good", channel, reason=str(rejection))
@@ -206,7 +210,7 @@ def _send_once(
 
 
 def _close_if_ended(order: Order, store: OrderStore) -> None:
-    """Status updater and notification call this after their write: whichever comes second sees the other's."""
+    """Close the order after the write of status updater or notification: the later of the two sees the other's."""
     if order.due_at and not order.is_open:
         store.close(order)
 
@@ -214,69 +218,72 @@ def _close_if_ended(order: Order, store: OrderStore) -> None:
 # --- AuditLogger ------------------------------------------------------------------------------------------------------
 
 
-def keep_record(envelope: Mapping[str, Any], log: AuditLog) -> bool:
-    """Log an EventBridge event once, whether a model accepts it or not; False where it was logged before.
+def record_event(envelope: Mapping[str, object], log: AuditLog) -> bool:
+    """Add an EventBridge event to the audit log once, whether a model accepts it or not; False for a repetition.
 
-    Of the detail, what is absent, or can't be a key or a number of DynamoDB's, is left out. Raises MalformedEvent for
-    what is no event at all.
+    Raises MalformedEvent for what EventBridge never delivers.
     """
-    for name in ("id", "time", "detail-type", "source"):
-        if _text(envelope.get(name)) is None:
-            raise MalformedEvent(f"{name} is missing or no text, so this is no event of EventBridge's")
-    detail = envelope.get("detail")
+    time, detail = _required_text(envelope, "time"), envelope.get("detail")
     metadata, data = _map(detail, "metadata"), _map(detail, "data")
-    occurred_at = metadata.get("occurredAt")
-    entry = {
-        "eventId": envelope["id"],
-        "timestamp": occurred_at if clock.is_timestamp(occurred_at) else envelope["time"].replace("Z", ".000Z"),
-        "eventType": envelope["detail-type"],
-        "source": envelope["source"],
-        "orderId": _text(data.get("orderId")),
-        "domainEventId": _text(metadata.get("eventId")),
-        "correlationId": _text(metadata.get("correlationId")),
-        "causationId": _text(metadata.get("causationId")),
-        "attempt": attempt if type(attempt := metadata.get("attempt")) is int and abs(attempt) < 10**38 else None,
-    }
-    return log.add({name: value for name, value in entry.items() if value is not None}, detail)
+    occurred_at, attempt = metadata.get("occurredAt"), metadata.get("attempt")
+    return log.add(
+        AuditEntry(
+            event_id=_required_text(envelope, "id"),
+            timestamp=occurred_at if clock.is_timestamp(occurred_at) else time.replace("Z", ".000Z"),
+            event_type=_required_text(envelope, "detail-type"),
+            source=_required_text(envelope, "source"),
+            order_id=_text(data, "orderId"),
+            domain_event_id=_text(metadata, "eventId"),
+            correlation_id=_text(metadata, "correlationId"),
+            causation_id=_text(metadata, "causationId"),
+            attempt=attempt if type(attempt) is int else None,
+            detail=detail,
+        )
+    )
 
 
-def _map(detail: object, name: str) -> Mapping[str, Any]:
-    value = detail.get(name) if isinstance(detail, dict) else None
-    return value if isinstance(value, dict) else {}
+def _map(value: object, name: str) -> Mapping[str, object]:
+    """The map under a name; an empty one when there is none."""
+    member = value.get(name) if isinstance(value, dict) else None
+    return member if isinstance(member, dict) else {}
 
 
-def _text(value: object) -> str | None:
-    """A string that can be a partition key."""
-    return value if is_key(value, LONGEST_PARTITION_KEY) else None
+def _text(values: Mapping[str, object], name: str) -> str | None:
+    """The text under a name; None when there is none."""
+    value = values.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _required_text(envelope: Mapping[str, object], name: str) -> str:
+    text = _text(envelope, name)
+    if not text:
+        raise MalformedEvent(f"{name} is missing or not text: EventBridge delivers no such event")
+    return text
 
 
 # --- Reconciler -------------------------------------------------------------------------------------------------------
 
 
-def take_up(due: Due, store: OrderStore, *, first_pause: timedelta) -> OrderPlacedEvent | None:
-    """Start an order anew whose time has come: each step finds its result stored and passes the baton on.
+def reconcile(due: Due, store: OrderStore, *, first_pause: timedelta) -> OrderPlacedEvent | None:
+    """Return the event that starts a due order again: each step finds its result stored and publishes the next event.
 
-    None where the order has ended, and is closed, or where another run took it up. The pauses double, up to six hours,
-    without end; one ends when the order has been open for an hour, which moves it to where those are counted. Raises
-    MalformedOrder, and looks at that order again after the longest pause.
+    None when the order has ended, which closes it, or when another run reconciles it. The pauses double, up to six
+    hours, without end; one of them ends when the order has been open for exactly an hour, so that from then on the
+    order is counted. Raises OrderNotFound, and MalformedOrder, after which the order is due again after the longest
+    pause.
     """
     now = clock.now()
     try:
         order = store.get(due.order_id)
     except MalformedOrder:
-        store.put_off(due, clock.timestamp(now + LONGEST_PAUSE))  # or it would be the first to be due for ever
+        store.postpone(due, clock.timestamp(now + LONGEST_PAUSE))  # else it would stay the first that is due
         raise
     an_hour_old = clock.moment(order.placed_at) + HOUR
     next_due = now + min(first_pause * 2 ** min(order.attempt, 16), LONGEST_PAUSE)
     if now < an_hour_old:
         next_due = min(next_due, an_hour_old)
-    own_id = new_id()
-    order, taken = store.take_up(
-        due, reconciliation_id=own_id, next_due=clock.timestamp(next_due), over_an_hour=now >= an_hour_old
-    )
-    # The SDK repeats a write whose response was lost, and finds its own id there: then this run took the order up. The
-    # due time would not tell: two runs that read an order of 35 minutes both plan its next attempt for the full hour.
-    if not taken and order.reconciliation_id != own_id:
+    order, applied = store.reconcile(due, next_due=clock.timestamp(next_due), over_an_hour=now >= an_hour_old)
+    if not applied:
         return None
     if not order.is_open:
         store.close(order)

@@ -1,11 +1,13 @@
-"""Time as the contract writes it: ISO 8601, UTC, milliseconds, `Z`. Such strings sort as the moments they name."""
+"""Time in the contract's form: ISO 8601, UTC, milliseconds, `Z`. Such strings sort like the moments that they name."""
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import TypeGuard
 
-# Not the last year that Python knows: what comes after it, if only by a millisecond, must have a name as well.
+# Without the last year that Python knows: the moment a millisecond later must have a name as well.
 _FORM = re.compile(r"(?!9999)[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 TICK = timedelta(milliseconds=1)
+"""The shortest time between a cause and its effect."""
 
 
 def now() -> datetime:
@@ -20,11 +22,11 @@ def timestamp(moment: datetime) -> str:
 
 
 def moment(timestamp: str) -> datetime:
-    """The moment that a timestamp names. Raises ValueError where it names none (`2026-02-30…`)."""
+    """The moment that a timestamp names. Raises ValueError when it names none (`2026-02-30…`)."""
     return datetime.fromisoformat(timestamp)
 
 
-def is_timestamp(value: object) -> bool:
+def is_timestamp(value: object) -> TypeGuard[str]:
     """Whether a value has the form and names a moment."""
     if not (isinstance(value, str) and _FORM.fullmatch(value)):
         return False
@@ -36,5 +38,5 @@ def is_timestamp(value: object) -> bool:
 
 
 def just_after(cause: str) -> str:
-    """Now, but always later than `cause`: a clock that runs behind must not put an effect before its cause."""
+    """Now as a timestamp, but always later than `cause`, even when this machine's clock runs behind the cause's."""
     return timestamp(max(now(), moment(cause) + TICK))

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Config(BaseModel):
-    """The functions' environment. A missing or bad variable fails the first invocation with its name."""
+    """The functions' environment."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -16,15 +16,16 @@ class Config(BaseModel):
     event_bus: str = Field(alias="EVENT_BUS_NAME")
     sender_email: str = Field(alias="SENDER_EMAIL")
     sms_country_prefixes: str = Field(alias="SMS_COUNTRY_PREFIXES")
-    """Where text messages go, such as `+49,+43`; empty for nowhere: they cost money, and anybody may sign up."""
+    """Where text messages go, such as `+49,+43`. Empty means nowhere: they cost money, and anybody may sign up."""
     reconcile_after_seconds: int = Field(alias="RECONCILE_AFTER_SECONDS", gt=0)
-    """An order is first taken up this long after it was placed."""
+    """The reconciler looks at an order first this long after it was placed."""
     reconcile_max_orders: int = Field(alias="RECONCILE_MAX_ORDERS", gt=0)
-    """A run of the reconciler takes up no more orders than this."""
+    """A run of the reconciler reconciles at most so many orders."""
     claim_seconds: int = Field(alias="CLAIM_SECONDS", gt=0)
-    """The notification function's time-out: a claim older than this belongs to nobody who still runs."""
+    """The notification function's time-out: the owner of an older claim no longer runs."""
 
 
 @cache
 def config() -> Config:
+    """This process's configuration. Raises pydantic's ValidationError, which names the variables that are wrong."""
     return Config.model_validate(os.environ)

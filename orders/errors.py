@@ -1,42 +1,42 @@
-"""Everything that can go wrong by itself, in one tree.
+"""Every error that the code raises by itself, in one tree.
 
     OrderProcessingError
-    ├── MalformedEvent           the event is not one that we know
-    ├── MalformedOrder           the table holds an order that we can't read
+    ├── MalformedEvent           no model accepts the event
+    ├── MalformedOrder           the table has an order that the model can't read
     ├── OrderNotFound            the event, or the caller, names an order that does not exist
-    ├── EventContradictsOrder    the event tells of something that the order does not bear out
-    ├── GatewayUnavailable       the payment gateway is down
-    ├── PublishFailed            EventBridge did not take the event
-    ├── ReadIncomplete           DynamoDB left out a part of what was asked for
+    ├── EventContradictsOrder    the event does not match the stored order
+    ├── GatewayUnavailable       the payment gateway does not respond
+    ├── PublishFailed            EventBridge did not accept the event
+    ├── ReadIncomplete           DynamoDB left out some of the orders that were asked for
     ├── MessageRejected          SES or SNS will never deliver this message
-    │   └── UndeliverableAddress because SES can't take such an e-mail address
-    ├── PostUnavailable          SES or SNS does not take this message for now
-    ├── ClaimedByAnother         someone else is telling the customer right now
+    │   └── UndeliverableAddress because SES can't send to such an e-mail address
+    ├── NotifierUnavailable      SES or SNS does not accept this message for now
+    ├── ClaimedByAnother         another invocation is notifying the customer right now
     ├── IdempotencyKeyReused     the key belongs to another order
-    ├── UnknownProduct           the catalogue does not have what is ordered
-    └── ReconciliationIncomplete some orders could not be taken up
+    ├── UnknownProduct           the catalogue has no such product
+    └── ReconciliationIncomplete some orders could not be reconciled
 
-A declined card is none of these: it is an event. What AWS itself raises (throttling, a time-out) passes through as
-botocore's own exception; Lambda or SQS retries it like any error here.
+A declined card is none of these: it is an event. AWS's own errors (throttling, a time-out) pass through as botocore's
+exceptions, and Lambda or SQS retries them like any error here.
 """
 
 from collections.abc import Sequence
 
 
 class OrderProcessingError(Exception):
-    """Base of all errors that the business raises."""
+    """Base of all errors that the code raises."""
 
 
 class MalformedEvent(OrderProcessingError):
-    """No model accepts the event. Lambda retries in vain; the dead-letter queue keeps it with this reason."""
+    """No model accepts the event. Retries don't help; the dead-letter queue keeps the event with this reason."""
 
 
 class MalformedOrder(OrderProcessingError):
-    """Somebody else wrote to the table. Retries are in vain; the dead-letter queue keeps the event."""
+    """Somebody else wrote to the table. Retries don't help; the dead-letter queue keeps the event."""
 
 
 class OrderNotFound(OrderProcessingError):
-    """No such order. The API answers 404; for an event, retries are in vain and the dead-letter queue keeps it."""
+    """No such order. The API responds with 404. For an event, retries don't help; the dead-letter queue keeps it."""
 
     def __init__(self, order_id: str) -> None:
         super().__init__(f"there is no order {order_id}")
@@ -47,44 +47,44 @@ class EventContradictsOrder(OrderProcessingError):
 
 
 class GatewayUnavailable(OrderProcessingError):
-    """Lambda retries twice; then the dead-letter queue keeps the event and the reconciler starts the order anew."""
+    """Lambda retries twice, then the dead-letter queue keeps the event. The reconciler republishes the order."""
 
 
 class PublishFailed(OrderProcessingError):
-    """Lambda retries an event's consumer. OrderService does not fail: the order is kept, the reconciler publishes."""
+    """Lambda retries the event's consumer. OrderService does not fail: the reconciler publishes the stored order."""
 
 
 class ReadIncomplete(OrderProcessingError):
-    """DynamoDB is throttled, and our own retries are used up. The API answers 500; the customer tries again later."""
+    """DynamoDB is throttled, and our own retries are used up. The API responds with 500; the customer tries later."""
 
 
 class MessageRejected(OrderProcessingError):
-    """Nobody retries: the rejection is recorded on the order, counted, and the order closes."""
+    """Nothing retries: the rejection is recorded on the order and counted, and the order closes."""
 
 
 class UndeliverableAddress(MessageRejected):
     """The API refuses a new order with 422. An order that was stored before ends like any rejected message."""
 
 
-class PostUnavailable(OrderProcessingError):
-    """SQS delivers the message again, and at last puts it into the dead-letter queue."""
+class NotifierUnavailable(OrderProcessingError):
+    """SQS delivers the message again, and at last moves it to the dead-letter queue."""
 
 
 class ClaimedByAnother(OrderProcessingError):
-    """SQS delivers the message again; by then the other one has recorded its success or its claim is stale."""
+    """SQS delivers the message again; by then the other invocation has recorded its receipt or its claim is stale."""
 
 
 class IdempotencyKeyReused(OrderProcessingError):
-    """The API answers 422; the caller takes a new key."""
+    """The API responds with 422; the caller takes a new key."""
 
 
 class UnknownProduct(OrderProcessingError):
-    """The API answers 422; the caller looks into the catalogue. `positions` are those of the unknown lines."""
+    """The API responds with 422; the caller looks into the catalogue. `positions` are the unknown lines', from 0."""
 
     def __init__(self, positions: Sequence[int]) -> None:
-        super().__init__(f"there are no such products as in the lines {', '.join(map(str, positions))}")
+        super().__init__(f"the catalogue has no such products as in the lines {', '.join(map(str, positions))}")
         self.positions = positions
 
 
 class ReconciliationIncomplete(OrderProcessingError):
-    """The next run, a minute later, takes up the rest; the alarm on the function's errors tells the operator."""
+    """The next run, a minute later, reconciles the rest; the alarm on the function's errors informs the operator."""

@@ -1,7 +1,7 @@
-"""The four facts that travel on the bus.
+"""The four events on the bus, each a fact about one order.
 
-The class's name is EventBridge's `detail-type`, `source` says who may tell of it, and `facts` what the order must say
-for the event to be true. A consumer ignores fields that it does not know; the sender owns the fields it does.
+A class's name is EventBridge's `detail-type`, `source` names who publishes it, and `preconditions` lists what the
+stored order has if the event is true. A consumer ignores fields that it does not know.
 """
 
 import re
@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from orders import clock
 from orders.errors import MalformedEvent
+from orders.money import Currency, MinorUnits
 
 
 def _must_be_a_moment(value: str) -> str:
@@ -28,22 +29,23 @@ _ID_FORM = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 Id = Annotated[str, Field(pattern=f"^{_ID_FORM}$")]
 """A UUID in the 36-character form."""
 Timestamp = Annotated[str, AfterValidator(_must_be_a_moment)]
+"""UTC with milliseconds, such as `2026-01-31T09:30:00.123Z`."""
 Text = Annotated[str, Field(min_length=1)]
-MinorUnits = Annotated[int, Field(ge=0, lt=2**53)]
-"""Money: whole cents, never a float, and no more than every reader of JSON takes exactly."""
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+"""Any text but an empty one."""
 
 
 def new_id() -> str:
+    """A new random UUID."""
     return str(uuid4())
 
 
 def is_id(value: object) -> bool:
+    """Whether a value is a UUID in the 36-character form."""
     return isinstance(value, str) and re.fullmatch(_ID_FORM, value) is not None
 
 
 class Frozen(BaseModel):
-    """camelCase outside, snake_case inside, never changed, no coercion: `"2"` is not a number."""
+    """A model that never changes: camelCase in JSON, snake_case in Python, and no coercion: `"2"` is no number."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -51,7 +53,7 @@ class Frozen(BaseModel):
         extra="ignore",
         alias_generator=to_camel,
         populate_by_name=True,
-        hide_input_in_errors=True,  # errors are logged, and an order has an e-mail address in it
+        hide_input_in_errors=True,  # errors are logged, and an order holds an e-mail address
     )
 
 
@@ -65,24 +67,28 @@ class Line(Frozen):
 
 
 class Metadata(Frozen):
+    """What every event says about itself."""
+
     event_id: Id
-    """The same for every publication of the same fact, however often it is sent."""
+    """The same for every publication of the same fact."""
     version: Literal["1"] = "1"
     occurred_at: Timestamp
     correlation_id: Text
-    """The id of the API request that began it all."""
+    """The id of the API request that placed the order."""
     causation_id: Id | None = None
     """`event_id` of the event that led to this one; None for the first."""
     attempt: Annotated[int, Field(ge=1)] = 1
-    """1 plus the number of times the reconciler took the order up."""
+    """1 plus the number of times the reconciler has republished the order."""
 
 
 class EventData(Frozen):
+    """What every event says about its order."""
+
     order_id: Id
 
 
 class Event(Frozen):
-    """A fact about one order, as it stands in the `detail` of an EventBridge event."""
+    """A fact about one order: the `detail` of an EventBridge event."""
 
     source: ClassVar[str]
 
@@ -91,18 +97,20 @@ class Event(Frozen):
 
     @classmethod
     def detail_type(cls) -> str:
+        """EventBridge's `detail-type`."""
         return cls.__name__
 
     @property
     def order_id(self) -> str:
+        """The id of the order that the event is about."""
         return self.data.order_id
 
-    def facts(self) -> Mapping[str, Any]:
-        """Attribute paths of the order's item, and the values they have if the event is true."""
+    def preconditions(self) -> Mapping[str, Any]:
+        """What the stored order has if the event is true: path of the attribute, such as `payment.status` → value."""
         raise NotImplementedError
 
     def _stored_as(self, result: str) -> Mapping[str, Any]:
-        """The event's own id, time and cause, which its step stored together with its result."""
+        """The event's own id, time and cause: the step that published it stored them with its result."""
         return {
             f"{result}.eventId": self.metadata.event_id,
             f"{result}.occurredAt": self.metadata.occurred_at,
@@ -111,7 +119,7 @@ class Event(Frozen):
 
     @classmethod
     def read(cls, detail: object) -> Self:
-        """The event in a detail. Raises MalformedEvent, naming each field that is wrong."""
+        """The event in a `detail`. Raises MalformedEvent, which names each field that is wrong."""
         try:
             return cls.model_validate(detail, by_alias=True, by_name=False)
         except ValidationError as error:
@@ -134,7 +142,7 @@ class OrderPlacedEvent(Event):
 
     data: OrderPlaced
 
-    def facts(self) -> Mapping[str, Any]:
+    def preconditions(self) -> Mapping[str, Any]:
         return {
             "customerId": self.data.customer_id,
             "totalAmount": self.data.total_amount,
@@ -147,7 +155,8 @@ class OrderPlacedEvent(Event):
 
 
 class PaymentCompleted(EventData):
-    payment_id: Id
+    payment_id: Text
+    """The payment provider's own id."""
     total_amount: MinorUnits
     currency: Currency
 
@@ -159,7 +168,7 @@ class PaymentCompletedEvent(Event):
 
     data: PaymentCompleted
 
-    def facts(self) -> Mapping[str, Any]:
+    def preconditions(self) -> Mapping[str, Any]:
         return {
             "payment.status": "COMPLETED",
             "payment.paymentId": self.data.payment_id,
@@ -170,7 +179,7 @@ class PaymentCompletedEvent(Event):
 
 
 class PaymentFailed(EventData):
-    payment_id: Id
+    payment_id: Text
     total_amount: MinorUnits
     currency: Currency
     reason: Text
@@ -183,7 +192,7 @@ class PaymentFailedEvent(Event):
 
     data: PaymentFailed
 
-    def facts(self) -> Mapping[str, Any]:
+    def preconditions(self) -> Mapping[str, Any]:
         return {
             "payment.status": "FAILED",
             "payment.paymentId": self.data.payment_id,
@@ -206,7 +215,7 @@ class FulfillmentCompletedEvent(Event):
 
     data: FulfillmentCompleted
 
-    def facts(self) -> Mapping[str, Any]:
+    def preconditions(self) -> Mapping[str, Any]:
         return {
             "fulfillment.trackingId": self.data.tracking_id,
             "fulfillment.carrier": self.data.carrier,
@@ -214,8 +223,8 @@ class FulfillmentCompletedEvent(Event):
         }
 
 
-Outcome = PaymentFailedEvent | FulfillmentCompletedEvent
-"""The two events that end an order, and of which the customer is told."""
+FinalEvent = PaymentFailedEvent | FulfillmentCompletedEvent
+"""The two events that end an order and of which its customer is notified."""
 
 EVENTS: Mapping[str, type[Event]] = {
     event.detail_type(): event
@@ -231,7 +240,7 @@ docs/architecture.md, "How events evolve".
 """
 
 
-def decode(envelope: Mapping[str, Any]) -> Event:
+def decode(envelope: Mapping[str, object]) -> Event:
     """The event in an EventBridge envelope, by its version. Raises MalformedEvent where no model accepts it."""
     detail_type, detail = envelope.get("detail-type"), envelope.get("detail")
     version = _version(detail)

@@ -1,9 +1,9 @@
-"""An order: what a customer may ask for, what is stored, and which status may follow which.
+"""An order: what a customer may order, what is stored, and which status may follow which.
 
     PLACED ──PaymentCompleted──▶ PAID ──FulfillmentCompleted──▶ FULFILLED
        └─────PaymentFailed─────▶ PAYMENT_FAILED
 
-The stored item uses these names in camelCase, which are the API's names.
+The stored item has the model's names in camelCase, which are the API's names.
 """
 
 import re
@@ -14,10 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from orders.catalogue import PRODUCTS
+from orders.catalogue import PRODUCTS, PaymentMethod
 from orders.errors import EventContradictsOrder, MalformedOrder, UnknownProduct
 from orders.events import (
-    Currency,
     Event,
     Frozen,
     FulfillmentCompleted,
@@ -25,7 +24,6 @@ from orders.events import (
     Id,
     Line,
     Metadata,
-    MinorUnits,
     OrderPlaced,
     OrderPlacedEvent,
     PaymentCompleted,
@@ -35,12 +33,13 @@ from orders.events import (
     Text,
     Timestamp,
 )
+from orders.money import Currency, MinorUnits
 
-PaymentMethod = Literal["tok_visa", "tok_mastercard", "tok_declined", "tok_insufficient_funds"]
 Status = Literal["PLACED", "PAID", "PAYMENT_FAILED", "FULFILLED"]
 Channel = Literal["email", "sms"]
 
 FINAL: frozenset[Status] = frozenset({"PAYMENT_FAILED", "FULFILLED"})
+"""The statuses that no event changes."""
 
 TRANSITIONS: Mapping[type[Event], tuple[Status, frozenset[Status]]] = {
     PaymentCompletedEvent: ("PAID", frozenset({"PLACED"})),
@@ -48,7 +47,7 @@ TRANSITIONS: Mapping[type[Event], tuple[Status, frozenset[Status]]] = {
     # FulfillmentCompleted may overtake PaymentCompleted on the bus; its payment is stored all the same.
     FulfillmentCompletedEvent: ("FULFILLED", frozenset({"PLACED", "PAID"})),
 }
-"""What an event makes of an order: the new status, and the statuses that it may follow."""
+"""Event → the status that it leads to, and the statuses that this one may follow."""
 
 
 class _Request(BaseModel):
@@ -58,8 +57,10 @@ class _Request(BaseModel):
 
 
 class RequestedLine(_Request):
+    """One line of an order as the client asks for it."""
+
     sku: str
-    """Whether it is sold is not asked here: a repeated request may name what has left the catalogue since."""
+    """Not compared with the catalogue here: a repeated request may name a product that is no longer sold."""
     quantity: Annotated[int, Field(ge=1, le=1000)]
 
 
@@ -75,25 +76,27 @@ class OrderRequest(_Request):
     @classmethod
     def _must_name_each_sku_once(cls, items: list[RequestedLine]) -> list[RequestedLine]:
         if len({line.sku for line in items}) < len(items):
-            raise PydanticCustomError("repeated_sku", "each SKU may stand there only once; add up its quantities")
+            raise PydanticCustomError("repeated_sku", "each SKU may appear only once; add up its quantities")
         return items
 
 
 class Customer(Frozen):
-    """Who is signed in, from the ID token."""
+    """The signed-in caller, as the ID token names them."""
 
     customer_id: Text
     email: Text
 
 
 class StatusChange(Frozen):
+    """A status, since when the order has it, and the event that led to it."""
+
     status: Status
     at: Timestamp
     event_id: Id
 
 
 class _Result(Frozen):
-    """What a step stored on the order, with all that its event needs: published again, it is the same event."""
+    """What a step stores on the order: all that its event is built from, so that each publication is the same."""
 
     event_id: Id
     occurred_at: Timestamp
@@ -101,18 +104,24 @@ class _Result(Frozen):
 
 
 class Payment(_Result):
-    payment_id: Id
+    """What the payment provider did, once."""
+
+    payment_id: Text
+    """The provider's own id."""
     status: Literal["COMPLETED", "FAILED"]
     reason: Text | None = None
+    """Why the payment failed."""
 
 
 class Fulfillment(_Result):
+    """The parcel."""
+
     tracking_id: Text
     carrier: Text
 
 
 class Receipt(Frozen):
-    """How telling the customer ended: the provider's message id, or why the provider will never deliver it."""
+    """How a notification ended: the provider's message id, or why the provider will never deliver the message."""
 
     channel: Channel
     at: Timestamp
@@ -131,28 +140,38 @@ class Order(Frozen):
     items: Annotated[tuple[Line, ...], Field(min_length=1, strict=False)]
     total_amount: MinorUnits
     currency: Currency
-    payment_method: PaymentMethod
+    payment_method: Text
+    """The payment provider's token."""
     placed_at: Timestamp
     correlation_id: Text | None = None
-    """The id of the API request that wrote the order; an order put into the table by hand has none."""
+    """The id of the API request that placed the order; an order put into the table by hand has none."""
     attempt: Annotated[int, Field(ge=1)] = 1
-    reconciliation_id: Id | None = None
-    """Which of the reconciler's attempts was the last: by it the attempt knows its own write again."""
+    """1 plus the number of times the reconciler has republished the order."""
     payment: Payment | None = None
     fulfillment: Fulfillment | None = None
     notification: Receipt | None = None
-    """The e-mail's receipt; this one closes the order."""
+    """The e-mail's receipt: this one closes the order."""
     sms: Receipt | None = None
     status_history: Annotated[tuple[StatusChange, ...], Field(strict=False)] = ()
-    open_shard: int | None = None
     due_at: Timestamp | None = None
-    """When the reconciler takes the order up. With `open_shard` the key of `openOrders`; a closed order has neither."""
+    """When the reconciler looks at the order next. The order is on the list of open orders until this is gone."""
 
     @classmethod
     def place(
-        cls, request: OrderRequest, customer: Customer, *, order_id: str, request_id: str, at: str, event_id: str
+        cls,
+        request: OrderRequest,
+        customer: Customer,
+        *,
+        order_id: str,
+        request_id: str,
+        at: str,
+        due_at: str,
+        event_id: str,
     ) -> Self:
-        """A new order at the catalogue's prices. Raises UnknownProduct for what is not in the catalogue."""
+        """A new order at the catalogue's prices. Raises UnknownProduct when the catalogue lacks one of its products.
+
+        `at` and `due_at` are timestamps: when it is placed, and when the reconciler looks at it first.
+        """
         unknown = [position for position, line in enumerate(request.items) if line.sku not in PRODUCTS]
         if unknown:
             raise UnknownProduct(unknown)
@@ -177,11 +196,12 @@ class Order(Frozen):
             payment_method=request.payment_method,
             placed_at=at,
             correlation_id=request_id,
+            due_at=due_at,
             status_history=(StatusChange(status="PLACED", at=at, event_id=event_id),),
         )
 
-    def answers(self, request: OrderRequest) -> bool:
-        """Whether this order is what the request asks for, in whatever order its lines come."""
+    def matches(self, request: OrderRequest) -> bool:
+        """Whether this order is what the request asks for; the order of the lines does not count."""
         return (
             sorted((line.sku, line.quantity) for line in self.items)
             == sorted((line.sku, line.quantity) for line in request.items)
@@ -191,30 +211,32 @@ class Order(Frozen):
 
     @property
     def is_final(self) -> bool:
+        """Whether no event changes the status any more."""
         return self.status in FINAL
 
     @property
     def is_open(self) -> bool:
-        """Open until the status is final *and* the customer was told."""
+        """Whether the status is not final yet, or the customer was not notified yet."""
         return not (self.is_final and self.notification)
 
     def receipt(self, channel: Channel) -> Receipt | None:
+        """The channel's receipt; None when nothing was sent through it."""
         return self.notification if channel == "email" else self.sms
 
-    def confirm(self, event: Event) -> None:
-        """Raise EventContradictsOrder unless the order matches what the event says, its own id and time included."""
+    def verify(self, event: Event) -> None:
+        """Raise EventContradictsOrder unless the order matches the event, the event's own id and time included."""
         stored = self.model_dump(mode="json", by_alias=True)
-        for path, told in event.facts().items():
+        for path, expected in event.preconditions().items():
             if path.startswith("statusHistory") and not self.status_history:
-                continue  # put into the table by hand: this order does not know which event placed it
-            value = _at(path, stored)
-            if value != told:
+                continue  # an order put into the table by hand does not know which event placed it
+            value = _value_at(path, stored)
+            if value != expected:
                 raise EventContradictsOrder(
-                    f"{event.detail_type()} says {path} is {told!r}; order {self.order_id} says {value!r}"
+                    f"{event.detail_type()} says {path} is {expected!r}; order {self.order_id} says {value!r}"
                 )
 
     def placed_event(self) -> OrderPlacedEvent:
-        """Raises MalformedOrder for an order that was put into the table by hand, without its first status."""
+        """The event that placed the order. Raises MalformedOrder for one that was put into the table without it."""
         if not self.status_history:
             raise MalformedOrder(f"order {self.order_id} has no statusHistory, so its event has no id")
         placed = self.status_history[0]
@@ -231,7 +253,7 @@ class Order(Frozen):
         )
 
     def payment_event(self) -> PaymentCompletedEvent | PaymentFailedEvent:
-        """The event of the stored payment, which must be there."""
+        """The event of the payment, which must be stored."""
         payment = self.payment
         assert payment, f"order {self.order_id} has no payment"
         metadata = self._metadata(payment.event_id, payment.occurred_at, payment.causation_id)
@@ -247,7 +269,7 @@ class Order(Frozen):
         return PaymentFailedEvent(metadata=metadata, data=failed)
 
     def fulfillment_event(self) -> FulfillmentCompletedEvent:
-        """The event of the stored fulfilment, which must be there."""
+        """The event of the fulfilment, which must be stored."""
         parcel = self.fulfillment
         assert parcel, f"order {self.order_id} has no fulfilment"
         return FulfillmentCompletedEvent(
@@ -265,8 +287,8 @@ class Order(Frozen):
         )
 
 
-def _at(path: str, item: Mapping[str, Any]) -> Any:
-    """The value at a path as DynamoDB writes it, such as `statusHistory[0].eventId`; None where it leads nowhere."""
+def _value_at(path: str, item: Mapping[str, Any]) -> Any:
+    """The value at a path such as `statusHistory[0].eventId`; None when there is none."""
     value: Any = item
     for step in re.findall(r"\w+", path):
         if isinstance(value, list):

@@ -1,8 +1,8 @@
 """What an operator sees: one JSON line for each outcome, and business metrics in CloudWatch's embedded metric format.
 
-Name and namespace come from the environment (`POWERTOOLS_…`), as Powertools documents them. The level does as well, but
-is set on the handler: on Lambda, Powertools gives way to Lambda's own level, and that one must stay at INFO, since the
-lines of the metrics have no level and Lambda takes such lines for INFO.
+The names of service and namespace come from the environment (`POWERTOOLS_…`), as Powertools documents them. So does
+the level, but it is set on the log handler: on Lambda, Powertools' own level gives way to Lambda's, which must stay at
+INFO, because the metrics' lines have no level and Lambda treats such lines as INFO.
 https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
 """
 
@@ -11,7 +11,7 @@ import os
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-# Nothing is traced: an id in each line would lead nowhere. Of other timestamps than RFC 3339's Lambda makes nothing.
+# Nothing is traced, so a trace id would lead nowhere. Lambda understands no timestamps but RFC 3339's.
 logger = Logger(xray_trace_id=None, use_rfc3339=True)
 
 

@@ -40,7 +40,8 @@ os.environ |= ENVIRONMENT
 from orders import clock
 from orders.config import config
 from orders.observability import logger
-from orders.payments import Charge, SimulatedGateway
+from orders.payments import SimulatedGateway
+from orders.ports import Charge
 from tests.recorded_rights import RecordedRights
 from tests.shop import AUDIT_LOG, ORDERS, Shop
 from tests.wire import Wire

@@ -15,7 +15,7 @@ from local.terminal.timeline import Evidence, Line, lines, unheard
 from operations.screen import console as plain_console
 from operations.screen import filled
 from operations.streams import printable
-from orders.letter import money
+from orders.money import format_money
 
 _STYLES = {
     "status PLACED": "bold yellow",
@@ -88,7 +88,7 @@ def heading(sample: Sample, order: Mapping[str, Any]) -> Text:
         title=sample.title,
         method=order["paymentMethod"],
         goods=goods,
-        total=money(order["totalAmount"], order["currency"]),
+        total=format_money(order["totalAmount"], order["currency"]),
     )
 
 

@@ -132,9 +132,9 @@ tour.source(take_payment)
 # leaves it as it is. Both get the same item back, and so build the same event from it.
 
 # %%
-from orders.aws.store import OrderStore
+from orders.aws.store import OrdersTable
 
-tour.source(OrderStore.record_payment)
+tour.source(OrdersTable.record_payment)
 
 # %% [markdown]
 # ## Break it: without the condition

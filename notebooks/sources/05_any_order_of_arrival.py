@@ -125,11 +125,11 @@ tour.sequence(tour.rows_of(order["orderId"]), now)
 # The write has a condition: the status is one of those that the new one may follow. A late event fails it, and that is no error.
 
 # %%
-from orders.aws.store import OrderStore
-from orders.choreography import move_status
+from orders.aws.store import OrdersTable
+from orders.choreography import update_status
 
-tour.source(move_status)
-tour.source(OrderStore.advance)
+tour.source(update_status)
+tour.source(OrdersTable.advance)
 
 # %% [markdown]
 # ## Every order of arrival

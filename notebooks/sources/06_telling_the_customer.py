@@ -136,9 +136,9 @@ from orders import choreography
 tour.source(choreography._send_once)
 
 # %%
-from orders.aws.store import OrderStore
+from orders.aws.store import OrdersTable
 
-tour.source(OrderStore.claim)
+tour.source(OrdersTable.claim)
 
 # %% [markdown]
 # ## Break it: somebody else is at it

@@ -84,10 +84,10 @@ tour.tree(without)
 
 # %%
 from handlers import audit_logger
-from orders.choreography import keep_record
+from orders.choreography import record_event
 
 tour.source(audit_logger)
-tour.source(keep_record)
+tour.source(record_event)
 
 # %% [markdown]
 # ## Find the order with a hole
@@ -168,10 +168,15 @@ assert holes(rows) == []
 # </details>
 
 # %%
-from orders.aws.audit import AuditLog
+from orders.aws.audit import AuditLogTable
+from orders.ports import AuditEntry
 
-entry = {"eventId": rows[0]["eventId"], "timestamp": rows[0]["timestamp"], "eventType": "RewrittenEvent"}
-again = AuditLog(boto3.client("dynamodb"), stack.outputs["AuditLogTableName"]).add(entry, {"data": {"totalAmount": 1}})
+first = rows[0]
+ids = (first["orderId"], first["domainEventId"], first["correlationId"], None, first["attempt"])
+forged = AuditEntry(
+    first["eventId"], first["timestamp"], "RewrittenEvent", first["source"], *ids, detail={"data": {"totalAmount": 1}}
+)
+again = AuditLogTable(boto3.client("dynamodb"), stack.outputs["AuditLogTableName"]).add(forged)
 again
 
 # %%

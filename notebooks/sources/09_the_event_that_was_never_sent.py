@@ -6,7 +6,7 @@
 # What if the first blue arrow is missing?
 #
 # OrderService writes the order, then publishes its event: two calls. Between them the function may die. The order is in the table, the
-# customer may even have an order number, and nobody will ever hear of it. Unless somebody looks.
+# customer may even have an order number, and nobody will ever hear of it. Unless something looks for it.
 
 # %%
 import boto3
@@ -32,21 +32,20 @@ tour.source(order_service.create_order)
 # wait a minute for the reconciler.)
 
 # %%
-from datetime import timedelta
-
 from orders import clock
-from orders.aws.store import OrderStore
+from orders.aws.store import OrdersTable
 from orders.events import new_id
 from orders.model import Customer, Order, OrderRequest
 
 request = OrderRequest.model_validate({"items": [{"sku": "FILTERS-100", "quantity": 3}], "paymentMethod": "tok_visa"})
 me = Customer(customer_id="the-one-who-never-heard", email=customer.email)
 at = clock.timestamp(clock.now())
-order = Order.place(request, me, order_id=new_id(), request_id="request-that-died", at=at, event_id=new_id())
+ids = {"order_id": new_id(), "request_id": "request-that-died", "event_id": new_id()}
+order = Order.place(request, me, at=at, due_at=at, **ids)
 
-store = OrderStore(boto3.client("dynamodb"), stack.outputs["OrdersTableName"])
-placed, written = store.put(order, due_in=timedelta(0))
-written, placed.status, placed.due_at
+store = OrdersTable(boto3.client("dynamodb"), stack.outputs["OrdersTableName"])
+placed, applied = store.put(order)
+applied, placed.status, placed.due_at
 
 # %% [markdown]
 # **Predict**: what is in AuditLog for this order, now and in an hour, if nobody does anything?
@@ -66,16 +65,18 @@ assert tour.rows_of(order.order_id) == []
 # %% [markdown]
 # ## Who looks
 #
-# An open order stands in the index `openOrders`, with the time at which somebody should look after it. The index is *sparse*: a closed
-# order has neither of its two keys, and so is not in it. Looking costs as much as there are open orders, however many there are in all.
+# An open order is listed in the index `openOrders`, with the time at which the reconciler should look at it. The index is *sparse*: a
+# closed order has neither of its two keys, and so is not in it. The cost of looking grows with the open orders, not with all orders.
+# (The key is one of twenty *shards*, so that no single key takes every write. The table has it; the order's model does not.)
 
 # %%
-shard = {":shard": {"N": str(placed.open_shard)}, ":now": {"S": clock.timestamp(clock.now())}}
-due = boto3.client("dynamodb").query(
+dynamodb, key = boto3.client("dynamodb"), {"orderId": {"S": order.order_id}}
+item = dynamodb.get_item(TableName=stack.outputs["OrdersTableName"], Key=key)["Item"]
+due = dynamodb.query(
     TableName=stack.outputs["OrdersTableName"],
     IndexName="openOrders",
     KeyConditionExpression="openShard = :shard AND dueAt <= :now",
-    ExpressionAttributeValues=shard,
+    ExpressionAttributeValues={":shard": item["openShard"], ":now": {"S": clock.timestamp(clock.now())}},
 )["Items"]
 due
 
@@ -96,7 +97,7 @@ stored, rows = tour.follow(order.order_id)
 tour.sequence(rows, stored)
 
 # %% [markdown]
-# It published `OrderPlacedEvent`, as OrderService would have, with `attempt` 2. The others went on as always.
+# It published `OrderPlacedEvent`, as OrderService would have, with `attempt` 2. The other functions went on as always.
 
 # %%
 assert stored["status"] == "FULFILLED"
@@ -104,12 +105,12 @@ assert rows[0]["attempt"] == 2
 
 # %% [markdown]
 # This is the step. It publishes that one event and nothing else, wherever the chain broke: each step finds its result stored and
-# passes the baton on.
+# publishes the next event.
 
 # %%
-from orders.choreography import take_up
+from orders.choreography import reconcile
 
-tour.source(take_up)
+tour.source(reconcile)
 
 # %% [markdown]
 # ## Break it: two reconcilers at once
@@ -118,7 +119,7 @@ tour.source(take_up)
 #
 # <details><summary>Answer</summary>
 #
-# Once. Each run takes an order by compare-and-set on `dueAt`: who comes second finds another time there and leaves it. (And if it
+# Once. Each run takes an order by compare-and-set on `dueAt`: the second run finds another time there and leaves it. (And if it
 # were published twice, nothing would happen: that was notebook 4.)
 #
 # </details>
@@ -126,8 +127,9 @@ tour.source(take_up)
 # %%
 from concurrent.futures import ThreadPoolExecutor
 
-twin = Order.place(request, me, order_id=new_id(), request_id="another-that-died", at=at, event_id=new_id())
-store.put(twin, due_in=timedelta(0))
+ids = {"order_id": new_id(), "request_id": "another-that-died", "event_id": new_id()}
+twin = Order.place(request, me, at=at, due_at=at, **ids)
+store.put(twin)
 functions = boto3.client("lambda")
 with ThreadPoolExecutor(4) as pool:
     runs = [pool.submit(functions.invoke, FunctionName=stack.function("reconciler")) for _ in range(4)]
@@ -158,7 +160,7 @@ tour.tree(rows)
 # ## Exercise 9.1
 #
 # The first pause is 60 seconds, and each further one doubles, up to six hours. Write `pause(attempt)`, in seconds, for an order that
-# was taken up `attempt - 1` times; the first is `pause(1) == 120`, because the first 60 seconds are over then.
+# was reconciled `attempt - 1` times; the first is `pause(1) == 120`, because the first 60 seconds are over then.
 
 
 # %% tags=["exercise"]
@@ -184,7 +186,7 @@ tour.check("9.1", pause)
 # %% [markdown]
 # ## Recap
 #
-# - Two calls can't be one; what falls between them must be found by somebody who looks.
+# - Two calls can't be one; something must look for what falls between them.
 # - The reconciler looks at open orders only, takes each by compare-and-set, and publishes one event.
 # - Because every step can be repeated, one rule heals every kind of lost event.
 #

@@ -274,9 +274,9 @@ assert sum(invocations.values()) == 9, dict(invocations)
 # Three of the calls are the reason for all of the others' peace: each step's result is stored by one conditional write.
 
 # %%
-from orders.aws.store import OrderStore
+from orders.aws.store import OrdersTable
 
-tour.source(OrderStore._update)
+tour.source(OrdersTable._update)
 
 # %% [markdown]
 # ## What a million of them cost

@@ -1,1 +1,1 @@
-"""The adapters: everything that knows AWS. The steps in `orders.choreography` know only what these can do."""
+"""The adapters for AWS. The steps know only the protocols in `orders.ports`."""

@@ -1,4 +1,4 @@
-"""E-mail addresses as SES takes them: in ASCII, with the domain in Punycode."""
+"""E-mail addresses in the form that SES accepts: ASCII, with the domain in Punycode."""
 
 import re
 
@@ -6,16 +6,16 @@ from orders.errors import UndeliverableAddress
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL_PART = re.compile(rf"(?=.{{1,64}}$){_ATOM}(\.{_ATOM})*")
-"""RFC 5322's dot-atom, at the length of RFC 5321: no quotes, no comments, and no room for a second address."""
+"""RFC 5322's dot-atom of RFC 5321's length: no quotes, no comments, and no second address."""
 _LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 
 
 def deliverable(address: str) -> str:
-    """The address as SES takes it, `user@xn--bcher-kva.example` for `user@bücher.example`.
+    """The address in the form that SES accepts: `user@xn--bcher-kva.example` for `user@bücher.example`.
 
-    SES sends to 7-bit ASCII only: it has a domain's Punycode for that, and nothing for what stands before the @.
-    Raises UndeliverableAddress, whose text does not quote the address.
+    SES sends to 7-bit ASCII only. A domain can be written in ASCII, as Punycode; the part before the @ can't. Raises
+    UndeliverableAddress, whose text does not quote the address.
     """
     local_part, _, domain = address.rpartition("@")
     if not _LOCAL_PART.fullmatch(local_part):
@@ -29,11 +29,11 @@ def deliverable(address: str) -> str:
 
 
 def _punycode(domain: str) -> str:
-    """The domain by IDNA 2008; empty where it has no such form.
+    """The domain in Punycode by IDNA 2008; empty when it has no such form.
 
-    Python's own codec is IDNA 2003, which makes `strasse` of `straße`: today that is somebody else's domain.
+    Python's own codec follows IDNA 2003, which turns `straße` into `strasse`: today that is somebody else's domain.
     """
-    import idna  # which few orders need: no cold start loads its tables
+    import idna  # few orders need it: its tables must not slow down every cold start
 
     try:
         return idna.encode(domain, uts46=True, std3_rules=True).decode()

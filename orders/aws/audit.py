@@ -1,4 +1,4 @@
-"""The AuditLog table: every event that passed on the bus, once, never changed."""
+"""The AuditLog table: `ports.AuditLog` on DynamoDB."""
 
 import json
 from collections.abc import Mapping
@@ -7,43 +7,45 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orders.aws.dynamodb import from_item, names_in, to_item
+from orders.aws.dynamodb import PARTITION_KEY_MAX_BYTES, from_item, is_key, is_whole_number, names_in, to_item
+from orders.errors import MalformedEvent
+from orders.ports import AuditEntry
+
+_REQUIRED = ("eventId", "timestamp", "eventType", "source")
 
 
-class AuditLog:
-    """Write-once: a conditional put in the code, and no role that may update or delete."""
+class AuditLogTable:
+    """Write-once: each put has a condition, and no function's role may update or delete."""
 
     def __init__(self, dynamodb: Any, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
-    def add(self, entry: Mapping[str, Any], detail: object) -> bool:
-        """Keep the entry, with `eventId` and `timestamp` in it, and the detail; False where it was kept before.
-
-        The detail is stored as a map; as JSON text where DynamoDB can't hold it as one (38 digits, 32 levels, …).
-        """
+    def add(self, entry: AuditEntry) -> bool:
+        """Store the detail as a map, or as JSON text when DynamoDB can't hold that map (38 digits, 32 levels, …)."""
+        row, detail = _row(entry), entry.detail
         try:
             as_utf8 = json.dumps(detail, ensure_ascii=False).encode()
-            return self._put({**entry, "detail": json.loads(as_utf8, parse_float=Decimal)})
+            return self._put({**row, "detail": json.loads(as_utf8, parse_float=Decimal)})
         # What the serializer refuses: infinities, numbers of over 38 digits, half characters, hundreds of levels.
         except (TypeError, ArithmeticError, UnicodeEncodeError, RecursionError):
-            return self._put({**entry, "detail": json.dumps(detail)})
+            return self._put({**row, "detail": json.dumps(detail)})
         except ClientError as error:
             if error.response["Error"]["Code"] not in {"ValidationException", "SerializationException"}:
                 raise
-            return self._put({**entry, "detail": json.dumps(detail)})
+            return self._put({**row, "detail": json.dumps(detail)})
 
-    def _put(self, entry: Mapping[str, Any]) -> bool:
+    def _put(self, row: Mapping[str, Any]) -> bool:
         try:
             self._dynamodb.put_item(
-                TableName=self._table, Item=to_item(entry), ConditionExpression="attribute_not_exists(eventId)"
+                TableName=self._table, Item=to_item(row), ConditionExpression="attribute_not_exists(eventId)"
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return False
         return True
 
     def trail(self, order_id: str) -> list[dict[str, Any]]:
-        """The entries of one order, oldest first; publications of the same fact in the order of their attempts."""
+        """The index `byOrder`, all of its pages: an order has few events."""
         condition = "#orderId = :order"
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
@@ -56,7 +58,31 @@ class AuditLog:
         return sorted(entries, key=_place_in_the_trail)
 
 
-def _place_in_the_trail(entry: Mapping[str, Any]) -> tuple[str, int]:
-    """The index has texts for timestamps only; an attempt may be anything in an entry that somebody else wrote."""
-    attempt = entry.get("attempt")
-    return entry["timestamp"], attempt if type(attempt) is int else 0
+def _row(entry: AuditEntry) -> dict[str, Any]:
+    """The entry without its detail, and without what can't be a key or a number. Raises MalformedEvent."""
+    values = {
+        "eventId": entry.event_id,
+        "timestamp": entry.timestamp,
+        "eventType": entry.event_type,
+        "source": entry.source,
+        "orderId": entry.order_id,
+        "domainEventId": entry.domain_event_id,
+        "correlationId": entry.correlation_id,
+        "causationId": entry.causation_id,
+        "attempt": entry.attempt,
+    }
+    row = {
+        name: value
+        for name, value in values.items()
+        if is_key(value, PARTITION_KEY_MAX_BYTES) or is_whole_number(value)
+    }
+    for name in _REQUIRED:
+        if name not in row:
+            raise MalformedEvent(f"{name} can't be stored: it must be text of 1 to {PARTITION_KEY_MAX_BYTES} bytes")
+    return row
+
+
+def _place_in_the_trail(row: Mapping[str, Any]) -> tuple[str, int]:
+    """The index holds only text as timestamps; but an attempt can be anything in a row that somebody else wrote."""
+    attempt = row.get("attempt")
+    return row["timestamp"], attempt if type(attempt) is int else 0

@@ -1,4 +1,4 @@
-"""The event bus: EventBridge's PutEvents, which can fail for an entry while the call succeeds."""
+"""The event bus: EventBridge's PutEvents, which can fail for an entry although the call succeeds."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from orders.events import Event
 
 
 class EventBus:
-    """Publishes one event at a time; the client retries the call, this class the entry."""
+    """Publishes one event per call. The SDK retries a call that fails, this class an entry that fails."""
 
     def __init__(self, events: Any, name: str) -> None:
         self._events = events
         self._name = name
 
     def publish(self, event: Event) -> str:
-        """Put the event on the bus and return EventBridge's id of it. Raises PublishFailed after bounded retries."""
+        """Publish the event and return EventBridge's id of the publication. Raises PublishFailed."""
         entry = {
             "EventBusName": self._name,
             "Source": event.source,
@@ -26,11 +26,11 @@ class EventBus:
         }
         for attempt in range(1, backoff.ATTEMPTS + 1):
             try:
-                answer = self._events.put_events(Entries=[entry])
+                response = self._events.put_events(Entries=[entry])
             except (BotoCoreError, ClientError) as error:
                 raise PublishFailed(f"{event.detail_type()} of order {event.order_id}: {error}") from error
-            [result] = answer["Entries"]
-            if answer["FailedEntryCount"] == 0:
+            [result] = response["Entries"]
+            if response["FailedEntryCount"] == 0:
                 return str(result["EventId"])
             backoff.pause(attempt)
         raise PublishFailed(

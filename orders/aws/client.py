@@ -1,7 +1,7 @@
-"""boto3 clients: one per service and process, made when first needed, with time-outs far shorter than boto3's minute.
+"""boto3's clients: one per service and process, made when first needed, with time-outs far below boto3's 60 seconds.
 
-A call that hangs once is tried again while its function still has time. Where every attempt hangs, the function's own
-time-out ends it, as a crash would: each step is made for that.
+The SDK retries a call that hangs once while its function still has time. When every attempt hangs, the function's own
+time-out ends it like a crash; every step survives that.
 """
 
 from functools import cache
@@ -13,9 +13,9 @@ from botocore.config import Config
 
 @cache
 def client(service: str, *, attempts: int = 3, read_timeout: float = 2) -> Any:
-    """A client that tries each call `attempts` times in all, on throttling, server errors and lost connections.
+    """A client that makes each call at most `attempts` times: it retries throttling, server errors, lost connections.
 
-    `read_timeout` is how many seconds it waits for a response.
+    It waits `read_timeout` seconds for a response.
     """
     return boto3.client(  # type: ignore[call-overload] # the stubs know literal names only
         service,

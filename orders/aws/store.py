@@ -1,10 +1,14 @@
-"""The Orders table: every write is conditional, so that a repeated, late or forged event can do no harm."""
+"""The Orders table: `ports.OrderStore` on DynamoDB.
+
+The SDK repeats a write whose response was lost, although the write took effect. Each write is made for that: the first
+result wins, or the repetition recognizes its own write (`put`, `claim`, `reconcile`).
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
 from heapq import merge
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -13,50 +17,21 @@ from orders import clock
 from orders.aws import backoff
 from orders.aws.dynamodb import from_item, names_in, to_item
 from orders.errors import MalformedOrder, OrderNotFound, ReadIncomplete
-from orders.events import Event
+from orders.events import Event, PaymentCompletedEvent, new_id
 from orders.model import TRANSITIONS, Channel, Fulfillment, Order, Payment, Receipt
+from orders.ports import Due, OrdersOfCustomer, Position, WriteResult
 
 YOUNG_SHARDS = 20
 """Open orders spread over this many keys of `openOrders`, since one key takes 1,000 writes a second."""
 OVER_AN_HOUR = YOUNG_SHARDS
-"""The shard to which the reconciler moves an order that has been open for over an hour: counting it counts those."""
+"""The key to which `reconcile` moves an order that has been open for over an hour: counting this one counts those."""
 
 _RECEIPT = {"email": "notification", "sms": "sms"}
 _CLAIM = {"email": "emailClaim", "sms": "smsClaim"}
 
 
-class Due(NamedTuple):
-    """What `openOrders` knows of an order; it may lag behind the order."""
-
-    due_at: str
-    order_id: str
-
-
-class Position(NamedTuple):
-    """A place in a customer's list of orders: behind this order."""
-
-    placed_at: str
-    order_id: str
-
-
-class OrdersOfCustomer(NamedTuple):
-    """One page of a customer's orders, newest first, and where the next page starts, if there is one."""
-
-    orders: list[Order]
-    unreadable: list[MalformedOrder | OrderNotFound]
-    """What is wrong with the orders of this page that are not among them."""
-    position: Position | None
-
-
-class Written(NamedTuple):
-    """The order as it now stands, and whether the write's condition held."""
-
-    order: Order
-    applied: bool
-
-
-class OrderStore:
-    """Raises OrderNotFound where there is no such order, MalformedOrder where it can't be read."""
+class OrdersTable:
+    """The table, with its indexes `byCustomer` and `openOrders`. Its methods are described in `ports.OrderStore`."""
 
     def __init__(self, dynamodb: Any, table: str) -> None:
         self._dynamodb = dynamodb
@@ -64,33 +39,31 @@ class OrderStore:
 
     # --- OrderService ---------------------------------------------------------------------------------------------
 
-    def put(self, order: Order, *, due_in: timedelta) -> Written:
-        """Write a new order, or return the one that has its id already."""
-        order = order.model_copy(
-            update={
-                "open_shard": UUID(order.order_id).int % YOUNG_SHARDS,
-                "due_at": clock.timestamp(clock.moment(order.placed_at) + due_in),
-            }
-        )
+    def put(self, order: Order) -> WriteResult:
+        """The stored order is this request's own when it has the request's id, which is the order's correlation id."""
+        shard = UUID(order.order_id).int % YOUNG_SHARDS
         try:
             self._dynamodb.put_item(
                 TableName=self._table,
-                Item=to_item(order.model_dump(by_alias=True, exclude_none=True)),
+                Item=to_item({**order.model_dump(by_alias=True, exclude_none=True), "openShard": shard}),
                 ConditionExpression="attribute_not_exists(orderId)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as refusal:
-            return Written(_order(refusal.response["Item"]), applied=False)
-        return Written(order, applied=True)
+            stored = _order(from_item(refusal.response["Item"]))
+            return WriteResult(stored, applied=stored.correlation_id == order.correlation_id)
+        return WriteResult(order, applied=True)
 
     def get(self, order_id: str) -> Order:
-        answer = self._dynamodb.get_item(TableName=self._table, Key=to_item({"orderId": order_id}), ConsistentRead=True)
-        if "Item" not in answer:
+        response = self._dynamodb.get_item(
+            TableName=self._table, Key=to_item({"orderId": order_id}), ConsistentRead=True
+        )
+        if "Item" not in response:
             raise OrderNotFound(order_id)
-        return _order(answer["Item"])
+        return _order(from_item(response["Item"]))
 
     def of_customer(self, customer_id: str, *, limit: int, start: Position | None = None) -> OrdersOfCustomer:
-        """A page of the index, with the orders themselves: one that can't be read must not hide the others."""
+        """A page of the index, and the orders that it lists: one that can't be read must not hide the others."""
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": "byCustomer",
@@ -103,8 +76,8 @@ class OrderStore:
             query["ExclusiveStartKey"] = to_item(
                 {"customerId": customer_id, "placedAt": start.placed_at, "orderId": start.order_id}
             )
-        answer = self._dynamodb.query(**query)
-        ids = [from_item(key)["orderId"] for key in answer["Items"]]
+        response = self._dynamodb.query(**query)
+        ids = [from_item(key)["orderId"] for key in response["Items"]]
         items = self._get_all(ids)
         orders: list[Order] = []
         unreadable: list[MalformedOrder | OrderNotFound] = []
@@ -112,16 +85,16 @@ class OrderStore:
             try:
                 if order_id not in items:
                     raise OrderNotFound(order_id)  # the index lags behind the table
-                orders.append(_order(items[order_id]))
+                orders.append(_order(from_item(items[order_id])))
             except (MalformedOrder, OrderNotFound) as error:
                 unreadable.append(error)
-        last = from_item(answer["LastEvaluatedKey"]) if "LastEvaluatedKey" in answer else None
+        last = from_item(response["LastEvaluatedKey"]) if "LastEvaluatedKey" in response else None
         return OrdersOfCustomer(orders, unreadable, Position(last["placedAt"], last["orderId"]) if last else None)
 
     def _get_all(self, order_ids: list[str]) -> dict[str, Mapping[str, Any]]:
         """The items of at most 100 orders. Raises ReadIncomplete.
 
-        A call may leave some out, mostly because the table is throttled: those are read again.
+        A call may leave some out, mostly because the table is throttled: those are read again, after a pause.
         """
         found: dict[str, Mapping[str, Any]] = {}
         if not order_ids:
@@ -130,10 +103,10 @@ class OrderStore:
             self._table: {"Keys": [to_item({"orderId": order_id}) for order_id in order_ids], "ConsistentRead": True}
         }
         for attempt in range(1, backoff.ATTEMPTS + 1):
-            answer = self._dynamodb.batch_get_item(RequestItems=wanted)
-            for item in answer["Responses"].get(self._table, []):
+            response = self._dynamodb.batch_get_item(RequestItems=wanted)
+            for item in response["Responses"].get(self._table, []):
                 found[item["orderId"]["S"]] = item
-            wanted = answer["UnprocessedKeys"]
+            wanted = response["UnprocessedKeys"]
             if not wanted:
                 return found
             backoff.pause(attempt)
@@ -142,7 +115,6 @@ class OrderStore:
     # --- PaymentProcessing ----------------------------------------------------------------------------------------
 
     def record_payment(self, order: Order, payment: Payment) -> Order:
-        """Store the payment unless one is stored: the first one wins, and the order comes back with that one."""
         return self._update(
             order.order_id,
             "SET #payment = if_not_exists(#payment, :payment)",
@@ -151,19 +123,17 @@ class OrderStore:
 
     # --- Fulfillment ----------------------------------------------------------------------------------------------
 
-    def record_fulfillment(self, paid: Event, fulfillment: Fulfillment) -> Written:
-        """Store the fulfilment, the first one wins, if the order bears out that it is paid."""
+    def record_fulfillment(self, paid: PaymentCompletedEvent, fulfillment: Fulfillment) -> WriteResult:
         return self._update(
             paid.order_id,
             "SET #fulfillment = if_not_exists(#fulfillment, :fulfillment)",
-            holds=paid.facts(),
+            preconditions=paid.preconditions(),
             values={":fulfillment": fulfillment.model_dump(by_alias=True, exclude_none=True)},
         )
 
     # --- OrderStatusUpdater ---------------------------------------------------------------------------------------
 
-    def advance(self, event: Event) -> Written:
-        """Move the status as the event says, if the order bears it out and the status may still move so."""
+    def advance(self, event: Event) -> WriteResult:
         to, origins = TRANSITIONS[type(event)]
         froms = {f":from{n}": origin for n, origin in enumerate(sorted(origins))}
         change = {"status": to, "at": clock.timestamp(clock.now()), "eventId": event.metadata.event_id}
@@ -171,25 +141,22 @@ class OrderStore:
             event.order_id,
             "SET #status = :to, #statusHistory = list_append(if_not_exists(#statusHistory, :none), :change)",
             f"#status IN ({', '.join(froms)})",
-            holds=event.facts(),
+            preconditions=event.preconditions(),
             values={":to": to, ":change": [change], ":none": [], **froms},
         )
 
     # --- Notification ---------------------------------------------------------------------------------------------
 
-    def claim(self, event: Event, channel: Channel, *, owner: str, stale_after: timedelta) -> Written:
-        """Take the right to tell the customer, if the order bears out the event and nobody has told or is telling.
-
-        The same owner may claim again: that is the SDK's own retry of a claim whose answer was lost.
-        """
+    def claim(self, event: Event, channel: Channel, *, owner: str, stale_after: timedelta) -> WriteResult:
+        """The same owner may claim again: the SDK repeats a claim whose response was lost."""
         now = clock.now()
-        told, claim = f"#{_RECEIPT[channel]}", f"#{_CLAIM[channel]}"
+        receipt, claim = f"#{_RECEIPT[channel]}", f"#{_CLAIM[channel]}"
         return self._update(
             event.order_id,
             f"SET {claim} = :claim",
-            f"attribute_not_exists({told}) AND"
+            f"attribute_not_exists({receipt}) AND"
             f" (attribute_not_exists({claim}) OR {claim}.#at < :stale OR {claim}.#owner = :owner)",
-            holds=event.facts(),
+            preconditions=event.preconditions(),
             values={
                 ":claim": {"owner": owner, "at": clock.timestamp(now)},
                 ":stale": clock.timestamp(now - stale_after),
@@ -198,39 +165,42 @@ class OrderStore:
         )
 
     def record_receipt(self, order: Order, receipt: Receipt) -> Order:
-        """Store how telling the customer ended, give the claim back and, with the e-mail of a final order, close it."""
-        told, claim = f"#{_RECEIPT[receipt.channel]}", f"#{_CLAIM[receipt.channel]}"
+        """One write stores the receipt, releases the claim and, with the e-mail of a final order, closes the order."""
+        path, claim = f"#{_RECEIPT[receipt.channel]}", f"#{_CLAIM[receipt.channel]}"
         closing = ", #openShard, #dueAt" if order.is_final and receipt.channel == "email" else ""
         return self._update(
             order.order_id,
-            f"SET {told} = if_not_exists({told}, :receipt) REMOVE {claim}{closing}",
+            f"SET {path} = if_not_exists({path}, :receipt) REMOVE {claim}{closing}",
             values={":receipt": receipt.model_dump(by_alias=True, exclude_none=True)},
         ).order
 
     def close(self, order: Order) -> None:
-        """Take an order that is no longer open out of `openOrders`."""
+        """Without the two keys of `openOrders`, the order is no longer in that index."""
         self._update(order.order_id, "REMOVE #openShard, #dueAt")
 
     # --- Reconciler -----------------------------------------------------------------------------------------------
 
     def due(self, *, limit: int) -> list[Due]:
-        """The orders whose time has come, at most `limit`, oldest due first."""
         now = clock.timestamp(clock.now())
         shards = [self._due_in(shard, now, limit) for shard in range(OVER_AN_HOUR + 1)]
         return list(islice(merge(*shards), limit))
 
     def _due_in(self, shard: int, now: str, limit: int) -> list[Due]:
-        answer = self._dynamodb.query(
+        response = self._dynamodb.query(
             TableName=self._table,
             IndexName="openOrders",
             KeyConditionExpression="openShard = :shard AND dueAt <= :now",
             ExpressionAttributeValues=to_item({":shard": shard, ":now": now}),
             Limit=limit,
         )
-        return [Due(key["dueAt"], key["orderId"]) for key in map(from_item, answer["Items"])]
+        return [Due(key["dueAt"], key["orderId"]) for key in map(from_item, response["Items"])]
 
-    def take_up(self, due: Due, *, reconciliation_id: str, next_due: str, over_an_hour: bool) -> Written:
-        """Count one more attempt and set the next, unless another run took the order up, or it closed, meanwhile."""
+    def reconcile(self, due: Due, *, next_due: str, over_an_hour: bool) -> WriteResult:
+        """Compare and set `dueAt`; the index may lag. A `reconciliationId` tells this run's own write from another's.
+
+        The due time would not tell: two runs that read an order of 35 minutes both set it to the full hour.
+        """
+        own_id = new_id()
         move = ", #openShard = :overAnHour" if over_an_hour else ""
         return self._update(
             due.order_id,
@@ -238,15 +208,15 @@ class OrderStore:
             "#dueAt = :due",
             values={
                 ":next": next_due,
-                ":id": reconciliation_id,
+                ":id": own_id,
                 ":due": due.due_at,
                 ":one": 1,
                 **({":overAnHour": OVER_AN_HOUR} if over_an_hour else {}),
             },
+            own=("reconciliationId", own_id),
         )
 
-    def put_off(self, due: Due, until: str) -> None:
-        """Move the due time of an order that can't be read, unless it has moved by itself."""
+    def postpone(self, due: Due, until: str) -> None:
         condition = "#dueAt = :due"
         update = "SET #dueAt = :until"
         try:
@@ -259,7 +229,7 @@ class OrderStore:
                 ExpressionAttributeValues=to_item({":due": due.due_at, ":until": until}),
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return  # somebody else was faster
+            return  # the order has changed meanwhile
 
     def open_over_an_hour(self) -> int:
         pages = self._dynamodb.get_paginator("query").paginate(
@@ -279,19 +249,24 @@ class OrderStore:
         update: str,
         condition: str = "",
         *,
-        holds: Mapping[str, Any] | None = None,
+        preconditions: Mapping[str, Any] | None = None,
         values: Mapping[str, Any] | None = None,
-    ) -> Written:
-        """Change an existing order if the condition is met and the facts hold; else return it as it is."""
-        facts = dict(holds or {})
-        paths = ["#" + path.replace(".", ".#") for path in facts]
+        own: tuple[str, str] | None = None,
+    ) -> WriteResult:
+        """Change an existing order if the condition and the event's preconditions hold; else return it as it is.
+
+        `own` is an attribute with a value that only this write sets: an order that has it shows that the write took
+        effect, and that this was the SDK's repetition.
+        """
+        expected = dict(preconditions or {})
+        paths = ["#" + path.replace(".", ".#") for path in expected]
         conditions = ["attribute_exists(#orderId)"]
         conditions += [condition] if condition else []
         conditions += [f"{path} = :fact{n}" for n, path in enumerate(paths)]
         expression = " AND ".join(conditions)
-        bound = {**(values or {}), **{f":fact{n}": fact for n, fact in enumerate(facts.values())}}
+        bound = {**(values or {}), **{f":fact{n}": value for n, value in enumerate(expected.values())}}
         try:
-            answer = self._dynamodb.update_item(
+            response = self._dynamodb.update_item(
                 TableName=self._table,
                 Key=to_item({"orderId": order_id}),
                 UpdateExpression=update,
@@ -304,12 +279,12 @@ class OrderStore:
         except self._dynamodb.exceptions.ConditionalCheckFailedException as refusal:
             if "Item" not in refusal.response:
                 raise OrderNotFound(order_id) from refusal
-            return Written(_order(refusal.response["Item"]), applied=False)
-        return Written(_order(answer["Attributes"]), applied=True)
+            values = from_item(refusal.response["Item"])
+            return WriteResult(_order(values), applied=own is not None and values.get(own[0]) == own[1])
+        return WriteResult(_order(from_item(response["Attributes"])), applied=True)
 
 
-def _order(item: Mapping[str, Any]) -> Order:
-    values = from_item(item)
+def _order(values: Mapping[str, Any]) -> Order:
     try:
         return Order.model_validate(values, by_alias=True, by_name=False)
     except ValidationError as error:

@@ -10,11 +10,11 @@ import pytest
 
 from handlers.wiring import store
 from orders.aws.client import client
-from orders.aws.mail import Post
-from orders.letter import Letter
+from orders.aws.notifier import SesSnsNotifier
+from orders.message import Message
 from tests.shop import Shop
 
-LETTER = Letter("subject", "text", "<p>html</p>", "sms")
+MESSAGE = Message("subject", "text", "<p>html</p>", "sms")
 
 
 class _SES(BaseHTTPRequestHandler):
@@ -35,27 +35,27 @@ class _SES(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def sender(monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
+def notifier(monkeypatch: pytest.MonkeyPatch) -> Iterator[SesSnsNotifier]:
     """Mails through SES's own client to a server on this machine."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _SES)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     _SES.callers.clear()
     ses = boto3.session.Session().client("sesv2", endpoint_url=f"http://127.0.0.1:{server.server_port}")
-    yield Post(ses, client("sns"), "orders@example.com", sms_prefixes=())
+    yield SesSnsNotifier(ses, client("sns"), "orders@example.com", sms_prefixes=())
     ses.close()
     server.shutdown()
     server.server_close()
 
 
 def test_the_messages_of_one_invocation_share_a_connection_and_those_of_the_next_have_a_new_one(
-    shop: Shop, sender: Post
+    shop: Shop, notifier: SesSnsNotifier
 ) -> None:
     order_id, _ = shop.placed()
     order = store().get(order_id)
     for _ in range(2):
-        sender.reconnect()
+        notifier.reconnect()
         for _ in range(2):
-            sender.send("email", order, LETTER)
+            notifier.send("email", order, MESSAGE)
 
     first, second, third, fourth = _SES.callers
     assert first == second

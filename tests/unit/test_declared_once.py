@@ -8,10 +8,11 @@ from uuid import UUID
 import pytest
 
 from orders import clock, errors
+from orders.catalogue import PaymentMethod
 from orders.config import Config
 from orders.errors import GatewayUnavailable, OrderProcessingError
-from orders.events import EVENTS, Event, Outcome, is_id, new_id
-from orders.model import FINAL, TRANSITIONS, Order, PaymentMethod, Status
+from orders.events import EVENTS, Event, FinalEvent, is_id, new_id
+from orders.model import FINAL, TRANSITIONS, Order, Status
 from orders.payments import DECLINES, SimulatedGateway
 from tests.conftest import Lines
 from tests.shop import Shop
@@ -34,8 +35,8 @@ def test_each_status_is_reached_and_what_is_final_is_left_by_no_event() -> None:
     assert set(FINAL) == set(get_args(Status)) - left
 
 
-def test_the_customer_is_told_of_exactly_the_events_that_end_an_order() -> None:
-    assert set(get_args(Outcome)) == {event for event, (to, _) in TRANSITIONS.items() if to in FINAL}
+def test_the_customer_is_notified_of_exactly_the_events_that_end_an_order() -> None:
+    assert set(get_args(FinalEvent)) == {event for event, (to, _) in TRANSITIONS.items() if to in FINAL}
 
 
 def test_every_error_is_in_the_tree_of_its_file_and_says_what_becomes_of_it() -> None:

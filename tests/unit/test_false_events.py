@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from orders.errors import EventContradictsOrder, GatewayUnavailable, MalformedEvent, MalformedOrder, OrderNotFound
-from orders.payments import Charge, SimulatedGateway
+from orders.payments import SimulatedGateway
+from orders.ports import Charge
 from tests.conftest import Lines
 from tests.shop import Envelope, NotTold, Shop, changed, envelope
 from tools import topology

@@ -1,4 +1,4 @@
-"""The customer is told once per order, and per channel, whatever happens on the way."""
+"""The customer is notified once per order, and per channel, whatever goes wrong."""
 
 import json
 import subprocess
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from handlers.wiring import claim_stale_after, post, store
-from orders.choreography import tell_customer
+from handlers.wiring import claim_stale_after, notifier, store
+from orders.choreography import notify_customer
 from orders.events import decode
 from orders.model import Receipt
 from tests.conftest import Lines
@@ -302,7 +302,7 @@ def test_a_message_without_an_answer_is_no_rejection_and_is_tried_again_when_the
         shop.deliver("notification", outcome)
 
     # then
-    assert any("got no answer: ConnectionClosedError" in line["message"] for line in log_lines())
+    assert any("got no response: ConnectionClosedError" in line["message"] for line in log_lines())
     let_pass(seconds=31)
     shop.deliver("notification", outcome)
     item = shop.item(_order_id(outcome))
@@ -313,7 +313,7 @@ def test_mail_and_text_messages_have_time_for_their_answer_within_a_third_of_the
     shop: Shop, outcome: Envelope
 ) -> None:
     shop.deliver("notification", outcome)
-    for sender in (post()._ses, post()._sns):
+    for sender in (notifier()._ses, notifier()._sns):
         config = sender.meta.config
         assert config.read_timeout == 10
         assert config.connect_timeout + config.read_timeout < topology.time_out("notification") / 2
@@ -352,12 +352,12 @@ def test_text_messages_go_only_where_the_deployment_allows_them(
 ) -> None:
     # given
     configured(SMS_COUNTRY_PREFIXES=prefixes)
-    post.cache_clear()
+    notifier.cache_clear()
     outcome = _ended(shop)
 
     # when
     shop.deliver("notification", outcome)
-    post.cache_clear()
+    notifier.cache_clear()
 
     # then
     item = shop.item(_order_id(outcome))
@@ -464,12 +464,12 @@ def test_a_receipt_that_could_not_be_stored_may_send_again_when_the_claim_is_sta
         answered.append("sent")
         shop.wire.fail("dynamodb:UpdateItem", "InternalServerError", status=500)
 
-    post()._ses.meta.events.register("after-call.sesv2.SendEmail", crash)
+    notifier()._ses.meta.events.register("after-call.sesv2.SendEmail", crash)
     try:
         with pytest.raises(NotTold):
             shop.deliver("notification", outcome)
     finally:
-        post()._ses.meta.events.unregister("after-call.sesv2.SendEmail", crash)
+        notifier()._ses.meta.events.unregister("after-call.sesv2.SendEmail", crash)
 
     # when it is delivered again at once
     with pytest.raises(NotTold):
@@ -482,7 +482,7 @@ def test_a_receipt_that_could_not_be_stored_may_send_again_when_the_claim_is_sta
     assert len(shop.emails) == 2
 
 
-def test_the_letter_is_closed_by_whoever_comes_second_even_while_the_e_mail_is_on_its_way(shop: Shop) -> None:
+def test_the_later_write_closes_the_order_even_while_the_e_mail_is_being_sent(shop: Shop) -> None:
     """The status moves between claim and receipt: the receipt, written last, sees it."""
     # given
     _, placed = shop.placed(paymentMethod="tok_declined")
@@ -493,11 +493,11 @@ def test_the_letter_is_closed_by_whoever_comes_second_even_while_the_e_mail_is_o
         shop.deliver("orderStatusUpdater", failed)
 
     # when
-    post()._ses.meta.events.register("after-call.sesv2.SendEmail", move)
+    notifier()._ses.meta.events.register("after-call.sesv2.SendEmail", move)
     try:
-        tell_customer(decode(failed), store(), post(), owner="me", stale_after=claim_stale_after())  # type: ignore[arg-type]
+        notify_customer(decode(failed), store(), notifier(), owner="me", stale_after=claim_stale_after())  # type: ignore[arg-type]
     finally:
-        post()._ses.meta.events.unregister("after-call.sesv2.SendEmail", move)
+        notifier()._ses.meta.events.unregister("after-call.sesv2.SendEmail", move)
 
     # then
     item = shop.item(_order_id(failed))

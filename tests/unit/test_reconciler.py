@@ -1,4 +1,4 @@
-"""The reconciler heals whatever got lost: it starts an order anew that has been open for too long."""
+"""The reconciler heals whatever got lost: it republishes an order that has been open for too long."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,10 +8,10 @@ import pytest
 
 from handlers.wiring import store
 from orders import clock
-from orders.aws.store import OVER_AN_HOUR, YOUNG_SHARDS, Due
-from orders.choreography import take_up
+from orders.aws.store import OVER_AN_HOUR, YOUNG_SHARDS
+from orders.choreography import reconcile
 from orders.errors import GatewayUnavailable, OrderNotFound, ReconciliationIncomplete
-from orders.payments import Charge
+from orders.ports import Charge, Due
 from tests.conftest import Lines
 from tests.shop import NotTold, Shop, changed
 
@@ -19,8 +19,8 @@ LetPass = Any
 MINUTE = timedelta(minutes=1)
 
 
-def _taken_up(shop: Shop) -> list[str]:
-    """The ids of the orders that one run takes up, in its order."""
+def _reconciled(shop: Shop) -> list[str]:
+    """The ids of the orders that one run reconciles, in its order."""
     shop.drain()
     shop.reconcile()
     return [event["detail"]["data"]["orderId"] for event in shop.drain()]
@@ -28,11 +28,11 @@ def _taken_up(shop: Shop) -> list[str]:
 
 def test_an_order_is_left_alone_until_its_time_has_come(shop: Shop, let_pass: LetPass) -> None:
     order_id = shop.place().body["orderId"]
-    assert _taken_up(shop) == []
+    assert _reconciled(shop) == []
     let_pass(seconds=58)
-    assert _taken_up(shop) == []
+    assert _reconciled(shop) == []
     let_pass(seconds=3)
-    assert _taken_up(shop) == [order_id]
+    assert _reconciled(shop) == [order_id]
 
 
 def test_a_young_order_is_due_after_the_seconds_that_the_deployment_says(
@@ -63,7 +63,7 @@ def test_whichever_event_is_lost_the_order_ends_all_the_same(
     assert shop.order(order_id)["status"] == "FULFILLED"
     assert (len(charges), len(shop.emails)) == (1, 1)
     assert "dueAt" not in shop.item(order_id)
-    assert _taken_up(shop) == []
+    assert _reconciled(shop) == []
 
 
 def test_an_outage_of_the_gateway_ends_by_itself(
@@ -116,7 +116,7 @@ def test_the_pauses_double_up_to_six_hours_and_one_ends_at_the_one_hour_mark(sho
         ages.append((due - placed_at) / MINUTE)
         shards.append(shop.item(order_id)["openShard"])
         let_pass(seconds=(due - clock.now()).total_seconds() + 0.001)
-        assert _taken_up(shop) == [order_id]
+        assert _reconciled(shop) == [order_id]
 
     # then: after 1, 2, 4, 8, 16 … minutes, at the full hour, and every six hours in the end
     assert ages[:6] == pytest.approx([1, 3, 7, 15, 31, 60], abs=0.5)
@@ -131,7 +131,7 @@ def test_after_any_number_of_attempts_there_is_a_next_one(shop: Shop, let_pass: 
     order_id = shop.place().body["orderId"]
     shop.change(order_id, attempt=100_000)
     let_pass(hours=2)
-    assert _taken_up(shop) == [order_id]
+    assert _reconciled(shop) == [order_id]
     assert clock.moment(shop.item(order_id)["dueAt"]) - clock.now() == pytest.approx(360 * MINUTE, abs=MINUTE)
 
 
@@ -167,7 +167,7 @@ def test_each_run_counts_the_orders_that_are_open_for_over_an_hour(
     assert counted() == [1]
 
 
-def test_a_run_takes_up_no_more_than_its_limit_the_oldest_first(shop: Shop, let_pass: LetPass, configured: Any) -> None:
+def test_a_run_reconciles_at_most_its_limit_the_oldest_first(shop: Shop, let_pass: LetPass, configured: Any) -> None:
     # given seven orders, in other shards each
     configured(RECONCILE_MAX_ORDERS="3")
     ids = []
@@ -177,8 +177,8 @@ def test_a_run_takes_up_no_more_than_its_limit_the_oldest_first(shop: Shop, let_
 
     # when, then
     let_pass(seconds=61)
-    assert [_taken_up(shop) for _ in range(3)] == [ids[:3], ids[3:6], ids[6:]]
-    assert _taken_up(shop) == []
+    assert [_reconciled(shop) for _ in range(3)] == [ids[:3], ids[3:6], ids[6:]]
+    assert _reconciled(shop) == []
 
 
 def test_the_cost_of_a_run_grows_with_open_orders_and_not_with_all(shop: Shop, let_pass: LetPass) -> None:
@@ -199,16 +199,16 @@ def test_the_cost_of_a_run_grows_with_open_orders_and_not_with_all(shop: Shop, l
     assert sum(call.answer["ScannedCount"] for call in made if call.answer) == 0
 
 
-def test_of_two_runs_at_once_one_takes_the_order_up(shop: Shop, let_pass: LetPass) -> None:
+def test_of_two_runs_at_once_one_reconciles_the_order(shop: Shop, let_pass: LetPass) -> None:
     # given both have read the index
     order_id = shop.place().body["orderId"]
     let_pass(seconds=61)
     [due] = store().due(limit=10)
 
     # when
-    first = take_up(due, store(), first_pause=MINUTE)
+    first = reconcile(due, store(), first_pause=MINUTE)
     let_pass(milliseconds=1)
-    second = take_up(due, store(), first_pause=MINUTE)
+    second = reconcile(due, store(), first_pause=MINUTE)
 
     # then
     assert first is not None
@@ -216,7 +216,7 @@ def test_of_two_runs_at_once_one_takes_the_order_up(shop: Shop, let_pass: LetPas
     assert shop.item(order_id)["attempt"] == 2
 
 
-def test_of_two_runs_that_plan_the_same_next_time_exactly_one_takes_the_order_up(
+def test_of_two_runs_that_plan_the_same_next_time_exactly_one_reconciles_the_order(
     shop: Shop, let_pass: LetPass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given an order of 35 minutes, whose next attempt every run plans for the full hour
@@ -228,21 +228,21 @@ def test_of_two_runs_that_plan_the_same_next_time_exactly_one_takes_the_order_up
     monkeypatch.setattr(type(store()), "get", lambda *_: as_read)  # both have read it before either writes
 
     # when
-    taken = [take_up(due, store(), first_pause=MINUTE) for _ in range(2)]
+    taken = [reconcile(due, store(), first_pause=MINUTE) for _ in range(2)]
 
     # then
     assert [event is not None for event in taken] == [True, False]
     assert shop.item(order_id)["attempt"] == 6
 
 
-def test_an_order_whose_taking_up_lost_its_answer_is_taken_up_all_the_same(shop: Shop, let_pass: LetPass) -> None:
+def test_an_order_whose_taking_up_lost_its_answer_is_reconciled_all_the_same(shop: Shop, let_pass: LetPass) -> None:
     # given
     order_id = shop.place().body["orderId"]
     let_pass(seconds=61)
     shop.wire.lose_answer("dynamodb:UpdateItem")
 
     # when the SDK repeats the write, which finds the due time moved: by this run, as it can tell
-    assert _taken_up(shop) == [order_id]
+    assert _reconciled(shop) == [order_id]
 
     # then
     assert shop.item(order_id)["attempt"] == 2
@@ -251,19 +251,19 @@ def test_an_order_whose_taking_up_lost_its_answer_is_taken_up_all_the_same(shop:
 def test_an_index_that_lags_behind_does_nothing_to_an_order_that_has_moved_on(
     shop: Shop, let_pass: LetPass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given an order that ended and one that was taken up meanwhile, which the index still shows as due
+    # given an order that ended and one that was reconciled meanwhile, which the index still shows as due
     closed, moved = shop.place().body["orderId"], shop.place().body["orderId"]
     stale = [Due(shop.item(order_id)["dueAt"], order_id) for order_id in (closed, moved)]
     for event in shop.drain()[:1]:
         shop.deliver("paymentProcessing", event)
     shop.run()
     let_pass(seconds=61)
-    assert _taken_up(shop) == [moved]
+    assert _reconciled(shop) == [moved]
     monkeypatch.setattr(type(store()), "due", lambda self, *, limit: stale)
     before = shop.wire.effects()
 
     # when
-    taken = _taken_up(shop)
+    taken = _reconciled(shop)
 
     # then
     assert taken == []
@@ -271,7 +271,7 @@ def test_an_index_that_lags_behind_does_nothing_to_an_order_that_has_moved_on(
 
 
 def test_an_ended_order_that_nobody_closed_is_closed_and_starts_nothing(shop: Shop, let_pass: LetPass) -> None:
-    # given one that has its final status and its letter, but stands among the open ones
+    # given one that has its final status and its receipt, but is listed among the open ones
     order_id = shop.place().body["orderId"]
     open_keys = {name: shop.item(order_id)[name] for name in ("openShard", "dueAt")}
     shop.run()
@@ -279,14 +279,14 @@ def test_an_ended_order_that_nobody_closed_is_closed_and_starts_nothing(shop: Sh
 
     # when
     let_pass(seconds=61)
-    taken = _taken_up(shop)
+    taken = _reconciled(shop)
 
     # then
     assert taken == []
     assert not {"openShard", "dueAt"} & shop.item(order_id).keys()
 
 
-def test_an_order_whose_customer_was_not_told_is_taken_up(shop: Shop, let_pass: LetPass) -> None:
+def test_an_order_whose_customer_was_not_told_is_reconciled(shop: Shop, let_pass: LetPass) -> None:
     # given
     order_id = shop.place().body["orderId"]
     shop.wire.fail("ses:SendEmail", "TooManyRequestsException", status=429)
@@ -316,7 +316,7 @@ def test_one_order_that_fails_does_not_hold_up_the_others_and_fails_the_run_at_i
     shop.drain()
 
     # when
-    with pytest.raises(ReconciliationIncomplete, match=f"1 orders could not be taken up, the first is {broken}"):
+    with pytest.raises(ReconciliationIncomplete, match=f"1 orders could not be reconciled, the first is {broken}"):
         shop.reconcile()
 
     # then
@@ -326,7 +326,7 @@ def test_one_order_that_fails_does_not_hold_up_the_others_and_fails_the_run_at_i
     assert "MalformedOrder" in error["message"]
 
 
-def test_an_order_that_can_not_be_read_is_put_off_so_that_it_does_not_stay_the_first_for_ever(
+def test_an_order_that_can_not_be_read_is_postponed_so_that_it_does_not_stay_the_first_for_ever(
     shop: Shop, let_pass: LetPass
 ) -> None:
     # given
@@ -377,16 +377,16 @@ def test_an_event_that_the_bus_does_not_take_is_published_at_the_next_attempt(
     # then
     assert shop.drain() == []
     let_pass(seconds=121)
-    assert _taken_up(shop) == [order_id]
+    assert _reconciled(shop) == [order_id]
 
 
 def test_an_order_that_has_vanished_fails_the_run_and_stays_away(shop: Shop) -> None:
     with pytest.raises(OrderNotFound):
-        take_up(Due("2026-01-31T09:30:00.123Z", str(uuid4())), store(), first_pause=MINUTE)
+        reconcile(Due("2026-01-31T09:30:00.123Z", str(uuid4())), store(), first_pause=MINUTE)
     assert shop.everything()["Orders"] == []
 
 
-def test_what_was_taken_up_is_counted(shop: Shop, let_pass: LetPass, metrics: Lines) -> None:
+def test_what_was_reconciled_is_counted(shop: Shop, let_pass: LetPass, metrics: Lines) -> None:
     shop.place()
     shop.place()
     let_pass(seconds=61)
@@ -409,7 +409,7 @@ def test_every_shard_is_asked(shop: Shop, let_pass: LetPass) -> None:
     let_pass(seconds=61)
 
     # then
-    assert set(_taken_up(shop)) == ids
+    assert set(_reconciled(shop)) == ids
 
 
 def test_young_orders_spread_over_twenty_shards_or_more(shop: Shop) -> None:

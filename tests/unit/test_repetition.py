@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from orders.payments import Charge, SimulatedGateway
+from orders.payments import SimulatedGateway
+from orders.ports import Charge
 from tests.conftest import Lines
 from tests.shop import Envelope, NotTold, Shop, changed
 from tools import topology

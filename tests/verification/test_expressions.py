@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from orders.aws.audit import AuditLog
-from orders.aws.store import OVER_AN_HOUR, OrderStore
+from orders.aws.audit import AuditLogTable
+from orders.aws.store import OVER_AN_HOUR, OrdersTable
 from tests.shop import Shop
 from tests.verification.simulation import writes as w
 from tests.wire import Wire
@@ -71,7 +71,7 @@ def test_every_query_of_the_code_finds_the_same_pages_as_in_moto_s_dynamodb(shop
             real.put_item(TableName=table, Item=item)
 
     def found(dynamodb: Any) -> list[Any]:
-        store, log = OrderStore(dynamodb, "Orders"), AuditLog(dynamodb, "AuditLog")
+        store, log = OrdersTable(dynamodb, "Orders"), AuditLogTable(dynamodb, "AuditLog")
         pages, start = [], None
         for _ in range(6):
             listed, unreadable, start = store.of_customer("customer-1", limit=4, start=start)

@@ -60,15 +60,15 @@ BUGS = (
         "an order is shipped whether it is paid or not",
         "fulfilment requires a stored, approved payment",
         STORE,
-        ("            holds=paid.facts(),\n", "            holds={},\n"),
+        ("            preconditions=paid.preconditions(),\n", "            preconditions={},\n"),
     ),
     _bug(
         "the status moves on any event's word",
         "the status requires the fact that the event tells of",
         STORE,
         (
-            '            holds=event.facts(),\n            values={":to"',
-            '            holds={},\n            values={":to"',
+            '            preconditions=event.preconditions(),\n            values={":to"',
+            '            preconditions={},\n            values={":to"',
         ),
     ),
     _bug(
@@ -119,20 +119,17 @@ BUGS = (
     _bug(
         "two runs plan the same due time, and each takes it for its own",
         "an order is taken up by one run at a time",
-        CHOREOGRAPHY,
-        (
-            "if not taken and order.reconciliation_id != own_id:",
-            "if not taken and order.due_at != clock.timestamp(next_due):",
-        ),
+        STORE,
+        ('own=("reconciliationId", own_id),', 'own=("dueAt", next_due),'),
     ),
     # --- telling the customer
     _bug(
         "who was told is told again",
         "Notification sends once per order and outcome",
         STORE,
-        ('f"attribute_not_exists({told}) AND"', 'f"attribute_exists(#orderId) AND"'),
+        ('f"attribute_not_exists({receipt}) AND"', 'f"attribute_exists(#orderId) AND"'),
         (
-            'told, claim = f"#{_RECEIPT[channel]}", f"#{_CLAIM[channel]}"\n        return self._update(\n'
+            'receipt, claim = f"#{_RECEIPT[channel]}", f"#{_CLAIM[channel]}"\n        return self._update(\n'
             "            event.order_id",
             'claim = f"#{_CLAIM[channel]}"\n        return self._update(\n            event.order_id',
         ),
@@ -169,10 +166,10 @@ BUGS = (
         "what is recorded as sent was sent",
         CHOREOGRAPHY,
         (
-            "    try:\n        message_id = post.send(channel, order, letter(order, event))",
+            "    try:\n        message_id = notifier.send(channel, order, message(order))",
             "    receipt = Receipt(channel=channel, at=clock.timestamp(clock.now()), message_id='1')\n"
             "    store.record_receipt(order, receipt)\n"
-            "    try:\n        message_id = post.send(channel, order, letter(order, event))",
+            "    try:\n        message_id = notifier.send(channel, order, message(order))",
         ),
     ),
     _bug(
@@ -184,7 +181,7 @@ BUGS = (
     _bug(
         "a throttled e-mail counts as refused for good",
         "only what no retry can cure is given up",
-        "orders/aws/mail.py",
+        "orders/aws/notifier.py",
         ("_PERMANENT = {\n", '_PERMANENT = {\n    "ThrottlingException",\n'),
     ),
     _bug(
@@ -210,9 +207,9 @@ BUGS = (
         "partial batch responses",
         "handlers/notification.py",
         (
-            'failed = [record["messageId"] for record in batch["Records"] if not _is_told(record, context)]\n',
-            'told = [_is_told(record, context) for record in batch["Records"]]\n'
-            '    failed = [] if any(told) else [record["messageId"] for record in batch["Records"]]\n',
+            'failed = [record["messageId"] for record in batch["Records"] if not _is_notified(record, context)]\n',
+            'notified = [_is_notified(record, context) for record in batch["Records"]]\n'
+            '    failed = [] if any(notified) else [record["messageId"] for record in batch["Records"]]\n',
         ),
     ),
     _bug(
@@ -244,7 +241,7 @@ BUGS = (
         "the event's amount is charged",
         "Payment charges the order's stored amount",
         CHOREOGRAPHY,
-        ("    order.confirm(placed)\n", ""),
+        ("    order.verify(placed)\n", ""),
         (
             "order.payment_method, order.total_amount, order.currency",
             "order.payment_method, placed.data.total_amount, order.currency",
@@ -254,7 +251,7 @@ BUGS = (
         "Payment does not look whether the event is true",
         "an event that contradicts the order raises and changes nothing",
         CHOREOGRAPHY,
-        ("    order.confirm(placed)\n", ""),
+        ("    order.verify(placed)\n", ""),
     ),
     _bug(
         "the payment's own result is published, not the stored one",
@@ -309,13 +306,13 @@ BUGS = (
         "Fulfillment believes what is not stored",
         "an event that contradicts the order raises and changes nothing",
         CHOREOGRAPHY,
-        ("    if not applied:\n        order.confirm(paid)\n", "    if not applied:\n        return None\n"),
+        ("    if not applied:\n        order.verify(paid)\n", "    if not applied:\n        return None\n"),
     ),
     _bug(
         "OrderStatusUpdater believes what is not stored",
         "an event that contradicts the order raises and changes nothing",
         CHOREOGRAPHY,
-        ("    else:\n        order.confirm(event)\n", ""),
+        ("    else:\n        order.verify(event)\n", ""),
     ),
     # --- events
     _bug(
@@ -363,8 +360,8 @@ BUGS = (
         "a partial failure is a failure",
         "orders/aws/bus.py",
         (
-            'if answer["FailedEntryCount"] == 0:\n                return str(result["EventId"])',
-            'if answer:\n                return str(result.get("EventId"))',
+            'if response["FailedEntryCount"] == 0:\n                return str(result["EventId"])',
+            'if response:\n                return str(result.get("EventId"))',
         ),
     ),
     _bug(
@@ -386,7 +383,10 @@ BUGS = (
         "the audit log takes the fact's id for the entry's",
         "published entries and audit entries are the same",
         CHOREOGRAPHY,
-        ('"eventId": envelope["id"],', '"eventId": _text(metadata.get("eventId")) or envelope["id"],'),
+        (
+            'event_id=_required_text(envelope, "id"),',
+            'event_id=_text(metadata, "eventId") or _required_text(envelope, "id"),',
+        ),
     ),
     # --- the API
     _bug(
@@ -399,13 +399,13 @@ BUGS = (
         "a key answers for another order",
         "the same key and another body: 422",
         CHOREOGRAPHY,
-        ("    if not placed.order.answers(request):\n", "    if not placed.order.items:\n"),
+        ("    elif not placed.order.matches(request):\n", "    elif not placed.order.items:\n"),
     ),
     _bug(
         "a request does not know its own order again",
         "the SDK's own retry of a write is known as ours",
-        CHOREOGRAPHY,
-        ("if placed.applied or placed.order.correlation_id == request_id:", "if placed.applied:"),
+        STORE,
+        ("applied=stored.correlation_id == order.correlation_id)", "applied=False)"),
     ),
     _bug(
         "a timed-out publication fails the request",
@@ -418,7 +418,7 @@ BUGS = (
         "a read that leaves some orders out is taken for whole",
         "unprocessed keys are asked for again",
         STORE,
-        ('            wanted = answer["UnprocessedKeys"]\n', "            wanted = {}\n"),
+        ('            wanted = response["UnprocessedKeys"]\n', "            wanted = {}\n"),
     ),
     _bug(
         "a throttled table is asked again without end",

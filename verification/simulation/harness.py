@@ -21,14 +21,15 @@ from orders.aws.client import client as aws_client
 from orders.config import config
 from orders.errors import GatewayUnavailable
 from orders.observability import logger
-from orders.payments import Charge, SimulatedGateway
+from orders.payments import SimulatedGateway
+from orders.ports import Charge
 from tools import topology
 from verification.simulation.clients import client
 from verification.simulation.cloud import DEAD_LETTERS, DEAD_NOTIFICATIONS, NOTIFICATIONS, Cloud
 from verification.simulation.faults import FaultKind
 from verification.simulation.random_source import RandomSource
 
-_CACHES = (wiring.store, wiring.audit_log, wiring.bus, wiring.gateway, wiring.post, aws_client, config)
+_CACHES = (wiring.store, wiring.audit_log, wiring.bus, wiring.gateway, wiring.notifier, aws_client, config)
 _ENVIRONMENT = {
     "ORDERS_TABLE_NAME": "Orders",
     "AUDIT_LOG_TABLE_NAME": "AuditLog",

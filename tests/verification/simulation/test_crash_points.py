@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from orders.aws.store import OrderStore
+from orders.aws.store import OrdersTable
 from verification.simulation import __main__ as command
 from verification.simulation import playing
 from verification.simulation.crashes import one_order, pairs, play, singles
@@ -67,9 +67,9 @@ def test_the_command_counts_the_crashes_that_an_order_survived(capsys: pytest.Ca
 def test_the_command_fails_and_names_the_crash_that_an_order_did_not_survive(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    claim = OrderStore.claim
+    claim = OrdersTable.claim
     never = timedelta(days=1000)
-    monkeypatch.setattr(OrderStore, "claim", lambda *known, owner, **_: claim(*known, owner=owner, stale_after=never))
+    monkeypatch.setattr(OrdersTable, "claim", lambda *known, owner, **_: claim(*known, owner=owner, stale_after=never))
     assert command.main() == 1
     told = capsys.readouterr().out
     assert "✗ tok_visa" in told

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from orders.aws.store import OrderStore
+from orders.aws.store import OrdersTable
 from tools.checkout import ROOT
 from verification.simulation.__main__ import main
 from verification.simulation.faults import FaultKind, ScriptedFaults
@@ -68,13 +68,13 @@ def test_a_schedule_without_its_faults_is_one_without_faults() -> None:
 @pytest.fixture
 def a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """The claim of the right to tell the customer always succeeds."""
-    claim = OrderStore.claim
+    claim = OrdersTable.claim
 
     def careless(self, event, channel, *, owner, stale_after):  # type: ignore[no-untyped-def]
         order, claimed = claim(self, event, channel, owner=owner, stale_after=stale_after)
         return order, claimed or order.receipt(channel) is not None
 
-    monkeypatch.setattr(OrderStore, "claim", careless)
+    monkeypatch.setattr(OrdersTable, "claim", careless)
 
 
 @pytest.mark.usefixtures("a_bug")

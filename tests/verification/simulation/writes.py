@@ -7,7 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orders.aws.store import Due, OrderStore
+from orders.aws.store import OrdersTable
+from orders.ports import Due
 from verification.expressions import Item, Value
 from verification.simulation.clients import client
 from verification.simulation.cloud import Cloud
@@ -39,8 +40,8 @@ def putting_off() -> dict[tuple[str, str, str], Write]:
     world = World()
     cloud = Cloud(world, ScriptedFaults({}), RandomSource(0), Trace(world))
     due = Due("2026-01-31T09:30:00.000Z", "00000000-0000-4000-8000-000000000000")
-    store = OrderStore(client(cloud, "dynamodb", None), "Orders")
-    world.start(Process("test", ""), lambda: store.put_off(due, "2026-01-31T15:30:00.000Z"), lambda _, error: None)
+    store = OrdersTable(client(cloud, "dynamodb", None), "Orders")
+    world.start(Process("test", ""), lambda: store.postpone(due, "2026-01-31T15:30:00.000Z"), lambda _, error: None)
     world.run(lambda: False)
     return cloud.writes
 

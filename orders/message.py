@@ -1,10 +1,11 @@
-"""What the customer reads: subject, text and HTML of the e-mail, and the text message."""
+"""The message to a customer whose order has ended: the e-mail's subject, text and HTML, and the text message."""
 
 from html import escape
 from typing import NamedTuple
 
-from orders.events import Outcome, PaymentFailedEvent
+from orders.errors import MalformedOrder
 from orders.model import Order
+from orders.money import format_money
 
 _REASONS = {
     "card_declined": "Your bank declined the card.",
@@ -12,33 +13,32 @@ _REASONS = {
 }
 
 
-class Letter(NamedTuple):
+class Message(NamedTuple):
+    """`subject`, `text` and `html` are the e-mail's, `sms` is the text message's."""
+
     subject: str
     text: str
     html: str
     sms: str
 
 
-def money(minor_units: int, currency: str) -> str:
-    """`18.90 EUR` for 1890 minor units of a currency with two decimals, as the catalogue's is."""
-    return f"{minor_units // 100}.{minor_units % 100:02} {currency}"
-
-
-def letter(order: Order, outcome: Outcome) -> Letter:
-    """The message for an order that ended so."""
+def message(order: Order) -> Message:
+    """The message that says how the order ended. Raises MalformedOrder for one that has not ended."""
     number = order.order_id[:8].upper()
-    total = money(order.total_amount, order.currency)
-    if isinstance(outcome, PaymentFailedEvent):
+    total = format_money(order.total_amount, order.currency)
+    if parcel := order.fulfillment:
+        subject = f"Your order {number} is on its way"
+        lead = f"Thank you! {parcel.carrier} is bringing your parcel."
+        follow_up = f"Follow it with the tracking number {parcel.tracking_id}."
+        sms = f"Order {number} is on its way with {parcel.carrier}, tracking number {parcel.tracking_id}."
+    elif order.payment and order.payment.reason:
         subject = f"We could not take the payment for your order {number}"
-        lead = f"{_REASONS.get(outcome.data.reason, 'The payment was not possible.')} Nothing was charged."
+        lead = f"{_REASONS.get(order.payment.reason, 'The payment was not possible.')} Nothing was charged."
         follow_up = "Your order is cancelled. You can order again with another card."
         sms = f"Order {number}: the payment of {total} failed, nothing was charged. Please order again."
     else:
-        subject = f"Your order {number} is on its way"
-        lead = f"Thank you! {outcome.data.carrier} is bringing your parcel."
-        follow_up = f"Follow it with the tracking number {outcome.data.tracking_id}."
-        sms = f"Order {number} is on its way with {outcome.data.carrier}, tracking number {outcome.data.tracking_id}."
-    return Letter(subject, _text(order, lead, follow_up, total), _html(order, subject, lead, follow_up, total), sms)
+        raise MalformedOrder(f"order {order.order_id} has neither a fulfilment nor a failed payment to write about")
+    return Message(subject, _text(order, lead, follow_up, total), _html(order, subject, lead, follow_up, total), sms)
 
 
 def _text(order: Order, lead: str, follow_up: str, total: str) -> str:
@@ -50,7 +50,7 @@ def _text(order: Order, lead: str, follow_up: str, total: str) -> str:
 
 
 def _html(order: Order, subject: str, lead: str, follow_up: str, total: str) -> str:
-    """One column, inline styles, no images, no fixed colours: it reads well in every mail program, light and dark."""
+    """One column, inline styles, no images, no fixed colours: every mail program shows it, light and dark."""
     cell = 'style="padding:6px 0;border-bottom:1px solid #8884"'
     price_cell = 'style="padding:6px 0;border-bottom:1px solid #8884;text-align:right;white-space:nowrap"'
     rows = "".join(
@@ -72,5 +72,5 @@ def _html(order: Order, subject: str, lead: str, follow_up: str, total: str) -> 
     )
 
 
-def _price(order: Order, minor_units: int) -> str:
-    return money(minor_units, order.currency)
+def _price(order: Order, amount: int) -> str:
+    return format_money(amount, order.currency)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from orders.catalogue import PRODUCTS
-from orders.events import decode
-from orders.letter import letter, money
+from orders.errors import MalformedOrder
+from orders.message import message
 from orders.model import Order
+from orders.money import format_money
 from orders.payments import DECLINES
 from tests.shop import Shop
 
@@ -48,7 +49,7 @@ def _mail(shop: Shop, **changes: Any) -> tuple[str, str, str]:
 ITEMS = [{"sku": "COFFEE-1KG", "quantity": 2}, {"sku": "FILTERS-100", "quantity": 1}]
 
 
-def test_a_shipped_order_s_letter_says_what_is_coming_and_how_to_follow_it(shop: Shop) -> None:
+def test_a_shipped_order_s_message_says_what_is_coming_and_how_to_follow_it(shop: Shop) -> None:
     subject, text, html = _mail(shop, items=ITEMS)
     [order] = shop.orders({}).body["orders"]
     assert subject == f"Your order {order['orderId'][:8].upper()} is on its way"
@@ -67,7 +68,7 @@ def test_a_shipped_order_s_letter_says_what_is_coming_and_how_to_follow_it(shop:
         ("tok_insufficient_funds", "There was not enough money on the card."),
     ],
 )
-def test_a_declined_order_s_letter_says_why_and_that_nothing_was_charged(shop: Shop, method: str, reason: str) -> None:
+def test_a_declined_order_s_message_says_why_and_that_nothing_was_charged(shop: Shop, method: str, reason: str) -> None:
     subject, text, html = _mail(shop, paymentMethod=method)
     assert subject.startswith("We could not take the payment for your order ")
     for part in (text, html):
@@ -113,23 +114,30 @@ def test_names_are_escaped_in_html_and_plain_in_text(shop: Shop, monkeypatch: py
     assert "Tea &lt;b&gt;&amp; &quot;more&quot;&lt;/b&gt;" in html
 
 
-def test_what_an_event_brings_is_escaped_as_well(shop: Shop) -> None:
+def test_what_the_carrier_brings_is_escaped_as_well(shop: Shop) -> None:
     # given
     order_id = shop.place().body["orderId"]
     shop.run()
-    [event] = shop.events("FulfillmentCompletedEvent")
-    event["detail"]["data"]["carrier"] = event["detail"]["data"]["trackingId"] = "<script>"
+    item = shop.item(order_id)
+    item["fulfillment"] |= {"carrier": "<script>", "trackingId": "<script>"}
 
     # when
-    written = letter(Order.model_validate(shop.item(order_id)), decode(event))  # type: ignore[arg-type]
+    html = message(Order.model_validate(item)).html
 
     # then
-    assert "<script>" not in written.html
-    assert written.html.count("&lt;script&gt;") == 2
+    assert "<script>" not in html
+    assert html.count("&lt;script&gt;") == 2
+
+
+def test_there_is_no_message_about_an_order_that_has_not_ended(shop: Shop) -> None:
+    order_id, placed = shop.placed()
+    shop.deliver("paymentProcessing", placed)
+    with pytest.raises(MalformedOrder, match=f"order {order_id} has neither a fulfilment nor a failed payment"):
+        message(Order.model_validate(shop.item(order_id)))
 
 
 @pytest.mark.parametrize(
     ("minor_units", "text"), [(0, "0.00 EUR"), (5, "0.05 EUR"), (100, "1.00 EUR"), (123456789, "1234567.89 EUR")]
 )
 def test_money_is_written_with_two_decimals(minor_units: int, text: str) -> None:
-    assert money(minor_units, "EUR") == text
+    assert format_money(minor_units, "EUR") == text

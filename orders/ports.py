@@ -1,0 +1,175 @@
+"""The ports: what the steps need from the outside, as protocols, and the values that cross them.
+
+The steps in `choreography.py` know these and nothing behind them. `orders/aws` has the adapters for AWS, `payments.py`
+the simulated payment provider, and `handlers/wiring.py` decides which ones run. An adapter inherits from nothing here:
+it has the same methods, and mypy checks that where `handlers` passes it to a step.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple, Protocol
+
+from orders.errors import MalformedOrder, OrderNotFound
+from orders.events import Event, PaymentCompletedEvent
+from orders.message import Message
+from orders.model import Channel, Fulfillment, Order, Payment, Receipt
+
+# --- the orders -------------------------------------------------------------------------------------------------------
+
+
+class WriteResult(NamedTuple):
+    """The order as it is stored now, and whether this write's condition held."""
+
+    order: Order
+    applied: bool
+
+
+class Due(NamedTuple):
+    """An open order that the reconciler should look at, as the list of open orders has it; it may lag the order."""
+
+    due_at: str
+    order_id: str
+
+
+class Position(NamedTuple):
+    """A place in a customer's list of orders: right after this order."""
+
+    placed_at: str
+    order_id: str
+
+
+class OrdersOfCustomer(NamedTuple):
+    """One page of a customer's orders, newest first."""
+
+    orders: Sequence[Order]
+    unreadable: Sequence[MalformedOrder | OrderNotFound]
+    """What is wrong with the orders that this page leaves out."""
+    position: Position | None
+    """Where the next page starts; None on the last one."""
+
+
+class OrderStore(Protocol):
+    """Where the orders are kept. Every write is conditional: a repeated, late or forged event does no harm.
+
+    Each method raises OrderNotFound when there is no such order, and MalformedOrder when it can't be read.
+    """
+
+    def put(self, order: Order) -> WriteResult:
+        """Store a new order. `applied` is False, with the stored order, when another request has taken its id."""
+
+    def get(self, order_id: str) -> Order:
+        """The order as it is now."""
+
+    def of_customer(self, customer_id: str, *, limit: int, start: Position | None = None) -> OrdersOfCustomer:
+        """At most `limit` of a customer's orders, newest first. Raises ReadIncomplete."""
+
+    def record_payment(self, order: Order, payment: Payment) -> Order:
+        """Store the payment unless one is stored; return the order with the first one."""
+
+    def record_fulfillment(self, paid: PaymentCompletedEvent, fulfillment: Fulfillment) -> WriteResult:
+        """Store the fulfilment if the stored payment matches the event; the first write wins."""
+
+    def advance(self, event: Event) -> WriteResult:
+        """Change the status if the order matches the event and `model.TRANSITIONS` allows it."""
+
+    def claim(self, event: Event, channel: Channel, *, owner: str, stale_after: timedelta) -> WriteResult:
+        """Reserve the right to notify the customer, if the order matches the event and nobody has it or has used it.
+
+        The same owner may claim again. A claim older than `stale_after` counts for nothing.
+        """
+
+    def record_receipt(self, order: Order, receipt: Receipt) -> Order:
+        """Store how the notification ended and release the claim. The e-mail of a final order closes it."""
+
+    def close(self, order: Order) -> None:
+        """Take an order that is no longer open off the list of open orders."""
+
+    def due(self, *, limit: int) -> Sequence[Due]:
+        """At most `limit` open orders whose due time has passed, the oldest due first."""
+
+    def reconcile(self, due: Due, *, next_due: str, over_an_hour: bool) -> WriteResult:
+        """Count one more attempt and set the next due time, unless another run did so or the order has closed."""
+
+    def postpone(self, due: Due, until: str) -> None:
+        """Move the due time of an order that can't be read, unless it has changed meanwhile."""
+
+    def open_over_an_hour(self) -> int:
+        """How many orders `reconcile` has found to be open for over an hour and nothing has closed since."""
+
+
+# --- the audit log ----------------------------------------------------------------------------------------------------
+
+
+class AuditEntry(NamedTuple):
+    """One published event. All but the first four, and `detail`, are None when the event doesn't have them."""
+
+    event_id: str
+    """EventBridge's id of the publication."""
+    timestamp: str
+    event_type: str
+    source: str
+    order_id: str | None
+    domain_event_id: str | None
+    """`metadata.eventId`: the same for each publication of one fact."""
+    correlation_id: str | None
+    causation_id: str | None
+    attempt: int | None
+    detail: object
+
+
+class AuditLog(Protocol):
+    """Every event that was published, stored once and never changed."""
+
+    def add(self, entry: AuditEntry) -> bool:
+        """Store the entry; False when it is stored already. What the log can't hold of it is left out.
+
+        Raises MalformedEvent when that is one of the first four.
+        """
+
+    def trail(self, order_id: str) -> Sequence[Mapping[str, Any]]:
+        """One order's entries as they are stored, oldest first; publications of one fact in the order of attempts."""
+
+
+# --- payment ----------------------------------------------------------------------------------------------------------
+
+
+class Charge(NamedTuple):
+    """What the payment provider did."""
+
+    payment_id: str
+    """The provider's own id: any text but an empty one."""
+    declined: str | None
+    """Why the card was declined; None when it was charged."""
+
+
+class PaymentGateway(Protocol):
+    """A payment provider that decides at once.
+
+    One with *pending* payments (a bank transfer, 3-D Secure) needs more than another adapter: a third result of
+    `charge`, and a function that takes the provider's webhook. docs/architecture.md, "A real payment provider", says
+    what.
+    """
+
+    def charge(self, token: str, amount: int, currency: str, *, idempotency_key: str) -> Charge:
+        """Charge `amount` (minor units). Two calls with the same key are one charge, with the same result.
+
+        A declined card is a result. Raises GatewayUnavailable when the provider does not respond or its response is
+        lost: the step is repeated, with the same key.
+        """
+
+
+# --- notification -----------------------------------------------------------------------------------------------------
+
+
+class Notifier(Protocol):
+    """Sends messages to customers. It never retries by itself: a lost response may mean that the message was sent."""
+
+    def can_text(self, phone: str | None) -> bool:
+        """Whether this deployment sends text messages to the phone number."""
+
+    def send(self, channel: Channel, order: Order, message: Message) -> str:
+        """Send the message and return the provider's id of it.
+
+        Raises MessageRejected when no retry can help, and NotifierUnavailable when one may. The errors' texts name no
+        customer, because they are logged.
+        """
