@@ -16,8 +16,9 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
-from orders.events import Currency, Id, MinorUnits, Text, Timestamp
-from orders.model import Channel, PaymentMethod, Status
+from orders.events import Id, Text, Timestamp
+from orders.model import Channel, Status
+from orders.money import Currency, MinorUnits
 
 PROBLEMS = {
     "bad-idempotency-key": 400,
@@ -147,7 +148,7 @@ class OrderResponse(Response):
     items: tuple[LineResponse, ...]
     total_amount: MinorUnits
     currency: Currency
-    payment_method: PaymentMethod
+    payment_method: Text
     placed_at: Timestamp
     payment: AbsentIfNone[PaymentResponse] = None
     fulfillment: AbsentIfNone[FulfillmentResponse] = None

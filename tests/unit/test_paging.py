@@ -88,7 +88,7 @@ def test_what_one_call_leaves_out_for_its_size_is_asked_for_again(shop: Shop) ->
 @pytest.mark.parametrize(
     "damage",
     [
-        {"paymentMethod": "tok_amex"},
+        {"paymentMethod": ""},
         {"status": "RETURNED"},
         {"items": []},
         {"phone": {"+49": "1"}},

@@ -18,7 +18,7 @@ ADAPTERS = {
     "orders/aws/audit.py",
     "orders/aws/bus.py",
     "orders/aws/dynamodb.py",
-    "orders/aws/mail.py",
+    "orders/aws/notifier.py",
 }
 """Where the AWS SDK may appear. orders/aws/store.py gets its client handed in and needs none of it."""
 
