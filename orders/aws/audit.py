@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from orders import clock
 from orders.aws.dynamodb import PARTITION_KEY_MAX_BYTES, from_item, is_key, is_whole_number, names_in, to_item
 from orders.errors import MalformedEvent
 from orders.ports import AuditEntry
@@ -59,7 +60,10 @@ class AuditLogTable:
 
 
 def _row(entry: AuditEntry) -> dict[str, Any]:
-    """The entry without its detail, and without what can't be a key or a number. Raises MalformedEvent."""
+    """The entry without its detail and without what can't be a key or a number, and when it was logged.
+
+    Raises MalformedEvent when a required field is left out.
+    """
     values = {
         "eventId": entry.event_id,
         "timestamp": entry.timestamp,
@@ -70,6 +74,7 @@ def _row(entry: AuditEntry) -> dict[str, Any]:
         "correlationId": entry.correlation_id,
         "causationId": entry.causation_id,
         "attempt": entry.attempt,
+        "loggedAt": clock.timestamp(clock.now()),
     }
     row = {
         name: value

@@ -133,8 +133,8 @@ def _path(checkout: Checkout) -> tuple[str, str]:
 
 
 def test_an_error_names_the_file_as_lambda_has_it(built: Path) -> None:
-    code = ZipFile(built / "local.zip").read(f"orders/__pycache__/letter.{sys.implementation.cache_tag}.pyc")[16:]
-    assert marshal.loads(code).co_filename == "/var/task/orders/letter.py"
+    code = ZipFile(built / "local.zip").read(f"orders/__pycache__/message.{sys.implementation.cache_tag}.pyc")[16:]
+    assert marshal.loads(code).co_filename == "/var/task/orders/message.py"
 
 
 def test_without_a_fitting_python_the_package_has_no_bytecode_and_says_so(checkout: Checkout) -> None:

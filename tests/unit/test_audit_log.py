@@ -1,12 +1,14 @@
 """The audit log keeps every event on the bus: once, as it was, also the ones that no model accepts."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from handlers.wiring import audit_log
+from orders import clock
 from orders.choreography import record_event
 from orders.errors import MalformedEvent
 from tests.conftest import Lines
@@ -59,9 +61,12 @@ def test_each_publication_of_the_same_fact_is_an_entry_of_its_own_in_the_order_o
     assert len({entry["domainEventId"] for entry in trail}) == 1
 
 
-def test_an_entry_has_the_event_s_ids_and_its_whole_detail_as_a_map(shop: Shop) -> None:
+def test_an_entry_has_the_event_s_ids_its_whole_detail_as_a_map_and_when_it_was_logged(
+    shop: Shop, let_pass: Callable[..., None]
+) -> None:
     _, placed = shop.placed()
     metadata = placed["detail"]["metadata"]
+    let_pass(minutes=5)
     assert _kept(shop, placed) == {
         "eventId": placed["id"],
         "timestamp": metadata["occurredAt"],
@@ -71,6 +76,7 @@ def test_an_entry_has_the_event_s_ids_and_its_whole_detail_as_a_map(shop: Shop) 
         "domainEventId": metadata["eventId"],
         "correlationId": metadata["correlationId"],
         "attempt": 1,
+        "loggedAt": clock.timestamp(clock.now()),
         "detail": placed["detail"],
     }  # the first event has no cause
 
