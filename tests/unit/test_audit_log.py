@@ -122,6 +122,7 @@ def test_what_is_no_event_of_ours_is_kept_without_what_can_not_be_a_key(shop: Sh
     event = envelope("Whatever", "order-processing.elsewhere", detail)
     entry = _kept(shop, event)
     assert entry.pop("timestamp")
+    assert entry.pop("loggedAt")
     assert entry == {
         "eventId": event["id"],
         "eventType": "Whatever",
