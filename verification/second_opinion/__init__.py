@@ -9,7 +9,7 @@ deploying    the right to deploy, against the rights that CloudFormation's own s
 
 compiled     the variants of the template, and its values as a deploy would fill them in
 engines      dynalite and iam-simulate, installed for this command only
-verdict      what each of them says
+opinion      what each of them reports
 
 docs/emulator.md has a table of what each covers, and of what only AWS knows.
 """

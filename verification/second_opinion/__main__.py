@@ -1,4 +1,4 @@
-"""Asks all of them and says in a line each what they say; the exit code is 1 where one objects."""
+"""Ask every engine and print a line for each opinion; the exit code is 1 if one of them objects."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ from verification.second_opinion import (
     policies,
     template,
 )
-from verification.second_opinion.verdict import Verdict
+from verification.second_opinion.opinion import Opinion
 
 
 def ask_all() -> int:
@@ -39,12 +39,12 @@ def ask_all() -> int:
     return int(objected)
 
 
-def objects(ask: Callable[[], Verdict]) -> bool:
-    """Ask, and say what was said."""
+def objects(ask: Callable[[], Opinion]) -> bool:
+    """Ask one engine and print its opinion; True if it objects."""
     started = time.monotonic()
-    verdict = ask()
-    print(verdict.told(time.monotonic() - started), flush=True)
-    return bool(verdict.objections)
+    opinion = ask()
+    print(opinion.report(time.monotonic() - started), flush=True)
+    return bool(opinion.objections)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 from local.emulator.state import LocalError
 from tools.checkout import ROOT
 from verification.second_opinion.engines import FOLDER
-from verification.second_opinion.verdict import Verdict
+from verification.second_opinion.opinion import Opinion
 
 TESTS = ("tests/unit", "tests/verification/test_expressions.py", "tests/wiring/test_roles.py")
 """The last one makes every call that a role grants, for `permissions`."""
@@ -20,13 +20,13 @@ Recorded = tuple[str, str, str]
 """A function, and the action and the resource of a call of its."""
 
 
-def ask(recorded: list[Recorded]) -> Verdict:
+def ask(recorded: list[Recorded]) -> Opinion:
     """Adds to `recorded` what the tests recorded."""
     report = run(TESTS)
     recorded += [(function, action, resource) for function, action, resource in report["rights"]]
     judged = f"{report['passed']} tests with {report['requests']:,} requests on dynalite"
     unasked = [] if report["requests"] else ["no request came to dynalite: the tests ran on something else"]
-    return Verdict("DynamoDB", judged, report["failed"] + unasked)
+    return Opinion("DynamoDB", judged, report["failed"] + unasked)
 
 
 def run(tests: Sequence[str], *options: str) -> Any:

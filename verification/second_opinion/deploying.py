@@ -16,7 +16,7 @@ from tests.rights import listed
 from tools.checkout import ROOT
 from verification.second_opinion.compiled import ACCOUNT, REGION, Template
 from verification.second_opinion.engines import judged_by_iam
-from verification.second_opinion.verdict import Verdict
+from verification.second_opinion.opinion import Opinion
 
 LARGEST = 6144
 """Characters, without white space, of a managed policy."""
@@ -42,12 +42,12 @@ def policy() -> Policy:
     return document
 
 
-def ask(templates: Mapping[str, Template]) -> Verdict:
+def ask(templates: Mapping[str, Template]) -> Opinion:
     kinds = {each["Type"] for template in templates.values() for each in template["Resources"].values()}
     return judged(policy(), {kind: rights(kind) for kind in sorted(kinds)}, NOT_NEEDED)
 
 
-def judged(document: Policy, needed: Mapping[str, set[str]], not_needed: Mapping[str, str]) -> Verdict:
+def judged(document: Policy, needed: Mapping[str, set[str]], not_needed: Mapping[str, str]) -> Opinion:
     actions = [action for statement in document["Statement"] for action in listed(statement["Action"])]
     spared = {
         pattern for pattern in not_needed if any(_is(each, pattern) for all_of in needed.values() for each in all_of)
@@ -65,7 +65,7 @@ def judged(document: Policy, needed: Mapping[str, set[str]], not_needed: Mapping
     objections += [f"the policy has {size} characters, and may have {LARGEST}"] if size > LARGEST else []
     objections += passing(document)
     rights_of_all = len({each for all_of in needed.values() for each in all_of})
-    return Verdict("deploying", f"{rights_of_all} rights of {len(needed)} resource types by their schemas", objections)
+    return Opinion("deploying", f"{rights_of_all} rights of {len(needed)} resource types by their schemas", objections)
 
 
 def rights(kind: str) -> set[str]:

@@ -13,14 +13,14 @@ from orders.events import EVENTS
 from tests.shop import Envelope, envelope
 from tools import topology
 from verification.second_opinion.compiled import Template, filled, of_type
-from verification.second_opinion.verdict import Verdict
+from verification.second_opinion.opinion import Opinion
 
 Patterns = Mapping[str, Mapping[str, Any]]
 
 
-def ask(templates: Mapping[str, Template]) -> Verdict:
+def ask(templates: Mapping[str, Template]) -> Opinion:
     if find_spec("event_ruler") is None:
-        return Verdict("patterns", "", absent="event-ruler has no wheel for this Python on this machine")
+        return Opinion("patterns", "", absent="event-ruler has no wheel for this Python on this machine")
     return judged(
         {f"{variant}: {name}": each for variant, t in templates.items() for name, each in patterns(t).items()}
     )
@@ -31,7 +31,7 @@ def patterns(template: Template) -> Patterns:
     return {name: filled(template, rule["EventPattern"]) for name, rule in rules.items() if "EventPattern" in rule}
 
 
-def judged(patterns: Patterns) -> Verdict:
+def judged(patterns: Patterns) -> Opinion:
     from event_ruler import event_ruler
 
     objections, all_events = [], list(events())
@@ -42,7 +42,7 @@ def judged(patterns: Patterns) -> Verdict:
                 verb = "matches" if ruled else "does not match"
                 short = {key: value for key, value in event.items() if key in ("source", "detail-type", "replay-name")}
                 objections.append(f"{name} {verb} {json.dumps(short)}, and moto says otherwise")
-    return Verdict("patterns", f"{len(patterns)} rules against {len(all_events)} events by event-ruler", objections)
+    return Opinion("patterns", f"{len(patterns)} rules against {len(all_events)} events by event-ruler", objections)
 
 
 def events() -> Iterator[Envelope]:

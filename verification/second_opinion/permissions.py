@@ -13,58 +13,58 @@ from tests.rights import Right
 from verification.second_opinion.compiled import ACCOUNT, REGION, SENDER, Template, filled, of_type
 from verification.second_opinion.database import Recorded
 from verification.second_opinion.engines import judged_by_iam
-from verification.second_opinion.verdict import Verdict
+from verification.second_opinion.opinion import Opinion
 
 Role = list[dict[str, Any]]
 """The statements of a function's role, without intrinsic functions."""
 ALLOWED = "Allowed"
 
 
-class Call(NamedTuple):
+class IamRequest(NamedTuple):
     action: str
     resource: str
     keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The condition keys, each with its values."""
 
-    def said(self) -> str:
+    def description(self) -> str:
         values = ", ".join(f"{name}={'+'.join(values) or 'none'}" for name, values in self.keys)
         return f"{self.action} on {self.resource.rpartition(':')[2]} {values}".strip()
 
 
-Needs = Mapping[str, set[Call]]
+Needs = Mapping[str, set[IamRequest]]
 """Function → the calls without which it can't do its work."""
 
 
-def ask(templates: Mapping[str, Template], recorded: Sequence[Recorded]) -> Verdict:
+def ask(templates: Mapping[str, Template], recorded: Sequence[Recorded]) -> Opinion:
     """Judge each function's role, and once more where a variant of the template changes it."""
     roles: dict[str, Role] = {}
-    needs: dict[str, set[Call]] = {}
-    never: set[Call] = set()
+    needs: dict[str, set[IamRequest]] = {}
+    never: set[IamRequest] = set()
     for variant, template in templates.items():
         for function in functions(template):
             role = role_of(template, function)
             if role not in [known for name, known in roles.items() if name.partition(",")[0] == function]:
                 name = function if function not in roles else f"{function}, {variant}"
                 roles[name] = role
-                needs[name] = set(calls_of_lambda(template, function))
-                needs[name] |= {call(template, (action, on)) for by, action, on in recorded if by == function}
+                needs[name] = set(requests_of_lambda(template, function))
+                needs[name] |= {request_for(template, (action, on)) for by, action, on in recorded if by == function}
         never |= forbidden(template)
     return judged(roles, needs, never)
 
 
-def judged(roles: Mapping[str, Role], needs: Needs, never: set[Call]) -> Verdict:
+def judged(roles: Mapping[str, Role], needs: Needs, never: set[IamRequest]) -> Opinion:
     everything = sorted({each for calls in needs.values() for each in calls} | never)
     asked = [(function, each) for function in roles for each in everything]
     answers = judged_by_iam([question(roles[function], each) for function, each in asked])
     objections = [
-        f"{function}: {each.said()}: {answer}, but the function {'needs' if needed else 'does not need'} it"
+        f"{function}: {each.description()}: {answer}, but the function {'needs' if needed else 'does not need'} it"
         for (function, each), answer in zip(asked, answers, strict=True)
         if (answer == ALLOWED) != (needed := each in needs[function]) or answer.startswith("can't")
     ]
     objections += [
         f"{function}: nothing needs {json.dumps(statement)}" for function, statement in needless(roles, needs)
     ]
-    return Verdict("IAM", f"{len(asked)} calls against {len(roles)} roles, by iam-simulate", objections)
+    return Opinion("IAM", f"{len(asked)} calls against {len(roles)} roles, by iam-simulate", objections)
 
 
 def needless(roles: Mapping[str, Role], needs: Needs) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -78,7 +78,7 @@ def needless(roles: Mapping[str, Role], needs: Needs) -> Iterator[tuple[str, dic
         yield from ((name, statement) for n, statement in enumerate(role) if (name, n) not in missed)
 
 
-def question(role: Role, call: Call) -> dict[str, Any]:
+def question(role: Role, call: IamRequest) -> dict[str, Any]:
     return {
         "policies": [{"Version": "2012-10-17", "Statement": role}] if role else [],
         "action": call.action,
@@ -106,7 +106,7 @@ def logical(function: str) -> str:
 # --- the calls --------------------------------------------------------------------------------------------------------
 
 
-def call(template: Template, right: Right) -> Call:
+def request_for(template: Template, right: Right) -> IamRequest:
     """A recorded right as IAM would be asked for it."""
     action, resource = right
     if action == "events:PutEvents":
@@ -114,52 +114,59 @@ def call(template: Template, right: Right) -> Call:
         return publishing(template, (source,), (detail_type,))
     if action == "ses:SendEmail":
         identity = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{SENDER}"
-        return Call(action, identity, (("ses:FromAddress", (SENDER,)),))
+        return IamRequest(action, identity, (("ses:FromAddress", (SENDER,)),))
     if resource == "phones":
-        return Call(action, "*")
+        return IamRequest(action, "*")
     name, slash, index = resource.partition("/")
-    return Call(action, arn(template, name) + slash + index)
+    return IamRequest(action, arn(template, name) + slash + index)
 
 
-def publishing(template: Template, sources: tuple[str, ...], detail_types: tuple[str, ...]) -> Call:
+def publishing(template: Template, sources: tuple[str, ...], detail_types: tuple[str, ...]) -> IamRequest:
     """A call of PutEvents whose entries have these between them."""
     named = {"events:detail-type": detail_types, "events:source": sources}
-    return Call(
+    return IamRequest(
         "events:PutEvents", arn(template, "EventBus"), tuple((key, each) for key, each in named.items() if each)
     )
 
 
-def calls_of_lambda(template: Template, function: str) -> Iterator[Call]:
+def requests_of_lambda(template: Template, function: str) -> Iterator[IamRequest]:
     """What Lambda does under the function's role: write its log, keep failed invocations, read its queue."""
     name = logical(function)
     group = arn(template, name.replace("LambdaFunction", "LogGroup")).removesuffix(":*")
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
-        yield Call(action, f"{group}:log-stream:2026/11/25/[$LATEST]0")
+        yield IamRequest(action, f"{group}:log-stream:2026/11/25/[$LATEST]0")
     for config in of_type(template, "AWS::Lambda::EventInvokeConfig").values():
         if config["FunctionName"] == {"Ref": name} and "DestinationConfig" in config:
-            yield Call("sqs:SendMessage", filled(template, config["DestinationConfig"]["OnFailure"]["Destination"]))
+            yield IamRequest(
+                "sqs:SendMessage", filled(template, config["DestinationConfig"]["OnFailure"]["Destination"])
+            )
     for mapping in of_type(template, "AWS::Lambda::EventSourceMapping").values():
         if name in json.dumps(mapping["FunctionName"]):
             for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
-                yield Call(f"sqs:{action}", filled(template, mapping["EventSourceArn"]))
+                yield IamRequest(f"sqs:{action}", filled(template, mapping["EventSourceArn"]))
 
 
-def forbidden(template: Template) -> set[Call]:
+def forbidden(template: Template) -> set[IamRequest]:
     """What no role may allow: deleting, reading all, mixed and nameless events, and what would lead to more rights."""
     tables = [arn(template, name) for name in of_type(template, "AWS::DynamoDB::Table")]
-    calls = {Call(f"dynamodb:{action}", table) for action in ("DeleteItem", "Scan", "DeleteTable") for table in tables}
-    calls |= {Call("dynamodb:UpdateItem", arn(template, "AuditLogTable"))}
-    calls |= {Call("lambda:InvokeFunction", arn(template, name)) for name in of_type(template, "AWS::Lambda::Function")}
-    calls |= {Call("events:PutRule", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/EventBus/mine")}
-    calls |= {Call("sqs:ReceiveMessage", arn(template, "DeadLetterQueue"))}
-    calls |= {Call("sns:Publish", arn(template, name)) for name in of_type(template, "AWS::SNS::Topic")}
+    calls = {
+        IamRequest(f"dynamodb:{action}", table) for action in ("DeleteItem", "Scan", "DeleteTable") for table in tables
+    }
+    calls |= {IamRequest("dynamodb:UpdateItem", arn(template, "AuditLogTable"))}
     calls |= {
-        Call("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/{name}") for name in of_type(template, "AWS::IAM::Role")
+        IamRequest("lambda:InvokeFunction", arn(template, name)) for name in of_type(template, "AWS::Lambda::Function")
+    }
+    calls |= {IamRequest("events:PutRule", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/EventBus/mine")}
+    calls |= {IamRequest("sqs:ReceiveMessage", arn(template, "DeadLetterQueue"))}
+    calls |= {IamRequest("sns:Publish", arn(template, name)) for name in of_type(template, "AWS::SNS::Topic")}
+    calls |= {
+        IamRequest("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/{name}")
+        for name in of_type(template, "AWS::IAM::Role")
     }
     stranger = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{SENDER}"
     calls |= {
-        Call("ses:SendEmail", stranger, (("ses:FromAddress", ("boss@example.com",)),)),
-        Call("ses:SendEmail", stranger),
+        IamRequest("ses:SendEmail", stranger, (("ses:FromAddress", ("boss@example.com",)),)),
+        IamRequest("ses:SendEmail", stranger),
     }
     published = _sources().items()
     for source, types in published:

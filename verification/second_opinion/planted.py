@@ -4,12 +4,12 @@ import subprocess
 import sys
 
 from tools.checkout import ROOT
-from verification.second_opinion.verdict import Verdict
+from verification.second_opinion.opinion import Opinion
 
 TESTS = "tests/verification/second_opinion"
 
 
-def ask() -> Verdict:
+def ask() -> Opinion:
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TESTS],
         cwd=ROOT,
@@ -18,6 +18,6 @@ def ask() -> Verdict:
     )
     lines = ran.stdout.strip().splitlines()
     failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    return Verdict(
+    return Opinion(
         "the judges", f"planted mistakes, {lines[-1] if lines else ''}", failed or lines[-5:] if ran.returncode else ()
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from verification.second_opinion.compiled import Template, filled, of_type
 from verification.second_opinion.deploying import policy as policy_of_who_deploys
-from verification.second_opinion.verdict import Verdict
+from verification.second_opinion.opinion import Opinion
 
 with warnings.catch_warnings():  # parliament is of 2024, and leaves two files of its own open
     warnings.simplefilter("ignore")
@@ -26,7 +26,7 @@ _RESOURCE_POLICIES = ("AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::S3
 Named = tuple[str, Mapping[str, Any]]
 
 
-def ask(templates: Mapping[str, Template]) -> Verdict:
+def ask(templates: Mapping[str, Template]) -> Opinion:
     documents = {json.dumps(each): each for template in templates.values() for each in of(template)}
     return judged([*documents.values(), (DEPLOYS, policy_of_who_deploys())], MEANT)
 
@@ -39,14 +39,14 @@ def of(template: Template) -> Iterator[Named]:
             yield name, filled(template, properties["PolicyDocument"])
 
 
-def judged(documents: list[Named], meant: Mapping[tuple[str, str], str]) -> Verdict:
+def judged(documents: list[Named], meant: Mapping[tuple[str, str], str]) -> Opinion:
     found = [(name, each) for name, document in documents for each in findings(document)]
     objections = [
         f"{name}: {each.issue}: {each.detail}"[:300] for name, each in found if (name, _called(each)) not in meant
     ]
     gone = meant.keys() - {(name, _called(each)) for name, each in found}
     objections += [f"{name}: {issue} is listed as meant so, and is not found" for name, issue in sorted(gone)]
-    return Verdict("policies", f"{len(documents)} by parliament, {len(meant)} findings meant so", objections)
+    return Opinion("policies", f"{len(documents)} by parliament, {len(meant)} findings meant so", objections)
 
 
 def _called(finding: Any) -> str:

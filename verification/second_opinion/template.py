@@ -9,12 +9,12 @@ from pathlib import Path
 from tools.checkout import ROOT
 from verification.second_opinion.compiled import Template
 from verification.second_opinion.engines import FOLDER
-from verification.second_opinion.verdict import Verdict
+from verification.second_opinion.opinion import Opinion
 
 REGIONS = ("us-east-1", "eu-central-1", "ap-southeast-2")
 
 
-def ask(templates: Mapping[str, Template]) -> Verdict:
+def ask(templates: Mapping[str, Template]) -> Opinion:
     folder = FOLDER / "templates"
     folder.mkdir(exist_ok=True)
     files = {folder / f"{variant.replace(', ', '-')}.json": template for variant, template in templates.items()}
@@ -26,4 +26,4 @@ def ask(templates: Mapping[str, Template]) -> Verdict:
     objections = [line.removeprefix(f"{folder}/") for line in (ran.stdout + ran.stderr).splitlines()]
     if ran.returncode != 0 and not objections:
         objections = [f"cfn-lint ended with {ran.returncode}"]
-    return Verdict("template", f"{len(files)} variants in {len(REGIONS)} regions by cfn-lint", objections)
+    return Opinion("template", f"{len(files)} variants in {len(REGIONS)} regions by cfn-lint", objections)

@@ -12,7 +12,7 @@ import pytest
 
 from tools.checkout import ROOT
 from verification.second_opinion import database, deploying, engines, patterns, permissions, policies, template
-from verification.second_opinion.permissions import Call
+from verification.second_opinion.permissions import IamRequest
 
 BUS = "arn:aws:events:us-east-1:123456789012:event-bus/EventBus"
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/OrdersTable"
@@ -24,9 +24,9 @@ def allow(action: str, resource: str = TABLE, **condition: Any) -> dict[str, Any
     return {**statement, "Condition": condition} if condition else statement
 
 
-def publishing(*sources: str, types: tuple[str, ...] = ("Paid",)) -> Call:
+def publishing(*sources: str, types: tuple[str, ...] = ("Paid",)) -> IamRequest:
     keys = (("events:detail-type", types), ("events:source", sources))
-    return Call("events:PutEvents", BUS, tuple((name, values) for name, values in keys if values))
+    return IamRequest("events:PutEvents", BUS, tuple((name, values) for name, values in keys if values))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,9 +42,9 @@ ROLE = [
         "events:PutEvents", BUS, **{"ForAllValues:StringEquals": PUBLISHES, "Null": dict.fromkeys(PUBLISHES, "false")}
     ),
 ]
-NEEDS = {Call("dynamodb:UpdateItem", TABLE), publishing("shop.payment", types=("Paid", "Declined"))}
+NEEDS = {IamRequest("dynamodb:UpdateItem", TABLE), publishing("shop.payment", types=("Paid", "Declined"))}
 NEVER = {
-    Call("dynamodb:DeleteItem", TABLE),
+    IamRequest("dynamodb:DeleteItem", TABLE),
     publishing("shop.orders"),
     publishing("shop.payment", "shop.orders"),
     publishing("shop.payment", types=("Paid", "Refunded")),
@@ -86,7 +86,7 @@ def test_a_role_with_a_mistake_is_objected_to(role: list[dict[str, Any]], object
 
 def test_what_iam_does_not_know_is_an_objection_and_no_denial() -> None:
     role = [allow("dynamodb:UpdateItems")]
-    strange = {Call("dynamodb:UpdateItems", TABLE)}
+    strange = {IamRequest("dynamodb:UpdateItems", TABLE)}
     found = permissions.judged({"payment": role}, {"payment": set()}, strange).objections
     assert any("can't be judged" in each for each in found)
 

@@ -1,4 +1,4 @@
-"""What an opinion says, in one line; below it what it objects to."""
+"""One engine's opinion: a line of summary, and what it objects to."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ SHOWN = 20
 """More objections than these have one cause."""
 
 
-class Verdict(NamedTuple):
+class Opinion(NamedTuple):
     subject: str
     judged: str
     """What was judged, how many, and by whom."""
@@ -15,7 +15,7 @@ class Verdict(NamedTuple):
     absent: str = ""
     """Why the judge is not here; nothing was judged then."""
 
-    def told(self, seconds: float) -> str:
+    def report(self, seconds: float) -> str:
         if self.absent:
             return f"{self.subject:14}  NOT JUDGED: {self.absent}"
         outcome = f"{len(self.objections)} OBJECTIONS" if self.objections else "agreed"
