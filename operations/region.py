@@ -1,17 +1,12 @@
-"""The region of a deploy that names none: `provider.region` of serverless.yml, which is what `sls deploy` takes."""
-
-import re
-from pathlib import Path
+"""The region of a deploy that names none: `provider.region` of serverless.yml, which is what `sls deploy` uses."""
 
 from operations.errors import OperatorError
-from tools.checkout import ROOT
-
-_SERVERLESS_YML = ROOT / "serverless.yml"
-_REGION = re.compile(r"""^provider:.*\n(?:(?:[ #].*)?\n)*?  region: *["']?([a-z0-9-]+)["']? *(?:#.*)?$""", re.MULTILINE)
+from tools import topology
 
 
-def default_region(file: Path = _SERVERLESS_YML) -> str:
-    """Raises OperatorError where the file has a variable there, or nothing."""
-    if found := _REGION.search(file.read_text()):
-        return found[1]
-    raise OperatorError(f"{file.name} has no plain text at provider.region; name the region with: --region")
+def default_region() -> str:
+    """Raises OperatorError where serverless.yml has a variable there."""
+    region = str(topology.service()["provider"].get("region", "${}"))
+    if "$" in region:
+        raise OperatorError("serverless.yml has no plain text at provider.region; name the region with: --region")
+    return region

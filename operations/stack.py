@@ -16,8 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperatorError
 from operations.region import default_region
+from tools import topology
 
-SERVICE = "order-processing"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _PATIENCE = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 """Nothing here takes ten seconds: who waits at a terminal, or before the page, is better served by another try."""
@@ -30,6 +30,11 @@ _CONNECTION = ("endpointUrl", "region", "accessKeyId", "secretAccessKey")
 
 class StackUnavailable(OperatorError):
     """There is no such stack, or it can't be asked; the message says what to do about it."""
+
+
+def stack_name(stage: str) -> str:
+    """The name of a stage's stack, as osls makes it: `order-processing-dev`."""
+    return f"{topology.name()}-{stage}"
 
 
 class Outputs(dict[str, Any]):
@@ -48,6 +53,11 @@ class Stack(NamedTuple):
     outputs: Mapping[str, str]
 
     @property
+    def name(self) -> str:
+        """The stack's name in CloudFormation."""
+        return stack_name(self.stage)
+
+    @property
     def api_url(self) -> str:
         """Where the API answers; locally that is not the URL of the output."""
         return str(self.outputs["apiUrl" if "apiUrl" in self.outputs else "HttpApiUrl"])
@@ -58,7 +68,7 @@ class Stack(NamedTuple):
 
     def function(self, name: str) -> str:
         """The deployed name of a function, such as `paymentProcessing`."""
-        return f"{SERVICE}-{self.stage}-{name}"
+        return f"{self.name}-{name}"
 
     def configure(self, function: str, *, timeout: int | None = None, **variables: str) -> None:
         """Change variables of a function, and its time-out in seconds. On AWS a change takes effect within seconds."""
@@ -161,7 +171,7 @@ def described(stack: Mapping[str, Any]) -> Stack:
 
 
 def _on_aws(stage: str, region: str, profile: str | None) -> Stack:
-    name = f"{SERVICE}-{stage}"
+    name = stack_name(stage)
     try:
         session = boto3.Session(profile_name=profile, region_name=region)
         [stack] = session.client("cloudformation", config=_PATIENCE).describe_stacks(StackName=name)["Stacks"]

@@ -12,6 +12,8 @@ import pytest
 from moto import mock_aws
 from moto.backends import get_backend
 
+from tools import topology
+
 # Before the code is imported: its logger reads the environment then. Nothing here can reach an account of the user's.
 for _name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
     del os.environ[_name]
@@ -22,18 +24,7 @@ ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
-    "ORDERS_TABLE_NAME": "Orders",
-    "AUDIT_LOG_TABLE_NAME": "AuditLog",
-    "EVENT_BUS_NAME": "order-processing-test",
-    "SENDER_EMAIL": "orders@example.com",
-    "SMS_COUNTRY_PREFIXES": "+49",
-    "RECONCILE_AFTER_SECONDS": "60",
-    "RECONCILE_MAX_ORDERS": "100",
-    "CLAIM_SECONDS": "30",
-    "PAYMENT_GATEWAY": "up",
-    "POWERTOOLS_SERVICE_NAME": "order-processing-test",
-    "POWERTOOLS_METRICS_NAMESPACE": "OrderProcessing",
-    "POWERTOOLS_LOG_LEVEL": "INFO",
+    **topology.environment({"OrdersTable": "Orders", "AuditLogTable": "AuditLog", "EventBus": "test"}),
 }
 os.environ |= ENVIRONMENT
 
@@ -45,7 +36,6 @@ from orders.ports import Charge
 from tests.recorded_rights import RecordedRights
 from tests.shop import AUDIT_LOG, ORDERS, Shop
 from tests.wire import Wire
-from tools import topology
 
 
 def pytest_configure(config: pytest.Config) -> None:

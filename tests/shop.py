@@ -15,6 +15,7 @@ from uuid import uuid4
 from orders.aws.dynamodb import from_item, to_item
 from tests.wire import Wire
 from tools import topology
+from verification import matching
 
 Envelope = dict[str, Any]
 """An event as EventBridge hands it to its targets."""
@@ -172,7 +173,7 @@ class Shop:
     def run(self) -> None:
         """Deliver each event to each function that a rule leads it to, and what they publish, until all is quiet."""
         while True:
-            self._waiting += [(function, event) for event in self.drain() for function in topology.consumers(event)]
+            self._waiting += [(function, event) for event in self.drain() for function in matching.consumers(event)]
             if not self._waiting:
                 return
             self.deliver(*self._waiting.popleft())

@@ -11,16 +11,6 @@ from typing import Any
 from tools import topology
 
 
-def kind(function: str) -> str:
-    """`api`, `schedule`, `queue` or `bus`: what invokes the function."""
-    events = topology.service()["functions"][function].get("events", [])
-    if any("httpApi" in event for event in events):
-        return "api"
-    if any("schedule" in event.get("eventBridge", {}) for event in events):
-        return "schedule"
-    return "queue" if any("sqs" in event for event in events) else "bus"
-
-
 def publications(function: str) -> dict[str, list[str]]:
     """Source → the event types that the function's role may publish under it."""
     found: dict[str, list[str]] = {}
@@ -38,7 +28,7 @@ def publishes(function: str) -> list[str]:
 
 
 def publishers() -> dict[str, list[str]]:
-    """Source → the functions that publish under it."""
+    """Source → the functions that publish under it, in the order of serverless.yml."""
     found: dict[str, list[str]] = {}
     for function in topology.functions():
         for source in publications(function):
@@ -57,6 +47,11 @@ def consumers() -> dict[str, list[str]]:
     return found
 
 
+def recorders() -> list[str]:
+    """The functions that consume every event, whatever its type."""
+    return [function for _, pattern, function in topology.rules() if "detail-type" not in pattern]
+
+
 def writes_orders(function: str) -> bool:
     """Whether the function's role may write to the table of the orders."""
     return any(
@@ -68,7 +63,7 @@ def writes_orders(function: str) -> bool:
 
 def described() -> dict[str, Any]:
     """All of it, for a page that can't read serverless.yml."""
-    functions = {name: {"kind": kind(name), "writesOrders": writes_orders(name)} for name in topology.functions()}
+    functions = {name: {"kind": topology.trigger(name), "writesOrders": writes_orders(name)} for name in topology.functions()}
     return {"functions": functions, "consumers": consumers(), "publishers": publishers()}
 
 

@@ -1,14 +1,20 @@
-"""serverless.yml and resources/ as data: the tables, the functions' settings, and which function an event reaches."""
+"""serverless.yml and resources/ as data: what the system consists of. Who consumes and publishes what is in `flow`.
 
-import json
+No other file lists functions, triggers, routes or rules.
+"""
+
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any, Literal
 
 import yaml
 
 from tools.checkout import ROOT
+
+Trigger = Literal["api", "bus", "queue", "schedule"]
+Rule = tuple[str, Mapping[str, Any], str]
+"""A rule on the bus: its name, its event pattern, and the function that its events reach in the end."""
 
 
 class _CloudFormation(yaml.SafeLoader):
@@ -24,11 +30,13 @@ _CloudFormation.add_multi_constructor("!", _intrinsic)
 
 
 def read(name: str) -> dict[str, Any]:
+    """A YAML file of the checkout, CloudFormation's tags included."""
     return yaml.load((ROOT / name).read_text(), _CloudFormation)  # type: ignore[no-any-return] # a SafeLoader
 
 
 @cache
 def service() -> dict[str, Any]:
+    """serverless.yml."""
     return read("serverless.yml")
 
 
@@ -44,15 +52,69 @@ def of_type(kind: str) -> dict[str, Any]:
     return {name: body["Properties"] for name, body in resources().items() if body["Type"] == kind}
 
 
-def setting(value: Any) -> str:
-    """A value of the template as text, with each `${param:name}` as it is by default."""
-    parameters = service()["params"]["default"]
-    return re.sub(r"\$\{param:(\w+)\}", lambda found: str(parameters[found[1]]), str(value))
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def name() -> str:
+    """The service's name, with which the names of stacks and functions begin."""
+    return str(service()["service"])
+
+
+def setting(value: Any, stage: str = "dev") -> str:
+    """A value of serverless.yml as text, with the stage's default parameters and the file's own values filled in."""
+
+    def filled(found: re.Match[str]) -> str:
+        kind, path = found[1], found[2]
+        if kind == "sls":
+            return stage
+        if kind == "param":
+            parameters = service()["params"]
+            return str({**parameters["default"], **parameters.get(stage, {})}[path])
+        node: Any = service()
+        for step in path.split("."):
+            node = node[step]
+        return setting(node, stage)
+
+    return re.sub(r"\$\{(param|self|sls):([\w.]+)\}", filled, str(value))
+
+
+def environment(resource_names: Mapping[str, str], stage: str = "local") -> dict[str, str]:
+    """The variables of all functions, with a stage's default parameters.
+
+    `resource_names`: logical id → name, for the variables that refer to a resource.
+    """
+    declared = dict(service()["provider"]["environment"])
+    for each in service()["functions"].values():
+        declared |= each.get("environment", {})
+    return {
+        variable: resource_names[value["Ref"]] if isinstance(value, dict) else setting(value, stage)
+        for variable, value in declared.items()
+    }
+
+
+# --- functions --------------------------------------------------------------------------------------------------------
 
 
 def functions() -> list[str]:
-    """The names of all functions, as serverless.yml has them."""
+    """The names of all functions, in serverless.yml's order: `orderService` and so on."""
     return list(service()["functions"])
+
+
+def title(function: str) -> str:
+    """A function's name as people read it, and as its resources' names begin: `OrderService`."""
+    return f"{function[0].upper()}{function[1:]}"
+
+
+def trigger(function: str) -> Trigger:
+    """What invokes a function."""
+    for event in service()["functions"][function].get("events", []):
+        if "httpApi" in event:
+            return "api"
+        if "sqs" in event:
+            return "queue"
+        if "schedule" in event.get("eventBridge", {}):
+            return "schedule"
+    return "bus"
 
 
 def time_out(function: str) -> int:
@@ -77,41 +139,32 @@ def routes(function: str) -> list[str]:
     return [route if isinstance(route, str) else f"{route['method']} {route['path']}" for route in found]
 
 
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+
 @cache
-def rules() -> list[tuple[str, Mapping[str, Any], str]]:
-    """Each rule on the bus: its name, its pattern, and the function that its events reach at last."""
+def rules() -> list[Rule]:
+    """Every rule on the bus."""
     return [*_rules_of_functions(), *_rules_of_resources()]
 
 
-def consumers(envelope: Mapping[str, Any]) -> list[str]:
-    """The functions that an event on the bus reaches."""
-    return [function for _, pattern, function in rules() if matches(pattern, envelope)]
-
-
-def matches(pattern: Mapping[str, Any], envelope: Mapping[str, Any]) -> bool:
-    """Whether EventBridge would match them; moto says so."""
-    from moto.events.models import EventPattern  # here: what only reads the template runs without the tests' packages
-
-    return bool(EventPattern.load(json.dumps(pattern)).matches_event(cast(Any, envelope)))
-
-
-def _rules_of_functions() -> Iterator[tuple[str, Mapping[str, Any], str]]:
+def _rules_of_functions() -> Iterator[Rule]:
     for name, function in service()["functions"].items():
         for event in function.get("events", []):
             if "pattern" in event.get("eventBridge", {}):
                 yield f"{name}-rule", event["eventBridge"]["pattern"], name
 
 
-def _rules_of_resources() -> Iterator[tuple[str, Mapping[str, Any], str]]:
+def _rules_of_resources() -> Iterator[Rule]:
     for name, rule in of_type("AWS::Events::Rule").items():
         for target in rule["Targets"]:
             yield name, rule["EventPattern"], _reached_from(target["Arn"])
 
 
 def _reached_from(arn: Mapping[str, str]) -> str:
-    """The function behind a target: itself, or the reader of the queue that is subscribed to the topic."""
+    """The function behind a target: itself, or the consumer of the queue that is subscribed to the topic."""
     for name, function in service()["functions"].items():
-        if arn == {"Fn::GetAtt": f"{name[0].upper()}{name[1:]}LambdaFunction.Arn"}:
+        if arn == {"Fn::GetAtt": f"{title(name)}LambdaFunction.Arn"}:
             return str(name)
         if any(event.get("sqs", {}).get("arn") == arn for event in function.get("events", [])):
             return str(name)

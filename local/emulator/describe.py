@@ -9,8 +9,9 @@ import boto3
 
 from local.emulator.state import LocalError, State, write
 from local.emulator.waiting import until
+from operations.stack import stack_name
 
-STACK = "order-processing-local"
+STACK = stack_name("local")
 
 
 def describe(state: State) -> dict[str, Any]:

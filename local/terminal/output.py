@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from local.launcher.samples import Sample
-from local.terminal.timeline import Evidence, Line, lines, unheard
+from local.terminal.timeline import Evidence, Line, awaited, lines
 from operations.screen import console as plain_console
 from operations.screen import filled
 from operations.streams import printable
@@ -106,6 +106,6 @@ def row(line: Line) -> Text:
 def picture(evidence: Evidence) -> Group:
     """All rows, and below them who is awaited."""
     rows = [row(line) for line in lines(evidence)]
-    if silent := unheard(evidence):
+    if silent := awaited(evidence):
         return Group(*rows, Spinner("dots", filled("[dim]waiting for {silent}[/]", silent=", ".join(silent))))
     return Group(*rows)

@@ -1,26 +1,25 @@
-"""What happened to an order, told by evidence alone: its audit trail, its status history, its notification."""
+"""What happened to an order, by evidence alone: its audit trail, its status history, its notification."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import Any, NamedTuple
 
 from orders.clock import moment
 from orders.model import FINAL
+from tools import flow, topology
 
-PUBLISHERS = {
-    "order-processing.orders": "OrderService",
-    "order-processing.payment": "PaymentProcessing",
-    "order-processing.fulfillment": "Fulfillment",
-}
-"""Who publishes under which source; a later attempt at an OrderPlacedEvent is the Reconciler's."""
+PUBLISHERS = {source: [topology.title(each) for each in by] for source, by in flow.publishers().items()}
+"""Source → the functions that publish under it; a later attempt at an order is the last one's, the Reconciler's."""
 
+_RECORDERS = flow.recorders()
 CONSUMERS = {
-    "OrderPlacedEvent": ("PaymentProcessing",),
-    "PaymentCompletedEvent": ("Fulfillment", "OrderStatusUpdater"),
-    "PaymentFailedEvent": ("OrderStatusUpdater", "Notification"),
-    "FulfillmentCompletedEvent": ("OrderStatusUpdater", "Notification"),
+    event: [topology.title(each) for each in by if each not in _RECORDERS] for event, by in flow.consumers().items()
 }
-"""Who reacts to which event, as the rules of serverless.yml have it; AuditLogger to each."""
+"""Event → the functions that react to it, as the rules of serverless.yml have it; AuditLogger consumes each event."""
+
+_LEAVE_EVIDENCE = {"OrderStatusUpdater", "Notification", *chain.from_iterable(PUBLISHERS.values())}
+"""The functions whose reaction the API shows: a status, a notification, an event. Nobody can wait for any other."""
 
 
 class Evidence(NamedTuple):
@@ -57,10 +56,10 @@ def _lines(evidence: Evidence) -> Iterator[Line]:
 
     yield Line(_after(order, placed["at"]), "OrderService", "POST /orders", f"status {placed['status']}")
     for event in trail:
-        function, caused_by = PUBLISHERS.get(event["source"], event["source"]), event.get("causationId")
-        cause = names.get(caused_by) if caused_by else "POST /orders"
+        publishers, caused_by = PUBLISHERS.get(event["source"], [event["source"]]), event.get("causationId")
+        function, cause = publishers[0], names.get(caused_by) if caused_by else "POST /orders"
         if not caused_by and (event.get("attempt") or 1) > 1:
-            function, cause = "Reconciler", "still open"
+            function, cause = publishers[-1], "still open"
         if cause:
             yield Line(_after(order, event["timestamp"]), function, cause, event["eventType"])
     for change in moved:
@@ -77,7 +76,7 @@ def _lines(evidence: Evidence) -> Iterator[Line]:
         yield Line(_after(order, told["at"]), "Notification", outcome[0], f"e-mail {letter}")
 
 
-def unheard(evidence: Evidence) -> list[str]:
+def awaited(evidence: Evidence) -> list[str]:
     """The functions that should have reacted to the events seen so far, and have not; none when the order has ended."""
     order, trail = evidence
     silent = []
@@ -86,7 +85,7 @@ def unheard(evidence: Evidence) -> list[str]:
             function
             for event in trail
             for function in CONSUMERS.get(event["eventType"], ())
-            if not _reacted(function, event.get("domainEventId"), evidence)
+            if function in _LEAVE_EVIDENCE and not _reacted(function, event.get("domainEventId"), evidence)
         ]
     if _is_incomplete(evidence):
         silent.append("AuditLogger")
@@ -114,12 +113,12 @@ def _reacted(function: str, event_id: str | None, evidence: Evidence) -> bool:
 
 def is_over(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the order has its final status, the customer was told, and the audit trail is complete."""
-    return not unheard(Evidence(order, trail))
+    return not awaited(Evidence(order, trail))
 
 
 def missing(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> str:
     """`the last event seen is PaymentCompletedEvent, after 16 ms; not heard from: Fulfillment`."""
-    silent = ", ".join(unheard(Evidence(order, trail))) or "nobody"
+    silent = ", ".join(awaited(Evidence(order, trail))) or "nobody"
     if not trail:
         return f"no event was seen; not heard from: {silent}"
     last = max(trail, key=lambda event: str(event["timestamp"]))

@@ -13,7 +13,7 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from operations.errors import OperatorError
-from operations.stack import SERVICE
+from operations.stack import stack_name
 from tools.checkout import ROOT
 
 _SLS = ROOT / "node_modules" / ".bin" / "sls"
@@ -35,7 +35,7 @@ class Plan(NamedTuple):
 
     @property
     def stack_name(self) -> str:
-        return f"{SERVICE}-{self.stage}"
+        return stack_name(self.stage)
 
     def of_type(self, kind: str) -> Mapping[str, Any]:
         """Logical id → properties."""

@@ -8,7 +8,6 @@ from operations.dead_letters import DeadLetter, dead_letters, purge, redrive
 from operations.outage import gateway, switch_gateway
 from operations.smoke.api import call
 from operations.smoke.visit import CheckFailed, NotTried, Visit, expect
-from operations.stack import SERVICE
 from orders import clock
 from orders.events import Metadata, PaymentCompleted, PaymentCompletedEvent, new_id
 
@@ -155,7 +154,7 @@ def _sum(visit: Visit, cloudwatch: Any, name: str) -> float:
     answer = cloudwatch.get_metric_statistics(
         Namespace="OrderProcessing",
         MetricName=name,
-        Dimensions=[{"Name": "service", "Value": f"{SERVICE}-{visit.stack.stage}"}],
+        Dimensions=[{"Name": "service", "Value": visit.stack.name}],
         StartTime=visit.started - timedelta(minutes=1),
         EndTime=datetime.now(UTC) + timedelta(minutes=1),
         Period=60,
@@ -167,7 +166,7 @@ def _sum(visit: Visit, cloudwatch: Any, name: str) -> float:
 def _ids(visit: Visit, kind: str) -> Iterator[str]:
     """The physical ids of the stack's resources of a type, as the template has them."""
     pages = visit.stack.client("cloudformation").get_paginator("list_stack_resources")
-    for page in pages.paginate(StackName=f"{SERVICE}-{visit.stack.stage}"):
+    for page in pages.paginate(StackName=visit.stack.name):
         for each in page["StackResourceSummaries"]:
             if each["ResourceType"] == kind and each["ResourceStatus"] != "DELETE_COMPLETE":
                 yield each["PhysicalResourceId"]

@@ -10,9 +10,11 @@ import pytest
 
 from local.launcher.samples import SAMPLES, shortcoming
 from local.terminal.output import Terminal, picture
-from local.terminal.timeline import CONSUMERS, Evidence, is_over, lines, unheard
+from local.terminal.timeline import CONSUMERS, Evidence, awaited, is_over, lines
 from operations.screen import console
+from orders.events import EVENTS
 from tools import topology
+from verification import matching
 
 APPROVED, DECLINED, _ = SAMPLES
 
@@ -148,7 +150,7 @@ def test_an_event_that_was_published_again_is_one_line() -> None:
 
 @pytest.mark.parametrize("name", ["approved", "declined"])
 def test_an_order_that_has_ended_waits_for_nobody(name: str) -> None:
-    assert unheard(recorded(name)) == []
+    assert awaited(recorded(name)) == []
 
 
 def test_a_late_duplicate_or_a_made_up_event_keeps_an_ended_order_from_nothing() -> None:
@@ -170,7 +172,7 @@ def test_a_status_that_was_overtaken_is_not_awaited() -> None:
     order, trail = recorded("approved")
     placed, _paid, fulfilled = order["statusHistory"]
 
-    assert unheard(Evidence({**order, "statusHistory": [placed, fulfilled]}, trail)) == []
+    assert awaited(Evidence({**order, "statusHistory": [placed, fulfilled]}, trail)) == []
 
 
 @pytest.mark.parametrize(
@@ -222,9 +224,17 @@ def test_an_order_ended_well_only_as_expected_and_with_its_email_sent() -> None:
 
 @pytest.mark.parametrize("event", CONSUMERS)
 def test_who_reacts_to_an_event_is_what_serverless_yml_says(event: str) -> None:
-    source = {"O": "orders", "P": "payment", "F": "fulfillment"}[event[0]]
-    envelope = {"source": f"order-processing.{source}", "detail-type": event, "detail": {}}
+    envelope = {"source": EVENTS[event].source, "detail-type": event, "detail": {}}
 
-    reached = {function[0].upper() + function[1:] for function in topology.consumers(envelope)}
+    reached = {topology.title(function) for function in matching.consumers(envelope)}
 
     assert reached == {*CONSUMERS[event], "AuditLogger"}
+
+
+def test_a_consumer_that_leaves_no_evidence_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    paid = earlier(recorded("approved"), statuses=1, events=2, without=("notification", "fulfillment"))
+    before = awaited(paid)
+
+    monkeypatch.setitem(CONSUMERS, "PaymentCompletedEvent", [*CONSUMERS["PaymentCompletedEvent"], "Loyalty"])
+
+    assert awaited(paid) == before

@@ -25,6 +25,7 @@ from orders.events import EVENTS, decode
 from tests.shop import ANNA, Envelope, NotTold, Shop, an_order, envelope
 from tools import topology
 from tools.checkout import ROOT
+from verification import matching
 
 configuration.set_hypothesis_home_dir(ROOT / ".local" / "hypothesis")
 Test = Callable[..., None]
@@ -160,7 +161,7 @@ def test_an_event_ends_its_consumers_with_an_error_of_our_own_if_with_any(
         disturbed(event) | disturbed(event["detail"]).map(lambda it: {**event, "detail": it}) | anything
     )
     shop.wire.calls.clear()
-    for function in topology.consumers(event):
+    for function in matching.consumers(event):
         if function != "notification":  # which never fails: see below
             with suppress(OrderProcessingError):
                 shop.invoke(function, came)
@@ -176,7 +177,7 @@ def test_no_odd_value_in_any_field_ends_a_consumer_but_with_an_error_of_our_own(
                 came = deepcopy(event)
                 to_change, _ = list(_places(came["detail"]))[place]
                 to_change[name] = odd
-                for function in topology.consumers(event):
+                for function in matching.consumers(event):
                     with suppress(OrderProcessingError, NotTold):
                         shop.deliver(function, came)
 
@@ -305,7 +306,7 @@ def test_an_order_that_somebody_else_wrote_ends_no_handler_but_with_an_error_of_
     # given
     event, order = data.draw(st.sampled_from(stories))
     written = data.draw(disturbed(order, by=shallow)) | {"orderId": order["orderId"]}
-    function = data.draw(st.sampled_from([*topology.consumers(event), "reconciler", "orderService"]))
+    function = data.draw(st.sampled_from([*matching.consumers(event), "reconciler", "orderService"]))
     keys = {name: value for name, value in written.items() if name in KEYS}
     if any(type(value) is not KEYS[name] or value == "" for name, value in keys.items()) or "" in _names(written):
         reject()  # which moto does not do, and stumbles over it later

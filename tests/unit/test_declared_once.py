@@ -159,7 +159,7 @@ def test_metrics_are_in_the_embedded_format_under_the_service_s_name(shop: Shop,
         [metric] = declared["Metrics"]
         assert declared["Namespace"] == "OrderProcessing"
         assert declared["Dimensions"] == [["service"]]
-        assert line["service"] == "order-processing-test"
+        assert line["service"] == os.environ["POWERTOOLS_SERVICE_NAME"]
         assert metric["Unit"] == ("Seconds" if metric["Name"].startswith("Seconds") else "Count")
         assert line[metric["Name"]]
     names = [line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] for line in seen]
@@ -203,7 +203,7 @@ def test_every_log_line_of_an_order_has_its_id_and_the_request_s(shop: Shop, log
     ]
     assert {line["orderId"] for line in lines} == {answer.body["orderId"]}
     assert {line["correlationId"] for line in lines} == {"r-1"}
-    assert {line["service"] for line in lines} == {"order-processing-test"}
+    assert {line["service"] for line in lines} == {os.environ["POWERTOOLS_SERVICE_NAME"]}
     assert {line["level"] for line in lines} == {"INFO"}
 
 

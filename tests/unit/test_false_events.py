@@ -13,6 +13,7 @@ from orders.ports import Charge
 from tests.conftest import Lines
 from tests.shop import Envelope, NotTold, Shop, changed, envelope
 from tools import topology
+from verification import matching
 
 MADE_UP_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -298,7 +299,7 @@ def test_what_is_no_object_is_refused_as_no_event(refuses: Refuses, nothing: Any
 def test_an_event_that_goes_astray_is_refused(refuses: Refuses, events: dict[str, Envelope]) -> None:
     for function in ("paymentProcessing", "fulfillment", "orderStatusUpdater", "notification"):
         for event in events.values():
-            if function not in topology.consumers(event):
+            if function not in matching.consumers(event):
                 refuses(function, event, MalformedEvent, f"{event['detail-type']} was delivered to a consumer of .*")
 
 
@@ -364,4 +365,4 @@ def test_the_reason_stands_in_the_log_with_the_ids_of_order_and_event(
 
 def _steps(event: Envelope) -> list[str]:
     """The event's consumers, but for the audit logger, which takes whatever comes."""
-    return [function for function in topology.consumers(event) if function != "auditLogger"]
+    return [function for function in matching.consumers(event) if function != "auditLogger"]

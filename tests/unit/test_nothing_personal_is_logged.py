@@ -11,7 +11,7 @@ from tests.conftest import Lines
 from tests.shop import ANNA, Envelope, NotTold, Shop, an_order
 
 PHONE = "+4915112345678"
-MARKER = "unheard-of-marker"
+MARKER = "awaited-of-marker"
 
 
 @pytest.fixture

@@ -108,30 +108,11 @@ def test_the_default_region_is_the_one_that_a_deploy_takes() -> None:
     assert default_region() == topology.service()["provider"]["region"]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "provider:\n  region: eu-west-1\n",
-        'service: x\nprovider: # AWS\n  name: aws\n\n  # where\n  region: "eu-west-1" # Ireland\n  runtime: x\n',
-        "custom:\n  region: mars-1\nprovider:\n  name: aws\n  region:   'eu-west-1'\n",
-    ],
-)
-def test_the_default_region_is_read_however_it_is_written(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "serverless.yml"
-    file.write_text(text)
-
-    assert default_region(file) == "eu-west-1"
-
-
-@pytest.mark.parametrize(
-    "text", ["provider:\n  region: ${env:R}\n", "provider:\n  name: x\ncustom:\n  region: mars-1\n"]
-)
-def test_a_region_that_only_a_deploy_knows_has_to_be_named(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "serverless.yml"
-    file.write_text(text)
-
-    with pytest.raises(OperatorError, match="name the region with: --region"):
-        default_region(file)
+def test_a_region_that_only_a_deploy_knows_has_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for provider in ({"region": "${env:R}"}, {}):
+        monkeypatch.setattr(topology, "service", lambda provider=provider: {"provider": provider})
+        with pytest.raises(OperatorError, match="name the region with: --region"):
+            default_region()
 
 
 def test_the_notebooks_look_in_the_stage_and_the_region_that_the_environment_names(

@@ -9,7 +9,7 @@ from orders.payments import SimulatedGateway
 from orders.ports import Charge
 from tests.conftest import Lines
 from tests.shop import Envelope, NotTold, Shop, changed
-from tools import topology
+from verification import matching
 
 
 def test_ten_deliveries_of_a_placed_order_charge_once(shop: Shop, charges: list[Charge]) -> None:
@@ -194,7 +194,7 @@ def test_a_write_whose_answer_was_lost_changes_nothing_of_the_story(
         # when
         while waiting:
             event = waiting.pop(0)
-            for consumer in topology.consumers(event):
+            for consumer in matching.consumers(event):
                 if consumer == function:
                     shop.wire.lose_answer("dynamodb:UpdateItem", skip=skip)
                 shop.deliver(consumer, event)
@@ -238,7 +238,7 @@ def test_the_same_fact_published_again_differs_in_its_attempt_alone(shop: Shop, 
 
 
 def _deliver_to_all(shop: Shop, event: Envelope) -> None:
-    for function in topology.consumers(event):
+    for function in matching.consumers(event):
         try:
             shop.deliver(function, event)
         except NotTold:

@@ -10,6 +10,7 @@ from orders.events import EVENTS
 from tests.rights import listed
 from tools import topology
 from tools.checkout import ROOT
+from verification import matching
 
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -84,7 +85,7 @@ def test_the_table_of_events_is_the_choreography() -> None:
     assert table.keys() == EVENTS.keys()
     for name, (publishers, consumers) in table.items():
         event = {"detail-type": name, "source": EVENTS[name].source, "detail": {}}
-        taken_by = {each[0].upper() + each[1:] for each in topology.consumers(event)} - {"AuditLogger"}
+        taken_by = {each[0].upper() + each[1:] for each in matching.consumers(event)} - {"AuditLogger"}
         assert (publishers, consumers) == (PUBLISHERS[EVENTS[name].source], taken_by)
 
 

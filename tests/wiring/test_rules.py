@@ -10,16 +10,9 @@ from handlers.order_service import ROUTES
 from orders.events import EVENTS, Event
 from tests.rights import published_under
 from tests.shop import Envelope, envelope
-from tools import topology
+from tools import flow, topology
 from tools.checkout import ROOT
-
-BY_EVENT = {
-    "OrderPlacedEvent": {"paymentProcessing"},
-    "PaymentCompletedEvent": {"fulfillment", "orderStatusUpdater"},
-    "PaymentFailedEvent": {"orderStatusUpdater", "notification"},
-    "FulfillmentCompletedEvent": {"orderStatusUpdater", "notification"},
-}
-"""The consumers of each event, as the contract draws them; the audit log takes every one."""
+from verification import matching
 
 
 def _envelope(event: type[Event]) -> Envelope:
@@ -28,13 +21,13 @@ def _envelope(event: type[Event]) -> Envelope:
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
 def test_each_event_reaches_its_consumers_and_the_audit_log(event: type[Event]) -> None:
-    consumers = topology.consumers(_envelope(event))
+    consumers = matching.consumers(_envelope(event))
     assert len(consumers) == len(set(consumers)), "once each"
-    assert set(consumers) == BY_EVENT[event.detail_type()] | {"auditLogger"}
+    assert set(consumers) == set(flow.consumers()[event.detail_type()])
 
 
 def test_there_is_no_event_without_a_consumer_and_no_rule_without_an_event() -> None:
-    assert BY_EVENT.keys() == EVENTS.keys()
+    assert flow.consumers().keys() == EVENTS.keys()
     matched = {rule for rule, pattern, _ in topology.rules() for event in EVENTS.values() if _matches(pattern, event)}
     assert matched == {rule for rule, _, _ in topology.rules()}
 
@@ -49,13 +42,13 @@ def test_each_name_in_a_pattern_is_an_event_or_a_source_that_exists() -> None:
 def test_what_is_replayed_reaches_everybody_but_the_audit_log() -> None:
     for event in EVENTS.values():
         replayed = {**_envelope(event), "replay-name": "replay"}
-        assert set(topology.consumers(replayed)) == BY_EVENT[event.detail_type()]
+        assert set(matching.consumers(replayed)) == set(flow.consumers()[event.detail_type()]) - set(flow.recorders())
 
 
 def test_what_comes_from_elsewhere_or_has_another_name_is_logged_and_starts_nothing() -> None:
     for event in EVENTS.values():
-        assert topology.consumers(envelope(event.detail_type(), "somebody.else", {})) == ["auditLogger"]
-        assert topology.consumers(envelope("OrderLostEvent", event.source, {})) == ["auditLogger"]
+        assert matching.consumers(envelope(event.detail_type(), "somebody.else", {})) == flow.recorders()
+        assert matching.consumers(envelope("OrderLostEvent", event.source, {})) == flow.recorders()
 
 
 def test_the_archive_keeps_every_event() -> None:
@@ -68,8 +61,7 @@ def test_no_function_is_fed_by_two_triggers_and_none_by_none() -> None:
     functions = topology.service()["functions"]
     fed = [function for _, _, function in topology.rules()]
     assert len(fed) == len(set(fed))
-    by_the_bus = {name for name in functions if name not in {"orderService", "reconciler"}}
-    assert set(fed) == by_the_bus
+    assert set(fed) == {name for name in functions if topology.trigger(name) in {"bus", "queue"}}
     assert topology.routes("orderService")
     [schedule] = [event["eventBridge"]["schedule"] for event in functions["reconciler"]["events"]]
     assert schedule == "rate(1 minute)"
@@ -93,7 +85,7 @@ def test_the_readme_s_table_of_events_is_true() -> None:
     assert [row[0].strip("`") for row in rows] == list(EVENTS)
     for name, publishers, takers, _ in rows:
         event = EVENTS[name.strip("`")]
-        assert {_camel(taker) for taker in takers.split(", ")} == BY_EVENT[event.detail_type()]
+        assert {_camel(taker) for taker in takers.split(", ")} == set(flow.consumers()[event.detail_type()]) - set(flow.recorders())
         allowed = {role for role, may in _publishers().items() if (event.source, event.detail_type()) in may}
         assert {f"{publisher}Role" for publisher in publishers.split(", ")} == allowed
 
@@ -119,7 +111,7 @@ def _publishers() -> dict[str, set[tuple[str, str]]]:
 
 
 def _matches(pattern: Any, event: type[Event]) -> bool:
-    return topology.matches(pattern, _envelope(event))
+    return matching.matches(pattern, _envelope(event))
 
 
 def _snake(name: str) -> str:

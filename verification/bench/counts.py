@@ -18,6 +18,7 @@ from local.emulator.waiting import until
 from operations.customer import Customer
 from operations.stack import Stack
 from tools import topology
+from verification import matching
 from verification.bench.journey import envelope_of
 from verification.bench.recording import RecordedCall, Recording
 from verification.bench.units import Meter, Units
@@ -82,7 +83,7 @@ class MeteredStack:
 
     def deliver(self, envelope: Mapping[str, Any]) -> int:
         """Deliver an event to each function that a rule matches, to Notification as its queue does; how many."""
-        reached = topology.consumers(envelope)
+        reached = matching.consumers(envelope)
         for function in reached:
             message = {"messageId": envelope["id"], "body": json.dumps(envelope)}
             self.invoke(function, {"Records": [message]} if function == "notification" else envelope)
@@ -184,7 +185,7 @@ def published(calls: Iterable[RecordedCall]) -> Iterator[Mapping[str, Any]]:
 
 def reached(calls: Iterable[RecordedCall]) -> list[list[str]]:
     """The functions that each published event reaches."""
-    return [topology.consumers(envelope) for envelope in published(calls)]
+    return [matching.consumers(envelope) for envelope in published(calls)]
 
 
 def ours(lines: Iterable[str]) -> list[str]:

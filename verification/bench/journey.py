@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from local.terminal.timeline import CONSUMERS
-from tools import topology
+from tools import flow, topology
 from verification.bench.stub import Stub
 
 FUNCTIONS = {name: topology.handler(name) for name in topology.functions()}
@@ -19,17 +18,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "bench",
     "AWS_SECRET_ACCESS_KEY": "bench",
-    "ORDERS_TABLE_NAME": "Orders",
-    "AUDIT_LOG_TABLE_NAME": "AuditLog",
-    "EVENT_BUS_NAME": "bench",
-    "SENDER_EMAIL": "orders@example.com",
-    "SMS_COUNTRY_PREFIXES": "+49",
-    "RECONCILE_AFTER_SECONDS": "60",
-    "RECONCILE_MAX_ORDERS": "100",
-    "CLAIM_SECONDS": "30",
-    "POWERTOOLS_SERVICE_NAME": "bench",
-    "POWERTOOLS_METRICS_NAMESPACE": "OrderProcessing",
-    "POWERTOOLS_LOG_LEVEL": "INFO",
+    **topology.environment({"OrdersTable": "Orders", "AuditLogTable": "AuditLog", "EventBus": "bench"}),
 }
 
 LAMBDA = {
@@ -80,8 +69,7 @@ def travel(stub: Stub, invoke: Invoke, key: str) -> Iterator[tuple[str, Any]]:
         invoke(function, event)
         for entry in stub.published[before:]:
             envelope = envelope_of(entry)
-            waiting += [(_name(each), _input(each, envelope)) for each in CONSUMERS[entry["DetailType"]]]
-            waiting.append(("auditLogger", envelope))
+            waiting += [(each, _input(each, envelope)) for each in flow.consumers()[entry["DetailType"]]]
 
 
 def stops(stub: Stub, invoke: Invoke) -> dict[str, Stop]:
@@ -108,12 +96,8 @@ def envelope_of(entry: Mapping[str, Any], event_id: str | None = None) -> dict[s
     }
 
 
-def _name(function: str) -> str:
-    return function[0].lower() + function[1:]
-
-
 def _input(function: str, envelope: Mapping[str, Any]) -> Any:
-    if function != "Notification":
+    if topology.trigger(function) != "queue":
         return envelope
     record = {"messageId": envelope["id"], "body": json.dumps(envelope), "receiptHandle": "r", "attributes": {}}
     return {"Records": [record]}

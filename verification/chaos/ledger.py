@@ -82,9 +82,9 @@ def may_repeat(calls: Iterable[ObservedCall], lost: frozenset[int], timed_out: b
             if not call.sends:
                 continue
             channel = "email" if call.service == "ses" else "sms"
-            unheard = bool(call.killed) or call.rule in lost or call.seconds > GIVES_UP_AFTER
-            unheard = unheard or (timed_out and heard[call.process] == call.at)
-            if unheard or _could_not_record(told[position + 1 :], call, channel):
+            awaited = bool(call.killed) or call.rule in lost or call.seconds > GIVES_UP_AFTER
+            awaited = awaited or (timed_out and heard[call.process] == call.at)
+            if awaited or _could_not_record(told[position + 1 :], call, channel):
                 allowed[order, channel] += 1
     return dict(allowed)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from orders.events import EVENTS
 from tests.shop import Envelope, envelope
-from tools import topology
+from verification import matching
 from verification.second_opinion.compiled import Template, filled, of_type
 from verification.second_opinion.opinion import Opinion
 
@@ -38,7 +38,7 @@ def judged(patterns: Patterns) -> Opinion:
     for name, pattern in patterns.items():
         for event in all_events:
             ruled = event_ruler.test_event_pattern(json.dumps(event), json.dumps(pattern))
-            if ruled != topology.matches(pattern, event):
+            if ruled != matching.matches(pattern, event):
                 verb = "matches" if ruled else "does not match"
                 short = {key: value for key, value in event.items() if key in ("source", "detail-type", "replay-name")}
                 objections.append(f"{name} {verb} {json.dumps(short)}, and moto says otherwise")

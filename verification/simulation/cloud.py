@@ -18,6 +18,7 @@ import moto.events.models  # noqa: F401 # topology.matches needs it, and its imp
 
 from orders import clock
 from tools import topology
+from verification import matching
 from verification.evidence import Envelope, TakenCharge, order_id_of
 from verification.simulation.faults import DELIVERY, INVOCATION, FaultKind, Faults
 from verification.simulation.network import Network
@@ -376,7 +377,7 @@ def _targets(source: str, detail_type: str, replayed: bool) -> list[tuple[str, s
         "detail": {},
         **({"replay-name": "r"} if replayed else {}),
     }
-    return [(rule, function) for rule, pattern, function in topology.rules() if topology.matches(pattern, envelope)]
+    return [(rule, function) for rule, pattern, function in topology.rules() if matching.matches(pattern, envelope)]
 
 
 @cache

@@ -30,18 +30,7 @@ from verification.simulation.faults import FaultKind
 from verification.simulation.random_source import RandomSource
 
 _CACHES = (wiring.store, wiring.audit_log, wiring.bus, wiring.gateway, wiring.notifier, aws_client, config)
-_ENVIRONMENT = {
-    "ORDERS_TABLE_NAME": "Orders",
-    "AUDIT_LOG_TABLE_NAME": "AuditLog",
-    "EVENT_BUS_NAME": "simulated",
-    "SENDER_EMAIL": "orders@example.com",
-    "SMS_COUNTRY_PREFIXES": "+49",
-    "RECONCILE_AFTER_SECONDS": topology.setting("${param:reconcileAfterSeconds}"),
-    "RECONCILE_MAX_ORDERS": topology.setting("${param:reconcileMaxOrders}"),
-    "CLAIM_SECONDS": str(topology.time_out("notification")),
-    "POWERTOOLS_SERVICE_NAME": "simulated",
-    "POWERTOOLS_METRICS_NAMESPACE": "OrderProcessing",
-}
+_ENVIRONMENT = topology.environment({"OrdersTable": "Orders", "AuditLogTable": "AuditLog", "EventBus": "simulated"})
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def test_a_matcher_that_errs_is_objected_to(monkeypatch: pytest.MonkeyPatch) -> 
     pattern = {"rule": {"source": ["order-processing.orders"], "replay-name": [{"exists": False}]}}
     assert patterns.judged(pattern).objections == []
 
-    monkeypatch.setattr("tools.topology.matches", lambda pattern, event: event["source"] in pattern["source"])
+    monkeypatch.setattr("verification.matching.matches", lambda pattern, event: event["source"] in pattern["source"])
 
     assert any("replay" in each for each in patterns.judged(pattern).objections)
 
