@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
-from notebooks.pictures import sequence, title_of
+from notebooks.pictures import sequence
 from tools import flow, topology
 from tools.checkout import ROOT
 
@@ -56,7 +56,7 @@ def architecture() -> str:
     top = _BUS_Y + _BUS_HEIGHT + 45 + _LINE * max(3, lines)  # of the consumers' boxes
     height = top + 270
     consumers = " ".join(
-        f"{title_of(column.function)} consumes {' and '.join(column.consumes)}"
+        f"{topology.title(column.function)} consumes {' and '.join(column.consumes)}"
         + (f" and publishes {' or '.join(column.publishes)}." if column.publishes else ".")
         for column in columns
     )
@@ -93,10 +93,10 @@ def _columns() -> list[_Column]:
         name: [event for event, names in flow.consumers().items() if name in names] for name in topology.functions()
     }
     taking = [name for name in topology.functions() if consumes[name]]
-    taking.sort(key=lambda name: (flow.kind(name) == "queue", name == "auditLogger"))
+    taking.sort(key=lambda name: (topology.trigger(name) == "queue", name == "auditLogger"))
     columns, x = [], float(_LEFT)
     for name in taking:
-        is_queued = flow.kind(name) == "queue"
+        is_queued = topology.trigger(name) == "queue"
         width = max(_QUEUED if is_queued else _CONSUMER, 9 * len(name) + 20)
         events = ["every event"] if len(consumes[name]) == len(flow.consumers()) else consumes[name]
         columns.append(_Column(name, x, width, _short(events), _short(flow.publishes(name)), is_queued))
@@ -110,11 +110,11 @@ def _short(events: Sequence[str]) -> list[str]:
 
 def _entrance(right: float) -> Iterator[str]:
     """The request's path: customer, API, the function behind it, the table."""
-    [entrance] = [name for name in topology.functions() if flow.kind(name) == "api"]
+    [entrance] = [name for name in topology.functions() if topology.trigger(name) == "api"]
     [placed] = flow.publishes(entrance)
     yield from _box("ext", 20, 30, 110, 46, "Customer")
     yield from _box("aws", 200, 30, 150, 46, "API Gateway", "Cognito JWT")
-    yield from _box("fn", 430, 30, 160, 46, title_of(entrance), "Lambda")
+    yield from _box("fn", 430, 30, 160, 46, topology.title(entrance), "Lambda")
     yield from _box("db", right - 220, 30, 220, 46, "Orders", "DynamoDB")
     yield _arrow(130, 53, 198, 53)
     yield _label(148, 46, "request")
@@ -141,10 +141,10 @@ def _consumer(column: _Column, top: float) -> Iterator[str]:
     x, width = column.x, column.width
     if column.is_queued:
         yield from _box("aws", x, top, width, 50, "SNS topic", "SNS ─▶ SQS")
-        yield from _box("fn", x, top + 110, width, 46, title_of(column.function), "Lambda")
+        yield from _box("fn", x, top + 110, width, 46, topology.title(column.function), "Lambda")
         yield _arrow(column.center, top + 50, column.center, top + 108)
     else:
-        yield from _box("fn", x, top, width, 50, title_of(column.function), "Lambda")
+        yield from _box("fn", x, top, width, 50, topology.title(column.function), "Lambda")
     if column.function == "auditLogger":
         yield from _box("db", x, top + 110, width, 46, "AuditLog", "DynamoDB")
         yield _arrow(column.center, top + 50, column.center, top + 108)
@@ -165,8 +165,8 @@ def _below(steps: Sequence[_Column], top: float) -> Iterator[str]:
     yield from _box("aws", 225, y, 180, 46, "Archive", "replay")
     x = 430
     for name in topology.functions():
-        if flow.kind(name) == "schedule":
-            yield from _box("fn", x, y, 180, 46, title_of(name), "Lambda, scheduled")
+        if topology.trigger(name) == "schedule":
+            yield from _box("fn", x, y, 180, 46, topology.title(name), "Lambda, scheduled")
             yield _label(x + 190, y + 19, f"publishes {' or '.join(flow.publishes(name))} again")
             yield _label(x + 190, y + 36, "for an order open too long")
             x += 430

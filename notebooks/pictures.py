@@ -18,24 +18,21 @@ _BUS = "event bus"
 _PALETTE = ("#0a66c2", "#1a7f37", "#cf222e", "#8250df", "#9a6700", "#bf3989", "#1b7c83", "#57606a")
 
 
-def title_of(function: str) -> str:
-    """`OrderService`, as people read the name of the function `orderService`."""
-    return function[0].upper() + function[1:]
-
-
 def _places() -> Iterator[str]:
     """The participants of a sequence from left to right: who publishes first stands before the bus."""
     by_place = {"schedule": 0, "api": 1}
-    names = sorted(system.functions(), key=lambda name: by_place.get(flow.kind(name), 2))
-    before = [title_of(name) for name in names if flow.kind(name) in by_place]
-    return iter([*before, _BUS, *(title_of(name) for name in names if title_of(name) not in before)])
+    names = sorted(system.functions(), key=lambda name: by_place.get(system.trigger(name), 2))
+    before = [system.title(name) for name in names if system.trigger(name) in by_place]
+    return iter([*before, _BUS, *(system.title(name) for name in names if system.title(name) not in before)])
 
 
 def _publisher(row: Row) -> str:
     """Who published the event of a row: of the publishers of its source, the scheduled one publishes again."""
     again = not row.get("causationId") and (row.get("attempt") or 1) > 1
     names = flow.publishers().get(row["source"], [])
-    return next((title_of(name) for name in names if (flow.kind(name) == "schedule") == again), str(row["source"]))
+    return next(
+        (system.title(name) for name in names if (system.trigger(name) == "schedule") == again), str(row["source"])
+    )
 
 
 _COLOURS = dict(zip(flow.consumers(), _PALETTE, strict=False))

@@ -63,7 +63,9 @@ def writes_orders(function: str) -> bool:
 
 def described() -> dict[str, Any]:
     """All of it, for a page that can't read serverless.yml."""
-    functions = {name: {"kind": topology.trigger(name), "writesOrders": writes_orders(name)} for name in topology.functions()}
+    functions = {
+        name: {"kind": topology.trigger(name), "writesOrders": writes_orders(name)} for name in topology.functions()
+    }
     return {"functions": functions, "consumers": consumers(), "publishers": publishers()}
 
 

@@ -69,7 +69,9 @@ STEPS = [  # the recorded order, the event, the function that consumes it, and w
 
 
 @pytest.mark.parametrize("path", [in_flight, archived, dead_lettered], ids=lambda path: path.__name__)
-@pytest.mark.parametrize(("order", "event", "function", "holds"), STEPS, ids=lambda each: each if isinstance(each, str) else "")
+@pytest.mark.parametrize(
+    ("order", "event", "function", "holds"), STEPS, ids=lambda each: each if isinstance(each, str) else ""
+)
 def test_a_recorded_event_takes_its_recorded_order_a_step_further(
     shop: Shop, path: Delivery, order: str, event: str, function: str, holds: Callable[[dict[str, Any]], bool]
 ) -> None:

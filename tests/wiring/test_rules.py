@@ -85,7 +85,9 @@ def test_the_readme_s_table_of_events_is_true() -> None:
     assert [row[0].strip("`") for row in rows] == list(EVENTS)
     for name, publishers, takers, _ in rows:
         event = EVENTS[name.strip("`")]
-        assert {_camel(taker) for taker in takers.split(", ")} == set(flow.consumers()[event.detail_type()]) - set(flow.recorders())
+        assert {_camel(taker) for taker in takers.split(", ")} == set(flow.consumers()[event.detail_type()]) - set(
+            flow.recorders()
+        )
         allowed = {role for role, may in _publishers().items() if (event.source, event.detail_type()) in may}
         assert {f"{publisher}Role" for publisher in publishers.split(", ")} == allowed
 

@@ -14,8 +14,6 @@ from importlib import import_module
 from typing import Any
 from uuid import UUID
 
-import moto.events.models  # noqa: F401 # topology.matches needs it, and its import draws ids, which must not be the seed's
-
 from orders import clock
 from tools import topology
 from verification import matching
