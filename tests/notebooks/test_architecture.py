@@ -6,7 +6,6 @@ from xml.etree import ElementTree
 import pytest
 
 from notebooks import architecture
-from notebooks.pictures import title_of
 from tools import topology
 from tools.checkout import ROOT
 
@@ -45,7 +44,7 @@ def test_each_function_is_in_the_picture_and_no_two_boxes_overlap(monkeypatch: p
         if "x" in box.attrib
     ]
 
-    assert titles >= {title_of(name) for name in topology.functions()}
+    assert titles >= {topology.title(name) for name in topology.functions()}
     assert ("Loyalty" in titles) == more
     assert all(x + w <= width and y + h <= height for x, y, w, h in boxes)
     assert [
