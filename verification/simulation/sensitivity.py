@@ -39,8 +39,7 @@ def hunt(bug: Bug, *, most: int | None = None) -> HuntResult:
                 shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
             else:
                 shutil.copy(source, copy)
-        planted = Path(folder) / bug.file
-        planted.write_text(bug.planted(planted.read_text()))
+        bug.plant(Path(folder))
         command = [sys.executable, "-m", "verification.simulation.sensitivity", str(most or MOST_SCHEDULES)]
         answer = subprocess.run(
             command, cwd=folder, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": folder}, check=False
@@ -70,8 +69,8 @@ def report(verdicts: Sequence[HuntResult]) -> str:
         "",
         "Each of these bugs, planted alone in a copy of the code, stands for a guarantee of the design.",
         f"The simulator must break a promise within {MOST_SCHEDULES} schedules of 20 orders, seeds 0 and up.",
-        "`npm run simulate -- --bugs` writes this table; the list is in"
-        " [verification/simulation/bugs.py](../verification/simulation/bugs.py).",
+        "`npm run simulate -- --bugs` writes this table; the patches are in"
+        " [verification/simulation/bugs/](../verification/simulation/bugs/).",
         "",
         "| bug | guarantee | caught in schedule | by |",
         "|---|---|---:|---|",

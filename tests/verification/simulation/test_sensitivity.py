@@ -11,7 +11,7 @@ from verification.simulation import sensitivity
 from verification.simulation.bugs import BUGS, Bug
 from verification.simulation.sensitivity import HuntResult, hunt, report
 
-HARMLESS = Bug("a comment", "none", "orders/model.py", (("FINAL: frozenset", "# harmless\nFINAL: frozenset"),))
+HARMLESS = Bug("a new file", "none", "--- /dev/null\n+++ b/orders/harmless.py\n@@ -0,0 +1 @@\n+# harmless\n")
 SOON_CAUGHT = (
     "an order is written over by the one with the same id",
     "the event that placed an order is any event that says so",
@@ -22,9 +22,15 @@ SAMPLE = [bug for bug in BUGS if bug.name in SOON_CAUGHT]
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
-def test_each_bug_on_the_list_can_still_be_planted(bug: Bug) -> None:
-    source = (ROOT / bug.file).read_text()
-    assert bug.planted(source) != source
+def test_each_bugs_patch_applies_to_todays_code(bug: Bug) -> None:
+    bug.plant(ROOT, check_only=True)
+
+
+def test_a_patch_that_the_code_has_moved_away_from_is_an_error() -> None:
+    [bug] = [bug for bug in BUGS if bug.name == SOON_CAUGHT[0]]
+    stale = bug._replace(patch=bug.patch.replace("ConditionExpression=", "Condition="))
+    with pytest.raises(LookupError, match="refresh it"):
+        stale.plant(ROOT, check_only=True)
 
 
 @pytest.mark.parametrize("bug", SAMPLE, ids=lambda bug: bug.name)
