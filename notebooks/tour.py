@@ -27,10 +27,9 @@ from uuid import uuid4
 import boto3
 from IPython.display import Markdown, display
 
-from tools.checkout import ROOT
-
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))  # the notebooks read the very code that is deployed
+_CHECKOUT = str(Path(__file__).resolve().parent.parent)
+if _CHECKOUT not in sys.path:
+    sys.path.insert(0, _CHECKOUT)  # the notebooks read the very code that is deployed
 
 from local.emulator.state import STATE_DIR_VARIABLE, State  # noqa: E402
 from local.launcher import running  # noqa: E402
@@ -42,6 +41,7 @@ from operations.dead_letters import DeadLetter, dead_letters, purge  # noqa: E40
 from operations.stack import Stack, StackUnavailable, from_environment  # noqa: E402
 from orders.aws.audit import AuditLogTable  # noqa: E402
 from orders.aws.dynamodb import from_item, to_item  # noqa: E402
+from tools.checkout import ROOT  # noqa: E402
 
 __all__ = [
     "Picture",

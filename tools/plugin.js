@@ -1,8 +1,8 @@
 'use strict';
 
 // osls's plugin of this service. It guards the target: stage `local` is the embedded AWS and nothing else, any other
-// stage is AWS and nothing else. It builds the package, so that a bare `sls deploy` works. And it lets one run at a
-// time use .serverless/.
+// stage is AWS and nothing else. It builds the package, so that a bare `sls deploy` works. It adds what every function
+// has. And it lets one run at a time use .serverless/.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -10,6 +10,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { setTimeout: pause } = require('node:timers/promises');
 
+const alarms = require('./alarms.js');
 const { asRead, isGiven, readParameters } = require('./parameters.js');
 const { refuse } = require('./refusal.js');
 const storefront = require('./storefront.js');
@@ -37,11 +38,12 @@ class OrderProcessing {
     this.stateDir = path.resolve(serverless.serviceDir, process.env.ORDER_PROCESSING_STATE_DIR || '.local');
     this.lock = path.join(serverless.serviceDir, '.venv', 'sls.lock');
     this.configurationVariablesSources = {
-      rule: { resolve: ({ address }) => ({ value: this.ruleOf(address) }) },
+      rules: { resolve: () => ({ value: this.rulesOfFunctions() }) },
       given: { resolve: ({ address }) => ({ value: String(isGiven(this.parameters?.[address])) }) }, // none for --help
     };
     this.hooks = {
       'before:package:createDeploymentArtifacts': () => this.build(),
+      'before:package:finalize': () => this.addAlarms(),
       'before:aws:deploy:deploy:updateStack': async () => {
         this.release(); // everything is uploaded
         if (this.hasStorefront) this.flow = JSON.parse(this.run(['-m', 'tools.flow'], process.env)); // before AWS changes
@@ -98,10 +100,19 @@ class OrderProcessing {
     return this.parameters.storefront === 'true';
   }
 
-  /** The logical id of a function's first rule; its name says less: osls shortens it for a long stage. */
-  ruleOf(functionName) {
+  /** The ARN of each rule that osls makes for a function. Its logical id has the function's name in full. */
+  rulesOfFunctions() {
     const { naming } = this.serverless.getProvider('aws');
-    return naming.getEventBridgeRuleLogicalId(`${naming.getStackName()}-${functionName}-rule-1`);
+    return Object.entries(this.serverless.configurationInput.functions)
+      .filter(([, { events = [] }]) => events.some(({ eventBridge }) => eventBridge))
+      .map(([name]) => naming.getEventBridgeRuleLogicalId(`${naming.getStackName()}-${name}-rule-1`))
+      .map((logicalId) => ({ 'Fn::GetAtt': [logicalId, 'Arn'] }));
+  }
+
+  addAlarms() {
+    const { naming } = this.serverless.getProvider('aws');
+    const { Resources } = this.serverless.service.provider.compiledCloudFormationTemplate;
+    Object.assign(Resources, alarms.functionErrors(naming, this.serverless.service.getAllFunctions()));
   }
 
   /** Points the AWS SDK at the running embedded AWS, whatever profile, region or proxy the user's shell has. */

@@ -11,18 +11,11 @@ import pytest
 from boto3 import Session
 
 from tests.tools.checkout import Checkout
+from tools import topology
 from tools.checkout import ROOT
 
 Template = dict[str, Any]
-FUNCTIONS = (
-    "OrderService",
-    "PaymentProcessing",
-    "Fulfillment",
-    "OrderStatusUpdater",
-    "Notification",
-    "AuditLogger",
-    "Reconciler",
-)
+FUNCTIONS = [topology.title(name) for name in topology.functions()]
 REGIONS = [
     each for kind in Session().get_available_partitions() for each in Session().get_available_regions("lambda", kind)
 ]

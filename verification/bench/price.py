@@ -203,7 +203,7 @@ def metrics() -> list[str]:
 
 def a_month(reconciler: Counts) -> Bill:
     """What the system costs in a month, however few orders there are; `reconciler` is a run that finds none."""
-    alarms = len(topology.of_type("AWS::CloudWatch::Alarm"))
+    alarms = len(topology.of_type("AWS::CloudWatch::Alarm")) + len(topology.functions())  # tools/alarms.js
     dashboards = len(topology.of_type("AWS::CloudWatch::Dashboard"))
     run = total(a_million(reconciler)) / MILLION
     polls = _counted("SQS", "the queue's pollers", POLLS, "SQS requests")
