@@ -136,7 +136,7 @@ class OrderPlaced(EventData):
 
 
 class OrderPlacedEvent(Event):
-    """The customer ordered. → PaymentProcessing"""
+    """The customer ordered."""
 
     source = "order-processing.orders"
 
@@ -162,7 +162,7 @@ class PaymentCompleted(EventData):
 
 
 class PaymentCompletedEvent(Event):
-    """The card was charged. → Fulfillment, OrderStatusUpdater"""
+    """The card was charged."""
 
     source = "order-processing.payment"
 
@@ -186,7 +186,7 @@ class PaymentFailed(EventData):
 
 
 class PaymentFailedEvent(Event):
-    """The card was declined. → OrderStatusUpdater, Notification"""
+    """The card was declined."""
 
     source = "order-processing.payment"
 
@@ -209,7 +209,7 @@ class FulfillmentCompleted(EventData):
 
 
 class FulfillmentCompletedEvent(Event):
-    """The parcel is on its way. → OrderStatusUpdater, Notification"""
+    """The parcel is on its way."""
 
     source = "order-processing.fulfillment"
 

@@ -317,8 +317,8 @@ def test_each_rule_keeps_what_it_can_not_deliver_and_the_queue_lets_just_these_i
         for policy in of_type(template, "AWS::SQS::QueuePolicy").values()
         if policy["Queues"] == [{"Ref": "DeadLetterQueue"}]
     ]
-    [statement] = policy["PolicyDocument"]["Statement"]
-    allowed = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    statements = policy["PolicyDocument"]["Statement"]
+    allowed = [arn for statement in statements for arn in statement["Condition"]["ArnEquals"]["aws:SourceArn"]]
     assert sorted(arn["Fn::GetAtt"] for arn in allowed) == sorted([name, "Arn"] for name in rules)
 
 
