@@ -170,7 +170,7 @@ def check(exercise: str, answer: Any) -> Verdict:
     """Show and return the verdict on an answer, with a hint if it is wrong. Never raises."""
     try:
         verdict = EXERCISES[exercise](answer)
-    except Exception as error:  # an answer may be anything, also something that can't be checked
+    except Exception as error:  # noqa: BLE001 # an answer may be anything, also something that can't be checked
         verdict = Verdict(False, f"that could not be checked: {type(error).__name__}: {error}")
     verdicts[exercise] = verdict
     display(Markdown(f"{'✅' if verdict.right else '🤔'} **{exercise}** {verdict.hint}"))

@@ -104,7 +104,7 @@ def foreign_page() -> Iterator[str]:
     """Another origin on this machine: a page at another port."""
 
     class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("content-type", "text/html")
             self.end_headers()

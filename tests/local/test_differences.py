@@ -271,7 +271,7 @@ def test_a_budget_fails_its_stack(aws: EmbeddedAws) -> None:
     limit = {"BudgetType": "COST", "TimeUnit": "MONTHLY", "BudgetLimit": {"Amount": 5, "Unit": "USD"}}
     budget = {"Type": "AWS::Budgets::Budget", "Properties": {"Budget": limit}}
 
-    with pytest.raises((AssertionError, ClientError), match="AWS::Budgets::Budget|ROLLBACK_COMPLETE"):
+    with pytest.raises((AssertionError, ClientError), match=r"AWS::Budgets::Budget|ROLLBACK_COMPLETE"):
         aws.deploy({"Resources": {"Budget": budget}}, "budget")
 
 

@@ -134,7 +134,7 @@ def test_a_protected_stack_is_not_removed_and_keeps_its_page_and_its_data(
     assert refused.returncode == 1
     assert "deletion protection is enabled" in refused.stdout + refused.stderr
     assert "index.html" in files_of(aws, stack)
-    with pytest.raises(ClientError, match="[Pp]rotect"):
+    with pytest.raises(ClientError, match=r"[Pp]rotect"):
         aws.client("dynamodb").delete_table(TableName=stack["OrdersTableName"])
 
     sls("deploy", "--param", "storefront=true")  # takes the protection back, so that the next tests may remove it
@@ -145,7 +145,7 @@ def test_a_protected_stack_is_not_removed_and_keeps_its_page_and_its_data(
 def test_a_deploy_without_it_takes_it_away(stack: dict[str, Any], aws: EmbeddedAws, sls: Sls) -> None:
     sls("deploy")
 
-    with pytest.raises(ClientError, match="NoSuchBucket|404|Not Found"):
+    with pytest.raises(ClientError, match=r"NoSuchBucket|404|Not Found"):
         aws.client("s3").head_bucket(Bucket=stack["WebBucketName"])
 
 

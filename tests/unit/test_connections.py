@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import boto3
 import pytest
@@ -19,7 +20,7 @@ MESSAGE = Message("subject", "text", "<p>html</p>", "sms")
 
 class _SES(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # it keeps connections open
-    callers: list[tuple[str, int]] = []
+    callers: ClassVar[list[tuple[str, int]]] = []
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))

@@ -1,5 +1,6 @@
 """The reconciler heals whatever got lost: it republishes an order that has been open for too long."""
 
+import itertools
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -120,7 +121,7 @@ def test_the_pauses_double_up_to_six_hours_and_one_ends_at_the_one_hour_mark(sho
 
     # then: after 1, 2, 4, 8, 16 … minutes, at the full hour, and every six hours in the end
     assert ages[:6] == pytest.approx([1, 3, 7, 15, 31, 60], abs=0.5)
-    pauses = [after - before for before, after in zip(ages, ages[1:], strict=False)]
+    pauses = [after - before for before, after in itertools.pairwise(ages)]
     assert pauses[5:8] == pytest.approx([64, 128, 256], abs=0.5)
     assert pauses[8:] == pytest.approx([360] * 7, abs=0.5)
     assert set(shards[:6]) == {UUID(order_id).int % YOUNG_SHARDS}

@@ -104,7 +104,7 @@ def test_an_alarm_that_tells_nobody_is_missed(aws: Aws) -> None:
         },
     )
 
-    with pytest.raises(CheckFailed, match="^these notify nobody: has nobody, is off$"):
+    with pytest.raises(CheckFailed, match=r"^these notify nobody: has nobody, is off$"):
         operator_story.alarms(visit(aws))
 
 

@@ -106,16 +106,16 @@ class StubServer:
             def log_message(self, *_: Any) -> None:
                 """No access log."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
 
 
 @contextmanager
 def serving() -> Iterator[StubServer]:
     server = StubServer()
-    Thread(target=server._server.serve_forever, daemon=True).start()
+    Thread(target=server.server.serve_forever, daemon=True).start()
     try:
         yield server
     finally:
-        server._server.shutdown()
-        server._server.server_close()
+        server.server.shutdown()
+        server.server.server_close()

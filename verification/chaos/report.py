@@ -122,11 +122,12 @@ def history(order_id: str, run: Run, evidence: Evidence) -> list[str]:
     if clicked := run.answers.clicked.get(order_id):
         found.append((clicked, "a customer clicks"))
     order: Mapping[str, Any] = evidence.orders.get(order_id, {})
-    for change in order.get("statusHistory", []):
-        found.append((moment(change["at"]).timestamp(), f"is {change['status']}"))
-    for receipt in ("notification", "sms"):
-        if told := order.get(receipt):
-            found.append((moment(told["at"]).timestamp(), f"{receipt}: {told.get('messageId', told)}"))
+    found += [(moment(change["at"]).timestamp(), f"is {change['status']}") for change in order.get("statusHistory", [])]
+    found += [
+        (moment(told["at"]).timestamp(), f"{receipt}: {told.get('messageId', told)}")
+        for receipt in ("notification", "sms")
+        if (told := order.get(receipt))
+    ]
     for event in evidence.published:
         detail = event["detail"]
         if detail.get("data", {}).get("orderId") == order_id:

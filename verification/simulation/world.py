@@ -85,7 +85,7 @@ class World:
             result, error = None, None
             try:
                 result = body()
-            except (Exception, Killed) as raised:
+            except (Exception, Killed) as raised:  # noqa: BLE001 # the process ended so; whoever waits for it gets the error
                 error = raised
             process.over = True
             ended(result, error)

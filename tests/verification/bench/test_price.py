@@ -13,7 +13,7 @@ from verification.bench.price import PRICES
 NOTHING: Mapping[str, Any] = {
     **dict.fromkeys(("read units", "write units", "index write units", "sns publications", "sqs requests"), 0),
     **dict.fromkeys(("event bytes", "log bytes", "answer bytes", "stored bytes", "stored index bytes", "e-mails"), 0),
-    **dict.fromkeys(("calls", "events", "invocations"), {}),
+    **{key: {} for key in ("calls", "events", "invocations")},
 }
 
 
