@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import boto3
 import httpx
 
-STACK = "order-processing-local"
+from operations.stack import stack_name
+
+STACK = stack_name("local")
 
 Item = dict[str, Any]
 """An item as the DynamoDB client has it: `{"orderId": {"S": "…"}}`."""

@@ -13,12 +13,14 @@ import pytest
 from local.emulator.ports import free_port
 from operations.dead_letters import DeadLetter, dead_letters, purge, redrive
 from operations.replay import replay_order, replay_span
-from operations.stack import Stack
+from operations.stack import Stack, stack_name
 from tests.e2e.cloud import Cloud
 from tests.e2e.commands import command
 from tests.e2e.shopper import Shopper, envelope_of
 from tests.e2e.waiting import wait_for
 from tools.checkout import ROOT
+
+STACK = stack_name("local")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_a_dead_letter_is_listed_with_its_reason_until_a_redrive_completes_the_o
 ) -> None:
     order_id, letter = failed_order(cloud, anna, stack)
 
-    assert (letter.event_type, letter.consumer) == ("OrderPlacedEvent", "order-processing-local-paymentProcessing")
+    assert (letter.event_type, letter.consumer) == ("OrderPlacedEvent", f"{STACK}-paymentProcessing")
     assert letter.reason.startswith("the payment gateway did not answer")
     for _ in range(2):
         shown = command(cloud, "operations.dlq", "list").stdout
@@ -172,7 +174,7 @@ def test_an_order_is_found_in_upper_case_and_an_unknown_one_is_one_line(
     missed = command(cloud, "operations.replay", "--order", unknown.upper())
 
     assert found.returncode == 0, found.stderr
-    assert "✓ OrderPlacedEvent ─▶ order-processing-local-paymentProcessing\n" in found.stdout
+    assert f"✓ OrderPlacedEvent ─▶ {STACK}-paymentProcessing\n" in found.stdout
     assert (missed.returncode, missed.stdout, missed.stderr) == (1, "", f"the audit log knows no order {unknown}\n")
 
 

@@ -13,11 +13,13 @@ from operations.dead_letters import dead_letters, purge
 from operations.screen import console
 from operations.smoke.story import clean_up, story
 from operations.smoke.visit import Visit
-from operations.stack import Stack
+from operations.stack import Stack, stack_name
 from tests.e2e.cloud import Cloud
 from tests.e2e.commands import command
 from tests.e2e.operator import DEPLOY, PREFLIGHT, administrator, operator
 from tests.e2e.waiting import wait_for
+
+STACK = stack_name("local")
 
 SHORT = ("--seconds", "8")
 """For what is not to come: an order ends in under one. The forged event may need more, and does not count here."""
@@ -132,7 +134,7 @@ def test_without_the_senders_identity_no_e_mail_is_accepted(cloud: Cloud, stack:
 def disabled(cloud: Cloud, rule: str) -> Iterator[str]:
     """The rule, by its logical id, disabled for as long as the block lasts; yields its name."""
     resource = cloud.client("cloudformation").describe_stack_resource(
-        StackName="order-processing-local", LogicalResourceId=rule
+        StackName=stack_name("local"), LogicalResourceId=rule
     )
     where = {
         "Name": resource["StackResourceDetail"]["PhysicalResourceId"].rpartition("|")[2],
@@ -161,7 +163,7 @@ def test_an_alarm_that_was_deleted_is_missed(cloud: Cloud, stack: Stack) -> None
     alarm = next(
         alarm
         for alarm in cloudwatch.describe_alarms()["MetricAlarms"]
-        if alarm["AlarmName"].startswith("order-processing-local-DeadLetterQueueDepth-")
+        if alarm["AlarmName"].startswith(f"{STACK}-DeadLetterQueueDepth-")
     )
     cloudwatch.delete_alarms(AlarmNames=[alarm["AlarmName"]])
     try:
@@ -175,9 +177,7 @@ def test_an_alarm_that_was_deleted_is_missed(cloud: Cloud, stack: Stack) -> None
 
 def test_a_queue_that_feeds_nobody_is_missed(cloud: Cloud, stack: Stack) -> None:
     functions = cloud.client("lambda")
-    [mapping] = functions.list_event_source_mappings(FunctionName="order-processing-local-notification")[
-        "EventSourceMappings"
-    ]
+    [mapping] = functions.list_event_source_mappings(FunctionName=f"{STACK}-notification")["EventSourceMappings"]
     functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     try:
         found = failed(cloud, *SHORT)

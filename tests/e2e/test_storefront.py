@@ -13,11 +13,13 @@ import pytest
 
 from local.emulator.describe import describe
 from operations.dead_letters import purge
-from operations.stack import described
+from operations.stack import described, stack_name
 from tests.e2e.cloud import Cloud
 from tests.e2e.commands import command, state_of
 from tests.e2e.shopper import FINAL, an_order, envelope_of
 from tests.e2e.waiting import wait_for
+
+STACK = stack_name("local")
 
 PASSWORD = "Secret-password-1"
 
@@ -259,7 +261,7 @@ def test_an_order_waits_for_a_gateway_that_is_down_and_is_healed_by_a_redrive(pa
     assert operator.gateway() == "up"
     redriven = operator.redrives()
 
-    assert letter[:2] == ("OrderPlacedEvent", "order-processing-local-paymentProcessing")
+    assert letter[:2] == ("OrderPlacedEvent", f"{STACK}-paymentProcessing")
     assert letter.reason.startswith("the payment gateway did not answer")
     assert (waiting["status"], "payment" in waiting) == ("PLACED", False)
     assert redriven >= 1  # the reconciler may have tried meanwhile

@@ -16,10 +16,11 @@ from local.emulator.process import emulator
 from local.emulator.state import LocalError, State
 from local.launcher import running
 from local.launcher.running import stack
+from operations.stack import stack_name
 from tests.local.embedded_aws import EmbeddedAws, Sls, eventually, sls_of
 from tests.local.test_emulator import assert_nothing_is_left
 
-STACK = "order-processing-local"
+STACK = stack_name("local")
 
 
 @pytest.fixture(scope="module")

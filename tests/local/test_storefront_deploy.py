@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from local.emulator.ports import free_port
 from local.emulator.process import emulator
 from local.emulator.state import State
+from operations.stack import stack_name
 from tests.local.embedded_aws import EmbeddedAws, Sls, sls_of
 from tools import flow
 from tools.checkout import ROOT
@@ -138,7 +139,7 @@ def test_a_protected_stack_is_not_removed_and_keeps_its_page_and_its_data(
         aws.client("dynamodb").delete_table(TableName=stack["OrdersTableName"])
 
     sls("deploy", "--param", "storefront=true")  # takes the protection back, so that the next tests may remove it
-    [described] = aws.client("cloudformation").describe_stacks(StackName="order-processing-local")["Stacks"]
+    [described] = aws.client("cloudformation").describe_stacks(StackName=stack_name("local"))["Stacks"]
     assert described["EnableTerminationProtection"] is False
 
 

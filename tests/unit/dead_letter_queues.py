@@ -7,11 +7,13 @@ from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
-from operations.stack import Outputs, Stack
+from operations.stack import Outputs, Stack, stack_name
 from verification.simulation.queues import Queue
 
+STACK = stack_name("dev")
+
 DEAD, DEAD_NOTIFICATIONS, NOTIFICATIONS = (f"https://sqs.example/{name}" for name in ("dead", "notes-dead", "notes"))
-FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:order-processing-dev-fulfillment"
+FUNCTION = f"arn:aws:lambda:us-east-1:000000000000:function:{STACK}-fulfillment"
 GONE = FUNCTION.replace("fulfillment", "gone")
 POISON = {"detail-type": "Poison", "detail": {}}
 

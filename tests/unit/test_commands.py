@@ -26,10 +26,12 @@ from operations.command import Parser, run
 from operations.errors import OperatorError
 from operations.preflight import __main__ as preflight
 from operations.smoke import __main__ as smoke
-from operations.stack import Outputs, Stack, StackUnavailable, add_stage
+from operations.stack import Outputs, Stack, StackUnavailable, add_stage, stack_name
 from orders.aws.dynamodb import to_item
 from tests.unit.dead_letter_queues import FUNCTION, GONE, POISON, Queues, refusal
 from tools.checkout import ROOT
+
+STACK = stack_name("dev")
 
 COMMANDS = {
     "dlq": dlq.main,
@@ -119,8 +121,8 @@ def test_what_lies_in_a_queue_is_shown_literally(
     queues.put_failure(event(hostile, hostile), GONE)
     assert called("dlq", "redrive") == 1
     out, err = capsys.readouterr()
-    assert f"✓ {shown} of order {shown} ─▶ order-processing-dev-fulfillment\n" in out
-    assert f"✗ {shown} of order {shown} ─▶ order-processing-dev-gone\n" in out
+    assert f"✓ {shown} of order {shown} ─▶ {STACK}-fulfillment\n" in out
+    assert f"✗ {shown} of order {shown} ─▶ {STACK}-gone\n" in out
     assert err.startswith(f"{shown} of order {shown} stays in the queue: ")
     assert err.count("\n") == 1
 
@@ -340,7 +342,7 @@ def test_a_target_that_is_gone_keeps_a_replay_from_no_other(
     assert called("replay", "--order", "o1") == 1
 
     out, err = capsys.readouterr()
-    assert out == "✓ OrderPlacedEvent ─▶ order-processing-dev-fulfillment\n"
+    assert out == f"✓ OrderPlacedEvent ─▶ {STACK}-fulfillment\n"
     assert re.fullmatch(r"OrderPlacedEvent could not be delivered: .*ResourceNotFoundException.*\n", err)
 
 

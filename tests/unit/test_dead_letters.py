@@ -9,6 +9,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from operations import dead_letters as module
 from operations.dead_letters import Undelivered, dead_letters, purge, redrive
+from operations.stack import stack_name
 from tests.unit.dead_letter_queues import (
     DEAD,
     DEAD_NOTIFICATIONS,
@@ -19,6 +20,8 @@ from tests.unit.dead_letter_queues import (
     Queues,
     refusal,
 )
+
+STACK = stack_name("dev")
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_a_payload_that_is_no_event_is_a_row_and_is_delivered_as_it_was(queues: 
     [letter] = dead_letters(queues.stack)
 
     assert letter[2:5] == (payload if isinstance(payload, dict) else {}, FUNCTION, "can't read it")
-    assert (letter.event_type, letter.order_id, letter.consumer) == ("-", "-", "order-processing-dev-fulfillment")
+    assert (letter.event_type, letter.order_id, letter.consumer) == ("-", "-", f"{STACK}-fulfillment")
     assert list(redrive(queues.stack)) == [letter]
     assert [(target, json.loads(sent)) for target, sent in queues.delivered] == [(FUNCTION, payload)]
     assert queues.left() == []
@@ -119,7 +122,7 @@ def test_a_letter_for_a_function_that_is_gone_keeps_no_other_back(queues: Queues
     for number in range(25):
         queues.put_failure(number)
 
-    with pytest.raises(Undelivered, match=r"^still a dead letter: Poison for order-processing-dev-gone: .*NotFound"):
+    with pytest.raises(Undelivered, match=rf"^still a dead letter: Poison for {STACK}-gone: .*NotFound"):
         list(redrive(queues.stack))
 
     assert [json.loads(payload) for _, payload in queues.delivered] == list(range(25))

@@ -9,9 +9,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from operations.errors import OperatorError
 from operations.region import default_region
-from operations.stack import StackUnavailable, find, from_environment
+from operations.stack import StackUnavailable, find, from_environment, stack_name
 from tests.unit.dead_letter_queues import refusal
 from tools import topology
+
+STACK = stack_name("dev")
 
 
 @pytest.fixture
@@ -149,7 +151,7 @@ def test_a_region_that_is_named_is_the_one_that_is_asked(deployed: set[str]) -> 
     with pytest.raises(StackUnavailable) as raised:
         find("dev")
     assert str(raised.value) == (
-        f"no stack order-processing-dev in {default_region()}; if it is in another region, name that with --region;"
+        f"no stack {STACK} in {default_region()}; if it is in another region, name that with --region;"
         " else deploy it with: npm run deploy -- --stage dev"
     )
 
@@ -190,12 +192,12 @@ def test_whose_credentials_can_not_be_had_is_told_with_the_region_and_the_local_
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (refusal("ExpiredToken"), r"^AWS in mars-1 refuses to show order-processing-dev: .*ExpiredToken"),
-        (refusal("AccessDenied"), r"^AWS in mars-1 refuses to show order-processing-dev: .*AccessDenied"),
-        (refusal("ValidationError"), r"^AWS in mars-1 refuses to show order-processing-dev: .*ValidationError"),
+        (refusal("ExpiredToken"), rf"^AWS in mars-1 refuses to show {STACK}: .*ExpiredToken"),
+        (refusal("AccessDenied"), rf"^AWS in mars-1 refuses to show {STACK}: .*AccessDenied"),
+        (refusal("ValidationError"), rf"^AWS in mars-1 refuses to show {STACK}: .*ValidationError"),
         (
             EndpointConnectionError(endpoint_url="https://x"),
-            r"^AWS in mars-1 can't be asked for order-processing-dev: ",
+            rf"^AWS in mars-1 can't be asked for {STACK}: ",
         ),
     ],
     ids=["an expired credential", "no permission", "a name that AWS does not like", "no network"],

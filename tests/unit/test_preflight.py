@@ -17,9 +17,12 @@ from operations.preflight import account, checks, rights, sender, there
 from operations.preflight.bill import idle_usd
 from operations.preflight.finding import Finding
 from operations.preflight.plan import Plan
+from operations.stack import stack_name
 from tests.e2e.operator import DEPLOY
 from tests.unit.stubbed_aws import Aws
 from verification.bench import price, results
+
+STACK = stack_name("dev")
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +41,7 @@ IDENTITY = "AWS::SES::EmailIdentity"
 def plan(**resources: str) -> Plan:
     """Of stage dev, with these resources by their type."""
     bodies = {name: {"Type": kind, "Properties": {}} for name, kind in resources.items()}
-    notification = {"name": "order-processing-dev-notification", "events": [{"sqs": {"maximumConcurrency": 2}}]}
+    notification = {"name": f"{STACK}-notification", "events": [{"sqs": {"maximumConcurrency": 2}}]}
     return Plan("dev", [], None, None, {"notification": notification}, bodies, "shop@example.com")
 
 
@@ -95,7 +98,7 @@ def test_a_verified_domain_is_enough_for_a_sender_that_the_stack_does_not_make(a
 @pytest.mark.parametrize(("policy", "kind"), [("Delete", "blocked"), ("RetainExceptOnCreate", "passed")])
 def test_a_stage_does_not_throw_its_own_sender_away(aws: Aws, policy: str, kind: str) -> None:
     """What counts is the template that is deployed: another version deleted the identity."""
-    described = {"StackName": "order-processing-dev", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
+    described = {"StackName": stack_name("dev"), "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
     owned = {
         "LogicalResourceId": "SenderIdentity",
         "ResourceType": IDENTITY,
@@ -165,20 +168,18 @@ def test_a_default_configuration_set_that_a_role_names_passes(aws: Aws) -> None:
 def test_a_stack_in_a_state_that_nothing_updates_comes_with_the_way_out(
     aws: Aws, status: str, mend: str | None
 ) -> None:
-    described = {"StackName": "order-processing-dev", "CreationTime": 0, "StackStatus": status}
+    described = {"StackName": stack_name("dev"), "CreationTime": 0, "StackStatus": status}
     aws.gives("cloudformation", "describe_stacks", {"Stacks": [described]})
 
     [finding] = there.state(aws.stack, plan())
 
     assert status in finding.text
     assert finding.kind == ("blocked" if mend else "passed")
-    assert finding.mend == (
-        f"aws cloudformation {mend} --stack-name order-processing-dev --region us-east-1" if mend else ""
-    )
+    assert finding.mend == (f"aws cloudformation {mend} --stack-name {STACK} --region us-east-1" if mend else "")
 
 
 def test_a_stack_that_was_deleted_is_none(aws: Aws) -> None:
-    described = {"StackName": "order-processing-dev", "CreationTime": 0, "StackStatus": "DELETE_COMPLETE"}
+    described = {"StackName": stack_name("dev"), "CreationTime": 0, "StackStatus": "DELETE_COMPLETE"}
     aws.gives("cloudformation", "describe_stacks", {"Stacks": [described]})
 
     assert there.description(aws.stack, plan()) is None
@@ -255,7 +256,7 @@ def test_whom_the_simulator_does_not_know_is_not_asked_about(aws: Aws, arn: str,
 
 
 def test_a_quota_that_is_reached_is_a_warning_unless_the_stage_has_its_share_already(aws: Aws) -> None:
-    for names in (["default", *map(str, range(99))], ["order-processing-dev", *map(str, range(99))]):
+    for names in (["default", *map(str, range(99))], [stack_name("dev"), *map(str, range(99))]):
         aws.gives("events", "list_event_buses", {"EventBuses": [{"Name": name} for name in names]})
         aws.gives("events", "list_rules", {"Rules": []})
 

@@ -1,8 +1,10 @@
-"""`npm run contract`: write the documents anew."""
+"""`npm run contract`: write the API's documents anew, and record the events' schemas."""
 
 import json
+import sys
 
 from tools.checkout import ROOT
+from verification.contract.evolution import record
 from verification.contract.openapi import document
 from verification.contract.postman import collection, environments
 
@@ -21,3 +23,8 @@ if __name__ == "__main__":
         (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(text)
         print(f"docs/{name}")
+    try:
+        for file in record(ROOT / "tests" / "recorded"):
+            print(file.relative_to(ROOT))
+    except ValueError as error:
+        sys.exit(f"{error}. Events evolve by optional fields only: docs/architecture.md, How events evolve")
