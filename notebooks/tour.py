@@ -36,7 +36,7 @@ from local.launcher import running  # noqa: E402
 from local.terminal import timeline as evidence  # noqa: E402
 from notebooks.exercises import EXERCISES, Verdict  # noqa: E402
 from notebooks.pictures import Picture, sequence, timeline, topology, tree  # noqa: E402
-from operations.customer import Customer  # noqa: E402
+from operations.customer import ShopAccount  # noqa: E402
 from operations.dead_letters import DeadLetter, dead_letters, purge  # noqa: E402
 from operations.stack import Stack, StackUnavailable, from_environment  # noqa: E402
 from orders.aws.audit import AuditLogTable  # noqa: E402
@@ -95,11 +95,11 @@ def connect() -> Stack:
     return stack
 
 
-def customer() -> Customer:
+def customer() -> ShopAccount:
     """A new customer, signed up and in."""
     stack = _stack()
     email = f"reader-{uuid4().hex[:8]}@example.com"
-    return Customer(stack.client("cognito-idp"), stack.outputs, stack.api_url, email)
+    return ShopAccount(stack.client("cognito-idp"), stack.outputs, stack.api_url, email)
 
 
 def rows_of(order_id: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class Customer:
+class ShopAccount:
     """One signed-in customer; `token` is the ID token, which is good for an hour."""
 
     def __init__(self, cognito: Any, outputs: Mapping[str, str], api_url: str, email: str) -> None:

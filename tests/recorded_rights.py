@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.rights import FUNCTIONS, Right, granted_to, needed_by
-from tests.wire import Call
+from tests.wire import AwsCall
 
 SELECTIONS = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "collectonly")
 """pytest's options that leave tests out."""
@@ -30,7 +30,7 @@ class RecordedRights:
         assert isinstance(plugin, cls)
         return plugin
 
-    def record(self, call: Call) -> None:
+    def record(self, call: AwsCall) -> None:
         if call.function:
             self.used |= {(call.function, right) for right in needed_by(call)}
 

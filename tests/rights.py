@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.wire import Call
+from tests.wire import AwsCall
 from tools import topology
 
 Right = tuple[str, str]
@@ -13,7 +13,7 @@ FUNCTIONS = list(topology.service()["functions"])
 TABLES = {"Orders": "OrdersTable", "AuditLog": "AuditLogTable"}
 
 
-def needed_by(call: Call) -> Iterator[Right]:
+def needed_by(call: AwsCall) -> Iterator[Right]:
     """The rights without which IAM would refuse the call."""
     params = call.params
     if call.action == "events:PutEvents":

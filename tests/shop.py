@@ -23,7 +23,7 @@ Envelope = dict[str, Any]
 ORDERS, AUDIT_LOG = "Orders", "AuditLog"  # the tables' names, as the environment in conftest.py has them
 
 
-class Customer(NamedTuple):
+class Caller(NamedTuple):
     """Who calls the API, as the claims of the token say."""
 
     sub: str
@@ -35,8 +35,8 @@ class Customer(NamedTuple):
         return {name: value for name, value in self._asdict().items() if value}
 
 
-ANNA = Customer("anna")
-BELA = Customer("bela", "bela@example.com")
+ANNA = Caller("anna")
+BELA = Caller("bela", "bela@example.com")
 
 
 class Response(NamedTuple):
@@ -81,7 +81,7 @@ class Shop:
         url: str,
         body: Any = None,
         *,
-        by: Customer | None = ANNA,
+        by: Caller | None = ANNA,
         headers: Mapping[str, str | None] | None = None,
         request_id: str | None = None,
         base64: bool = False,
@@ -126,7 +126,7 @@ class Shop:
         raw = self.invoke("orderService", request)
         return Response(raw["statusCode"], raw["headers"], json.loads(raw["body"]))
 
-    def place(self, *, by: Customer = ANNA, key: str | None = None, **changes: Any) -> Response:
+    def place(self, *, by: Caller = ANNA, key: str | None = None, **changes: Any) -> Response:
         """`POST /orders` with a good order, changed as told; its event waits on the bus."""
         return self.call("POST", "/orders", an_order(**changes), by=by, headers={"idempotency-key": key} if key else {})
 
@@ -136,15 +136,15 @@ class Shop:
         [event] = self.drain()
         return order_id, event
 
-    def order(self, order_id: str, *, by: Customer = ANNA) -> Any:
+    def order(self, order_id: str, *, by: Caller = ANNA) -> Any:
         response = self.call("GET", f"/orders/{order_id}", by=by)
         assert response.status == 200, response
         return response.body
 
-    def orders(self, query: Mapping[str, str], *, by: Customer = ANNA) -> Response:
+    def orders(self, query: Mapping[str, str], *, by: Caller = ANNA) -> Response:
         return self.call("GET", "/orders?" + "&".join(f"{quote(k)}={quote(v)}" for k, v in query.items()), by=by)
 
-    def trail(self, order_id: str, *, by: Customer = ANNA) -> list[dict[str, Any]]:
+    def trail(self, order_id: str, *, by: Caller = ANNA) -> list[dict[str, Any]]:
         response = self.call("GET", f"/orders/{order_id}/events", by=by)
         assert response.status == 200, response
         return list(response.body["events"])

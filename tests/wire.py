@@ -15,7 +15,7 @@ READS = {f"dynamodb:{operation}" for operation in ("GetItem", "BatchGetItem", "Q
 
 
 @dataclass
-class Call:
+class AwsCall:
     """One call of an AWS operation, whatever the SDK needed to send for it."""
 
     function: str | None
@@ -45,11 +45,11 @@ class _Loss:
 class Wire:
     """What lies between the code and AWS. Made once, since the code keeps its clients; `reset` before each test."""
 
-    calls: list[Call] = field(default_factory=list)
+    calls: list[AwsCall] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     """The operation of each HTTP request: the SDK may need several for one call."""
     function: str | None = None
-    watchers: list[Callable[[Call], None]] = field(default_factory=list)
+    watchers: list[Callable[[AwsCall], None]] = field(default_factory=list)
     """Each is told of every call, whichever test it is of."""
     _faults: list[_Fault] = field(default_factory=list)
     _lost: list[_Loss] = field(default_factory=list)
@@ -78,10 +78,10 @@ class Wire:
         finally:
             self.function = None
 
-    def of(self, action: str) -> list[Call]:
+    def of(self, action: str) -> list[AwsCall]:
         return [call for call in self.calls if call.action == action]
 
-    def effects(self) -> list[Call]:
+    def effects(self) -> list[AwsCall]:
         """The calls so far that changed or sent something."""
         return [call for call in self.calls if call.answer is not None and call.action not in READS]
 
@@ -103,7 +103,7 @@ class Wire:
         self._lost.append(_Loss(action, skip))
 
     def _begin(self, params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-        context["call"] = Call(self.function, _action(model), params)
+        context["call"] = AwsCall(self.function, _action(model), params)
         self.calls.append(context["call"])
         for tell in self.watchers:
             tell(context["call"])

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.emulator.state import LocalError
-from local.terminal.timeline import Evidence, is_over, missing
-from operations.customer import Customer
+from local.terminal.timeline import OrderView, is_over, missing
+from operations.customer import ShopAccount
 
 SECONDS = 60
 """How long an order may take. It takes well under one, and some while its functions start for the first time."""
@@ -42,7 +42,7 @@ def asking(what: str) -> Iterator[None]:
         raise LocalError(f"{what} failed: {error}") from error
 
 
-def place(sample: Sample, customer: Customer) -> Mapping[str, Any]:
+def place(sample: Sample, customer: ShopAccount) -> Mapping[str, Any]:
     """Order over the API, and return the order. Raises LocalError."""
     items = [{"sku": sku, "quantity": quantity} for sku, quantity in sample.quantities.items()]
     with asking("POST /orders"):
@@ -50,21 +50,21 @@ def place(sample: Sample, customer: Customer) -> Mapping[str, Any]:
     return order
 
 
-def follow(order: Mapping[str, Any], customer: Customer, seconds: float = SECONDS) -> Iterator[Evidence]:
+def follow(order: Mapping[str, Any], customer: ShopAccount, seconds: float = SECONDS) -> Iterator[OrderView]:
     """What is known of the order, again and again until it has ended or its time is up. Raises LocalError."""
     path = f"/orders/{order['orderId']}"
     deadline = time.monotonic() + seconds
-    evidence = Evidence(order, [])
+    evidence = OrderView(order, [])
     yield evidence
     while not is_over(*evidence) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
         # The order first: what its statuses name is then in the trail, and lines come in the order of time.
         with asking(f"GET {path}"):
-            evidence = Evidence(customer.get(path), customer.get(f"{path}/events")["events"])
+            evidence = OrderView(customer.get(path), customer.get(f"{path}/events")["events"])
         yield evidence
 
 
-def shortcoming(sample: Sample, evidence: Evidence, messages: Container[str], seconds: float = SECONDS) -> str | None:
+def shortcoming(sample: Sample, evidence: OrderView, messages: Container[str], seconds: float = SECONDS) -> str | None:
     """What is wrong with how the order ended; None when its status is the expected one and its e-mail was sent.
 
     `messages` are the ids of the e-mails that SES has sent.

@@ -17,7 +17,7 @@ from local.launcher.running import stack
 from local.launcher.samples import SAMPLES, asking, follow, place, shortcoming
 from local.launcher.stopping import Stopped
 from local.terminal.output import Terminal
-from operations.customer import Customer
+from operations.customer import ShopAccount
 from operations.stack import find
 
 _CUSTOMER = "ada@example.com"
@@ -30,7 +30,7 @@ def start(port: int, *, once: bool) -> int:
     with stack(state, port, web_port=port + 1, step=terminal.step) as description:
         terminal.say("\n[bold]The storefront[/] is at {url}\n", url=description["webUrl"])
         with terminal.step("Signing up a customer"), asking("the sign-up of a sample customer"):
-            customer = Customer(find("local").client("cognito-idp"), description, description["apiUrl"], _CUSTOMER)
+            customer = ShopAccount(find("local").client("cognito-idp"), description, description["apiUrl"], _CUSTOMER)
         well = show_samples(terminal, customer, description["endpointUrl"])
         if once:
             return 0 if well else 1
@@ -46,7 +46,7 @@ def start(port: int, *, once: bool) -> int:
     return 0
 
 
-def show_samples(terminal: Terminal, customer: Customer, endpoint_url: str) -> bool:
+def show_samples(terminal: Terminal, customer: ShopAccount, endpoint_url: str) -> bool:
     """Place the sample orders, show each one's timeline, then the e-mails; whether each ended as it should."""
     terminal.say("\nThe sample orders. The first is slow: every function starts for the first time.\n")
     shortcomings, letters = [], []
@@ -98,7 +98,7 @@ curl {around_proxy}-H "Authorization: Bearer $(cat {token})" {orders}
     )
 
 
-def _stay(description: Mapping[str, Any], customer: Customer, token: Path, state: State) -> None:
+def _stay(description: Mapping[str, Any], customer: ShopAccount, token: Path, state: State) -> None:
     """Until Stopped; the token is kept fresh meanwhile. Raises LocalError when the emulator ends by itself."""
     renew_at = time.time() + _TOKEN_SECONDS
     while _listens(description["endpointUrl"]):

@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from local.launcher.samples import Sample
-from local.terminal.timeline import Evidence, Line, awaited, lines
+from local.terminal.timeline import OrderView, TimelineEntry, awaited, lines
 from operations.screen import console as plain_console
 from operations.screen import filled
 from operations.streams import printable
@@ -52,16 +52,16 @@ class Terminal:
         self.console.print(filled("[dim]{seconds} s[/]", seconds=f"{time.monotonic() - started:.1f}"))
 
     @contextmanager
-    def timeline(self, sample: Sample, order: Mapping[str, Any]) -> Iterator[Callable[[Evidence], None]]:
+    def timeline(self, sample: Sample, order: Mapping[str, Any]) -> Iterator[Callable[[OrderView], None]]:
         """Show an order's timeline, which grows with each evidence that is handed to the function."""
         self.console.print(heading(sample, order))
         if self.moves:
             with Live(console=self.console, refresh_per_second=10) as live:
                 yield lambda evidence: live.update(picture(evidence))
         else:
-            printed: set[Line] = set()
+            printed: set[TimelineEntry] = set()
 
-            def show(evidence: Evidence) -> None:
+            def show(evidence: OrderView) -> None:
                 for line in lines(evidence):
                     if line not in printed:
                         self.console.print(row(line))
@@ -92,7 +92,7 @@ def heading(sample: Sample, order: Mapping[str, Any]) -> Text:
     )
 
 
-def row(line: Line) -> Text:
+def row(line: TimelineEntry) -> Text:
     """`    16 ms  PaymentProcessing   OrderPlacedEvent → PaymentCompletedEvent`: 80 columns hold each."""
     row = filled(
         "[dim]{after} ms  [/][bold]{function}  [/]{cause} → ",
@@ -103,7 +103,7 @@ def row(line: Line) -> Text:
     return row.append(printable(line.outcome), _STYLES.get(line.outcome, "cyan"))
 
 
-def picture(evidence: Evidence) -> Group:
+def picture(evidence: OrderView) -> Group:
     """All rows, and below them who is awaited."""
     rows = [row(line) for line in lines(evidence)]
     if silent := awaited(evidence):

@@ -22,8 +22,8 @@ _LEAVE_EVIDENCE = {"OrderStatusUpdater", "Notification", *chain.from_iterable(PU
 """The functions whose reaction the API shows: a status, a notification, an event. Nobody can wait for any other."""
 
 
-class Evidence(NamedTuple):
-    """What the API tells of one order at one moment."""
+class OrderView(NamedTuple):
+    """What the API shows of one order at one moment."""
 
     order: Mapping[str, Any]
     """The answer of `GET /orders/{orderId}`."""
@@ -31,7 +31,7 @@ class Evidence(NamedTuple):
     """The events in the answer of `GET /orders/{orderId}/events`; rows of AuditLog are as good."""
 
 
-class Line(NamedTuple):
+class TimelineEntry(NamedTuple):
     """One thing that happened: how long after the order, which function did it, on what, and what came of it."""
 
     milliseconds: int
@@ -41,7 +41,7 @@ class Line(NamedTuple):
     outcome: str
 
 
-def lines(evidence: Evidence) -> list[Line]:
+def lines(evidence: OrderView) -> list[TimelineEntry]:
     """All that happened, in the order of time; an event that was published again is the same line.
 
     What was caused by an event that is not in the trail yet is left out: it would come too early.
@@ -49,22 +49,22 @@ def lines(evidence: Evidence) -> list[Line]:
     return sorted(dict.fromkeys(_lines(evidence)), key=lambda line: line.milliseconds)
 
 
-def _lines(evidence: Evidence) -> Iterator[Line]:
+def _lines(evidence: OrderView) -> Iterator[TimelineEntry]:
     order, trail = evidence
     names = {event.get("domainEventId"): event["eventType"] for event in trail}
     placed, *moved = order["statusHistory"]
 
-    yield Line(_after(order, placed["at"]), "OrderService", "POST /orders", f"status {placed['status']}")
+    yield TimelineEntry(_after(order, placed["at"]), "OrderService", "POST /orders", f"status {placed['status']}")
     for event in trail:
         publishers, caused_by = PUBLISHERS.get(event["source"], [event["source"]]), event.get("causationId")
         function, cause = publishers[0], names.get(caused_by) if caused_by else "POST /orders"
         if not caused_by and (event.get("attempt") or 1) > 1:
             function, cause = publishers[-1], "still open"
         if cause:
-            yield Line(_after(order, event["timestamp"]), function, cause, event["eventType"])
+            yield TimelineEntry(_after(order, event["timestamp"]), function, cause, event["eventType"])
     for change in moved:
         if change["eventId"] in names:
-            yield Line(
+            yield TimelineEntry(
                 _after(order, change["at"]),
                 "OrderStatusUpdater",
                 names[change["eventId"]],
@@ -73,10 +73,10 @@ def _lines(evidence: Evidence) -> Iterator[Line]:
     outcome = [event["eventType"] for event in trail if "Notification" in CONSUMERS.get(event["eventType"], ())]
     if outcome and (told := order.get("notification")):  # an order has one outcome, and that is what it tells of
         letter = "sent" if "messageId" in told else f"rejected: {told['rejection']}"
-        yield Line(_after(order, told["at"]), "Notification", outcome[0], f"e-mail {letter}")
+        yield TimelineEntry(_after(order, told["at"]), "Notification", outcome[0], f"e-mail {letter}")
 
 
-def awaited(evidence: Evidence) -> list[str]:
+def awaited(evidence: OrderView) -> list[str]:
     """The functions that should have reacted to the events seen so far, and have not; none when the order has ended."""
     order, trail = evidence
     silent = []
@@ -92,7 +92,7 @@ def awaited(evidence: Evidence) -> list[str]:
     return list(dict.fromkeys(silent))
 
 
-def _is_incomplete(evidence: Evidence) -> bool:
+def _is_incomplete(evidence: OrderView) -> bool:
     """Whether the trail lacks an event that the status history names, or one that led to such an event."""
     order, trail = evidence
     logged = {event.get("domainEventId"): event.get("causationId") for event in trail}
@@ -102,7 +102,7 @@ def _is_incomplete(evidence: Evidence) -> bool:
     return not named <= logged.keys()
 
 
-def _reacted(function: str, event_id: str | None, evidence: Evidence) -> bool:
+def _reacted(function: str, event_id: str | None, evidence: OrderView) -> bool:
     order, trail = evidence
     if function == "Notification":
         return "notification" in order
@@ -113,12 +113,12 @@ def _reacted(function: str, event_id: str | None, evidence: Evidence) -> bool:
 
 def is_over(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the order has its final status, the customer was told, and the audit trail is complete."""
-    return not awaited(Evidence(order, trail))
+    return not awaited(OrderView(order, trail))
 
 
 def missing(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> str:
     """`the last event seen is PaymentCompletedEvent, after 16 ms; not heard from: Fulfillment`."""
-    silent = ", ".join(awaited(Evidence(order, trail))) or "nobody"
+    silent = ", ".join(awaited(OrderView(order, trail))) or "nobody"
     if not trail:
         return f"no event was seen; not heard from: {silent}"
     last = max(trail, key=lambda event: str(event["timestamp"]))

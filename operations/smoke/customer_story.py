@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from operations.customer import Customer
+from operations.customer import ShopAccount
 from operations.smoke.api import call
 from operations.smoke.visit import CheckFailed, Visit, expect
 
@@ -35,11 +35,11 @@ def sign_up(visit: Visit) -> str:
     return "two customers, at SES's mailbox simulator"
 
 
-def _customer(visit: Visit) -> Customer:
+def _customer(visit: Visit) -> ShopAccount:
     """The simulator takes mail also in SES's sandbox, from any verified sender, and bounces nothing."""
     email = f"success+smoke-{uuid4().hex[:12]}@simulator.amazonses.com"
     visit.accounts.append(email)
-    return Customer(visit.stack.client("cognito-idp"), visit.stack.outputs, visit.stack.api_url, email)
+    return ShopAccount(visit.stack.client("cognito-idp"), visit.stack.outputs, visit.stack.api_url, email)
 
 
 def place(visit: Visit) -> str:

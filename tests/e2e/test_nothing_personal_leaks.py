@@ -34,7 +34,7 @@ class Traces(NamedTuple):
     """A place → all that is there, as one text."""
 
 
-class Customer:
+class Carla:
     """Carla, who can be told from everybody else."""
 
     def __init__(self, cloud: Cloud) -> None:
@@ -122,7 +122,7 @@ def letters_in(cloud: Cloud, queue: str, order_id: str) -> list[Mapping[str, Any
 
 @pytest.fixture(scope="module")
 def traces(cloud: Cloud) -> Iterator[Traces]:
-    began, carla = datetime.now(UTC) - timedelta(seconds=1), Customer(cloud)
+    began, carla = datetime.now(UTC) - timedelta(seconds=1), Carla(cloud)
     with tap_of_the_bus(cloud) as bus, tap_of_the_topic(cloud) as topic:
         orders = {"approved": carla.places(), "declined": carla.places(paymentMethod="tok_declined")}
         carla.is_refused()

@@ -12,12 +12,12 @@ import pytest
 from local.emulator.state import STATE_DIR_VARIABLE, LocalError, State
 from local.launcher import start
 from local.launcher.samples import SAMPLES, Sample
-from local.terminal.timeline import Evidence
+from local.terminal.timeline import OrderView
 
 PLACED_AT = "2026-01-31T09:30:00.000Z"
 
 
-def ended(sample: Sample, status: str) -> Evidence:
+def ended(sample: Sample, status: str) -> OrderView:
     """An order that has ended so, in one event."""
     event = {"eventType": "PaymentFailedEvent", "source": "order-processing.payment", "domainEventId": "e2"}
     order = {
@@ -31,7 +31,7 @@ def ended(sample: Sample, status: str) -> Evidence:
         "notification": {"channel": "email", "messageId": "m1", "at": PLACED_AT},
         "statusHistory": [{"status": status, "at": PLACED_AT, "eventId": "e2"}],
     }
-    return Evidence(order, [{**event, "causationId": None, "attempt": 1, "timestamp": PLACED_AT}])
+    return OrderView(order, [{**event, "causationId": None, "attempt": 1, "timestamp": PLACED_AT}])
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     def stack(_state: State, _port: int, **_: Any) -> Iterator[Mapping[str, Any]]:
         yield {f"{name}Url": "http://127.0.0.1:1" for name in ("api", "endpoint", "web")}
 
-    def follow(order: Mapping[str, Any], _customer: Any) -> Iterator[Evidence]:
+    def follow(order: Mapping[str, Any], _customer: Any) -> Iterator[OrderView]:
         [sample] = [each for each in SAMPLES if order["orderId"].endswith(each.title)]
         yield ended(sample, outcomes[sample.title])
 
     monkeypatch.setenv(STATE_DIR_VARIABLE, str(tmp_path))
     monkeypatch.setattr(start, "stack", stack)
     monkeypatch.setattr(start, "find", lambda _stage: SimpleNamespace(client=lambda _service: None))
-    monkeypatch.setattr(start, "Customer", lambda *_: SimpleNamespace(email="ada@example.com", token="a token"))
+    monkeypatch.setattr(start, "ShopAccount", lambda *_: SimpleNamespace(email="ada@example.com", token="a token"))
     monkeypatch.setattr(start, "place", lambda sample, _customer: ended(sample, outcomes[sample.title]).order)
     monkeypatch.setattr(start, "follow", follow)
     letter = {"MessageId": "m1", "To": ["ada@example.com"], "Subject": "About your order", "BodyText": "Hello,\n\nBye"}

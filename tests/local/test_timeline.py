@@ -10,7 +10,7 @@ import pytest
 
 from local.launcher.samples import SAMPLES, shortcoming
 from local.terminal.output import Terminal, picture
-from local.terminal.timeline import CONSUMERS, Evidence, awaited, is_over, lines
+from local.terminal.timeline import CONSUMERS, OrderView, awaited, is_over, lines
 from operations.screen import console
 from orders.events import EVENTS
 from tools import topology
@@ -19,16 +19,16 @@ from verification import matching
 APPROVED, DECLINED, _ = SAMPLES
 
 
-def recorded(name: str) -> Evidence:
+def recorded(name: str) -> OrderView:
     answers = json.loads((Path(__file__).parent / "recorded" / f"{name}.json").read_text())
-    return Evidence(answers["order"], answers["events"])
+    return OrderView(answers["order"], answers["events"])
 
 
-def earlier(evidence: Evidence, *, statuses: int, events: int, without: tuple[str, ...] = ()) -> Evidence:
+def earlier(evidence: OrderView, *, statuses: int, events: int, without: tuple[str, ...] = ()) -> OrderView:
     """The order before it had more than so many statuses and events."""
     history = evidence.order["statusHistory"][:statuses]
     order = {**evidence.order, "status": history[-1]["status"], "statusHistory": history}
-    return Evidence({name: order[name] for name in order.keys() - set(without)}, evidence.trail[:events])
+    return OrderView({name: order[name] for name in order.keys() - set(without)}, evidence.trail[:events])
 
 
 class Tty(StringIO):
@@ -36,7 +36,7 @@ class Tty(StringIO):
         return True
 
 
-def shown(evidences: list[Evidence], file: StringIO) -> str:
+def shown(evidences: list[OrderView], file: StringIO) -> str:
     screen = console(file=file, width=80, soft_wrap=True, _environ={"TERM": "xterm"})
     with Terminal(screen).timeline(APPROVED, evidences[0].order) as show:
         for evidence in evidences:
@@ -109,7 +109,7 @@ def test_what_an_event_or_an_order_says_is_shown_literally() -> None:
     hostile = "[/b]\x1b[2J\n:x:"
     event = {**trail[0], "eventType": hostile, "source": hostile, "domainEventId": "made-up"}
     items = [{**item, "name": hostile} for item in order["items"]]
-    evidence = Evidence({**order, "paymentMethod": hostile, "items": items}, [*trail, event])
+    evidence = OrderView({**order, "paymentMethod": hostile, "items": items}, [*trail, event])
 
     text = shown([evidence], StringIO())
 
@@ -137,7 +137,7 @@ def test_every_line_fits_80_columns() -> None:
 def test_an_order_that_the_reconciler_took_up_is_shown_as_such() -> None:
     order, trail = recorded("declined")
 
-    again = lines(Evidence(order, [*trail, {**trail[0], "attempt": 2}]))
+    again = lines(OrderView(order, [*trail, {**trail[0], "attempt": 2}]))
 
     assert [line.function for line in again if line.outcome == "OrderPlacedEvent"] == ["OrderService", "Reconciler"]
 
@@ -145,7 +145,7 @@ def test_an_order_that_the_reconciler_took_up_is_shown_as_such() -> None:
 def test_an_event_that_was_published_again_is_one_line() -> None:
     order, trail = recorded("declined")
 
-    assert lines(Evidence(order, [*trail, trail[-1]])) == lines(Evidence(order, trail))
+    assert lines(OrderView(order, [*trail, trail[-1]])) == lines(OrderView(order, trail))
 
 
 @pytest.mark.parametrize("name", ["approved", "declined"])
@@ -164,7 +164,7 @@ def test_rows_of_the_audit_log_tell_the_same() -> None:
     order, trail = recorded("approved")
     rows = [{name: value for name, value in event.items() if value is not None} for event in trail]  # as stored
 
-    assert lines(Evidence(order, rows)) == lines(Evidence(order, trail))
+    assert lines(OrderView(order, rows)) == lines(OrderView(order, trail))
     assert is_over(order, rows)
 
 
@@ -172,7 +172,7 @@ def test_a_status_that_was_overtaken_is_not_awaited() -> None:
     order, trail = recorded("approved")
     placed, _paid, fulfilled = order["statusHistory"]
 
-    assert awaited(Evidence({**order, "statusHistory": [placed, fulfilled]}, trail)) == []
+    assert awaited(OrderView({**order, "statusHistory": [placed, fulfilled]}, trail)) == []
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,8 @@ def test_a_time_out_says_which_event_was_last_seen_and_who_was_not_heard_from(
     assert shortcoming(APPROVED, stuck, set()) == f"not done after 60 s: {seen}; not heard from: {silent}"
 
 
-def with_notification(evidence: Evidence, **notification: Any) -> Evidence:
-    return Evidence({**evidence.order, "notification": {"channel": "email", **notification}}, evidence.trail)
+def with_notification(evidence: OrderView, **notification: Any) -> OrderView:
+    return OrderView({**evidence.order, "notification": {"channel": "email", **notification}}, evidence.trail)
 
 
 def test_an_order_ended_well_only_as_expected_and_with_its_email_sent() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.terminal.timeline import Evidence, lines
+from local.terminal.timeline import OrderView, lines
 from tests.tools.page import in_the_page
 from tools import flow, topology
 from tools.checkout import ROOT
@@ -70,7 +70,7 @@ def test_the_page_and_the_terminal_tell_the_same_of_an_order(name: str, events: 
     found = in_the_page("choreography.js", STEPS, flow.described(), order, trail)
 
     assert [(step["after"], step["title"].split()[0]) for step in found] == [
-        (line.milliseconds, line.function) for line in lines(Evidence(order, trail))
+        (line.milliseconds, line.function) for line in lines(OrderView(order, trail))
     ]
 
 

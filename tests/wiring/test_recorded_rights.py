@@ -11,7 +11,7 @@ DELETION = ("fulfillment", ("dynamodb:DeleteItem", "OrdersTable"))
 CONFTEST = """
 import pytest
 from tests.recorded_rights import RecordedRights
-from tests.wire import Call
+from tests.wire import AwsCall
 
 def pytest_configure(config):
     config.pluginmanager.register(RecordedRights(config), RecordedRights.__name__)
@@ -20,7 +20,7 @@ def pytest_configure(config):
 def use(pytestconfig, monkeypatch):
     def use(function, right):
         monkeypatch.setattr("tests.recorded_rights.needed_by", lambda call: [right])
-        RecordedRights.of(pytestconfig).record(Call(function, right[0], {}))
+        RecordedRights.of(pytestconfig).record(AwsCall(function, right[0], {}))
     return use
 """
 

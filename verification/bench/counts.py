@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.request import Request, urlopen
 
 from local.emulator.waiting import until
-from operations.customer import Customer
+from operations.customer import ShopAccount
 from operations.stack import Stack
 from tools import topology
 from verification import matching
@@ -56,7 +56,7 @@ class MeteredStack:
         self._meter = Meter(stack.outputs["OrdersTableName"], stack.outputs["AuditLogTableName"])
         self._record = record
         self._logs = stack.client("logs")
-        self.customer = Customer(stack.client("cognito-idp"), stack.outputs, stack.api_url, email)
+        self.customer = ShopAccount(stack.client("cognito-idp"), stack.outputs, stack.api_url, email)
         # The reconciler runs when it is invoked here: a scheduled run's calls would be among another story's.
         stack.client("events").disable_rule(Name=f"{stack.function('reconciler')}-rule-1")
         record.is_due = self._is_due

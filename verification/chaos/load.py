@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from operations.customer import Customer
+from operations.customer import ShopAccount
 from operations.stack import Stack
 from orders.catalogue import PRODUCTS
 
@@ -78,7 +78,7 @@ class Crowd:
         self.pause = False
         self._ordering = ordering
         self._people = [
-            Customer(cognito, stack.outputs, stack.api_url, f"customer-{number}@example.com")
+            ShopAccount(cognito, stack.outputs, stack.api_url, f"customer-{number}@example.com")
             for number in range(1 + max(purchase.customer for purchase in ordering))
         ]
         self._http = httpx.Client(base_url=stack.api_url, timeout=_PATIENCE, trust_env=False)

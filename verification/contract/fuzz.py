@@ -17,7 +17,7 @@ from local.emulator.state import State
 from local.launcher.command import carry_out
 from local.launcher.running import stack
 from local.terminal.output import Terminal
-from operations.customer import Customer
+from operations.customer import ShopAccount
 from operations.stack import described
 from verification.contract.openapi import document
 
@@ -39,7 +39,7 @@ def fuzz(requests: int, seed: int) -> int:
     operations = sum(len(path) for path in schema["paths"].values())
     with stack(state, free_port(), step=terminal.step) as description:
         client = described(description).client("cognito-idp")
-        token = Customer(client, description, description["apiUrl"], _EMAIL).token
+        token = ShopAccount(client, description, description["apiUrl"], _EMAIL).token
         file = state.folder / "openapi.json"
         file.write_text(json.dumps(schema))
         command = [str(Path(sys.executable).parent / "schemathesis"), "run", str(file)]
