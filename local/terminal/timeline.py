@@ -71,9 +71,9 @@ def _lines(evidence: OrderView) -> Iterator[TimelineEntry]:
                 f"status {change['status']}",
             )
     outcome = [event["eventType"] for event in trail if "Notification" in CONSUMERS.get(event["eventType"], ())]
-    if outcome and (told := order.get("notification")):  # an order has one outcome, and that is what it tells of
-        letter = "sent" if "messageId" in told else f"rejected: {told['rejection']}"
-        yield TimelineEntry(_after(order, told["at"]), "Notification", outcome[0], f"e-mail {letter}")
+    if outcome and (notification := order.get("notification")):
+        result = "sent" if "messageId" in notification else f"rejected: {notification['rejection']}"
+        yield TimelineEntry(_after(order, notification["at"]), "Notification", outcome[0], f"e-mail {result}")
 
 
 def awaited(evidence: OrderView) -> list[str]:
@@ -112,7 +112,7 @@ def _reacted(function: str, event_id: str | None, evidence: OrderView) -> bool:
 
 
 def is_over(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the order has its final status, the customer was told, and the audit trail is complete."""
+    """Whether the order has its final status, the customer is notified, and the audit trail is complete."""
     return not awaited(OrderView(order, trail))
 
 
