@@ -52,11 +52,11 @@ def test_a_dead_letter_is_listed_with_its_reason_until_a_redrive_completes_the_o
     order_id, letter = failed_order(cloud, anna, stack)
 
     assert (letter.event_type, letter.consumer) == ("OrderPlacedEvent", f"{STACK}-paymentProcessing")
-    assert letter.reason.startswith("the payment gateway did not answer")
+    assert letter.reason.startswith("the payment gateway does not respond")
     for _ in range(2):
         shown = command(cloud, "operations.dlq", "list").stdout
         assert order_id in shown
-        assert "the payment gateway did not answer" in shown
+        assert "the payment gateway does not respond" in shown
 
     ran = command(cloud, "operations.dlq", "redrive")
 

@@ -262,7 +262,7 @@ def test_an_order_waits_for_a_gateway_that_is_down_and_is_healed_by_a_redrive(pa
     redriven = operator.redrives()
 
     assert letter[:2] == ("OrderPlacedEvent", f"{STACK}-paymentProcessing")
-    assert letter.reason.startswith("the payment gateway did not answer")
+    assert letter.reason.startswith("the payment gateway does not respond")
     assert (waiting["status"], "payment" in waiting) == ("PLACED", False)
     assert redriven >= 1  # the reconciler may have tried meanwhile
     assert page.ended(order_id)["status"] == "FULFILLED"

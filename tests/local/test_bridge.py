@@ -736,7 +736,7 @@ TAKEN_HOLD_OF = [
 @pytest.mark.parametrize("name", TAKEN_HOLD_OF)
 def test_a_ministack_that_the_bridge_does_not_fit_does_not_start(name: str) -> None:
     module, _, attribute = name.rpartition(".")
-    lines = f"import {module} as m; del m.{attribute}; from local.bridge.__main__ import main; main()"
+    lines = f"import {module} as m; del m.{attribute}; from local.emulator.bridge.__main__ import main; main()"
 
     result = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
 
