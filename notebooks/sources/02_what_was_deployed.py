@@ -107,8 +107,8 @@ resources = {
 def keys(pattern):
     """The keys of the second level, and where they stand: file and line."""
     return {
-        key[1]: f"{file.relative_to(tour.CHECKOUT)}:{number}"
-        for file in tour.CHECKOUT.glob(pattern)
+        key[1]: f"{file.relative_to(tour.ROOT)}:{number}"
+        for file in tour.ROOT.glob(pattern)
         for number, line in enumerate(file.read_text().splitlines(), 1)
         if (key := re.match(r"  (\w+):", line))
     }
@@ -139,7 +139,7 @@ assert place("PaymentProcessingLambdaFunction") == framework["paymentProcessing"
 # `serverless.yml` names the trigger, the role and where an event goes that the function fails on. This is PaymentProcessing's entry …
 
 # %%
-text = (tour.CHECKOUT / "serverless.yml").read_text()
+text = (tour.ROOT / "serverless.yml").read_text()
 print(text[text.index("  paymentProcessing:") : text.index("  fulfillment:")].rstrip())
 
 # %% [markdown]

@@ -36,18 +36,18 @@ tour.sequence(
 # %%
 clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 package = ["node_modules/.bin/sls", "package", "--stage", "dev"]
-refused = subprocess.run(package, cwd=tour.CHECKOUT, env=clean, capture_output=True, text=True)
+refused = subprocess.run(package, cwd=tour.ROOT, env=clean, capture_output=True, text=True)
 refused.stderr.strip()
 
 # %%
 assert "--param senderEmail=" in refused.stderr
 made = subprocess.run(
-    [*package, "--param", "senderEmail=you@example.com"], cwd=tour.CHECKOUT, env=clean, capture_output=True, text=True
+    [*package, "--param", "senderEmail=you@example.com"], cwd=tour.ROOT, env=clean, capture_output=True, text=True
 )
 assert made.returncode == 0, made.stderr
 
 # %%
-template = json.loads((tour.CHECKOUT / ".serverless/cloudformation-template-update-stack.json").read_text())
+template = json.loads((tour.ROOT / ".serverless/cloudformation-template-update-stack.json").read_text())
 kinds = Counter(resource["Type"] for resource in template["Resources"].values())
 kinds.most_common()
 
@@ -148,7 +148,7 @@ tour.source(from_environment)
 # %%
 lost = {**clean, "AWS_ENDPOINT_URL": "somewhere"}
 deploy = ["node_modules/.bin/sls", "deploy", "--stage", "dev", "--param", "senderEmail=you@example.com"]
-stopped = subprocess.run(deploy, cwd=tour.CHECKOUT, env=lost, capture_output=True, text=True)
+stopped = subprocess.run(deploy, cwd=tour.ROOT, env=lost, capture_output=True, text=True)
 stopped.returncode, stopped.stderr.strip()
 
 # %%
