@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -12,13 +12,16 @@ from orders.aws.dynamodb import PARTITION_KEY_MAX_BYTES, from_item, is_key, is_w
 from orders.errors import MalformedEvent
 from orders.ports import AuditEntry
 
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
 _REQUIRED = ("eventId", "timestamp", "eventType", "source")
 
 
 class AuditLogTable:
     """Write-once: each put has a condition, and no function's role may update or delete."""
 
-    def __init__(self, dynamodb: Any, table: str) -> None:
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 

@@ -1,6 +1,6 @@
 """The event bus: EventBridge's PutEvents, which can fail for an entry although the call succeeds."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -8,17 +8,21 @@ from orders.aws import backoff
 from orders.errors import PublishFailed
 from orders.events import Event
 
+if TYPE_CHECKING:
+    from types_boto3_events import EventBridgeClient
+    from types_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
 
 class EventBus:
     """Publishes one event per call. The SDK retries a call that fails, this class an entry that fails."""
 
-    def __init__(self, events: Any, name: str) -> None:
+    def __init__(self, events: "EventBridgeClient", name: str) -> None:
         self._events = events
         self._name = name
 
     def publish(self, event: Event) -> str:
         """Publish the event and return EventBridge's id of the publication. Raises PublishFailed."""
-        entry = {
+        entry: PutEventsRequestEntryTypeDef = {
             "EventBusName": self._name,
             "Source": event.source,
             "DetailType": event.detail_type(),

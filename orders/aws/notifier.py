@@ -1,7 +1,7 @@
 """`ports.Notifier` on AWS: e-mail through SES, text messages through SNS."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -9,6 +9,10 @@ from orders.aws.address import deliverable
 from orders.errors import MessageRejected, NotifierUnavailable
 from orders.message import Message
 from orders.model import Channel, Order
+
+if TYPE_CHECKING:
+    from types_boto3_sesv2 import SESV2Client
+    from types_boto3_sns import SNSClient
 
 _PERMANENT = {
     "MessageRejected",  # SES: an unverified recipient in the sandbox, or content that it refuses
@@ -28,7 +32,7 @@ https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 class SesSnsNotifier:
     """Its clients must not retry by themselves: a lost response may mean that the message was sent."""
 
-    def __init__(self, ses: Any, sns: Any, sender: str, *, sms_prefixes: tuple[str, ...]) -> None:
+    def __init__(self, ses: "SESV2Client", sns: "SNSClient", sender: str, *, sms_prefixes: tuple[str, ...]) -> None:
         """`sms_prefixes` are the beginnings of the phone numbers that get text messages; none for no text messages."""
         self._ses = ses
         self._sns = sns
@@ -88,6 +92,8 @@ class SesSnsNotifier:
         return str(response["MessageId"])
 
     def _sms(self, order: Order, message: Message) -> str:
+        if order.phone is None:
+            raise MessageRejected("the order has no phone number")
         response = self._sns.publish(
             PhoneNumber=order.phone,
             Message=message.sms,

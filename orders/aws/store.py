@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from heapq import merge
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -20,6 +20,10 @@ from orders.errors import MalformedOrder, OrderNotFound, ReadIncomplete
 from orders.events import Event, PaymentCompletedEvent, new_id
 from orders.model import TRANSITIONS, Channel, Fulfillment, Order, Payment, Receipt
 from orders.ports import Due, OrdersOfCustomer, Position, WriteResult
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from types_boto3_dynamodb import DynamoDBClient
 
 YOUNG_SHARDS = 20
 """Open orders spread over this many keys of `openOrders`, since one key takes 1,000 writes a second."""
@@ -33,7 +37,7 @@ _CLAIM = {"email": "emailClaim", "sms": "smsClaim"}
 class OrdersTable:
     """The table, with its indexes `byCustomer` and `openOrders`. Its methods are described in `ports.OrderStore`."""
 
-    def __init__(self, dynamodb: Any, table: str) -> None:
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
@@ -50,7 +54,7 @@ class OrdersTable:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as refusal:
-            stored = _order(from_item(refusal.response["Item"]))
+            stored = _order(_stored(refusal))
             return WriteResult(stored, applied=stored.correlation_id == order.correlation_id)
         return WriteResult(order, applied=True)
 
@@ -265,6 +269,7 @@ class OrdersTable:
         conditions += [f"{path} = :fact{n}" for n, path in enumerate(paths)]
         expression = " AND ".join(conditions)
         bound = {**(values or {}), **{f":fact{n}": value for n, value in enumerate(expected.values())}}
+        with_values: Any = {"ExpressionAttributeValues": to_item(bound)} if bound else {}
         try:
             response = self._dynamodb.update_item(
                 TableName=self._table,
@@ -272,16 +277,22 @@ class OrdersTable:
                 UpdateExpression=update,
                 ConditionExpression=expression,
                 ExpressionAttributeNames=names_in(update, expression),
-                **({"ExpressionAttributeValues": to_item(bound)} if bound else {}),
+                **with_values,
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as refusal:
-            if "Item" not in refusal.response:
+            stored = _stored(refusal)
+            if not stored:
                 raise OrderNotFound(order_id) from refusal
-            values = from_item(refusal.response["Item"])
-            return WriteResult(_order(values), applied=own is not None and values.get(own[0]) == own[1])
+            return WriteResult(_order(stored), applied=own is not None and stored.get(own[0]) == own[1])
         return WriteResult(_order(from_item(response["Attributes"])), applied=True)
+
+
+def _stored(refusal: "ClientError") -> dict[str, Any]:
+    """The item that refused a condition, as plain values; empty when there is none. The stubs don't know this key."""
+    response: Mapping[str, Any] = refusal.response
+    return from_item(response.get("Item", {}))
 
 
 def _order(values: Mapping[str, Any]) -> Order:

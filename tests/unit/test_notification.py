@@ -313,11 +313,13 @@ def test_mail_and_text_messages_have_time_for_their_answer_within_a_third_of_the
     shop: Shop, outcome: Envelope
 ) -> None:
     shop.deliver("notification", outcome)
-    for sender in (notifier()._ses, notifier()._sns):
+    clients: list[Any] = [notifier()._ses, notifier()._sns]
+    for sender in clients:
         config = sender.meta.config
         assert config.read_timeout == 10
         assert config.connect_timeout + config.read_timeout < topology.time_out("notification") / 2
-    assert store()._dynamodb.meta.config.read_timeout == 2
+    dynamodb: Any = store()._dynamodb
+    assert dynamodb.meta.config.read_timeout == 2
 
 
 def test_ses_and_sns_clients_do_not_retry_by_themselves(shop: Shop, outcome: Envelope, let_pass: LetPass) -> None:
