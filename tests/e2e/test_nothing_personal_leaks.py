@@ -227,7 +227,7 @@ def test_no_place_has_anything_personal(traces: Traces, place: str) -> None:
         "GatewayUnavailable",
         "MalformedOrder",
         "was rejected for good",
-        "PostUnavailable",
+        "NotifierUnavailable",
     ],
 )
 def test_what_went_wrong_is_in_the_log_all_the_same(traces: Traces, reason: str) -> None:

@@ -20,7 +20,7 @@ from tests.e2e.waiting import wait_for
 from tools.checkout import ROOT
 
 STAGE = "pr-7"
-STACK = f"order-processing-{STAGE}"
+STACK = stack_name(STAGE)
 NEW_SENDER = "senderEmail=shop@example.com"
 
 
@@ -53,7 +53,7 @@ def test_the_running_stage_can_be_deployed_again(cloud: Cloud) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = ran.stdout.splitlines()
     assert [line for line in lines if not line.startswith("✓ ")] == []
-    assert f"✓ {STACK} will be updated: it is UPDATE_COMPLETE" in lines
+    assert f"✓ {stack_name('local')} will be updated: it is UPDATE_COMPLETE" in lines
 
 
 # --- who asks ---------------------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ def test_a_bucket_that_somebody_deleted_is_missed(cloud: Cloud, stage: Stack, pl
 
 
 def test_an_account_with_too_little_concurrency_is_a_warning(cloud: Cloud, stage: Stack, plan: Plan) -> None:
-    functions, name = cloud.client("lambda"), f"{STACK}-auditLogger"
+    functions, name = cloud.client("lambda"), f"{stack_name('local')}-auditLogger"
     limit = functions.get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
     functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=limit - 8)
     try:
