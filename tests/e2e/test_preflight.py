@@ -12,7 +12,7 @@ import pytest
 from operations.preflight.checks import findings
 from operations.preflight.finding import Finding
 from operations.preflight.plan import Plan, read_plan
-from operations.stack import Stack
+from operations.stack import Stack, stack_name
 from tests.e2e.cloud import Cloud
 from tests.e2e.commands import command
 from tests.e2e.operator import DEPLOY, PREFLIGHT, administrator, operator, without
