@@ -6,6 +6,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 import pytest
+from pydantic import TypeAdapter
 
 from orders import clock, errors
 from orders.catalogue import PaymentMethod
@@ -18,8 +19,12 @@ from tests.conftest import Lines
 from tests.shop import Shop
 
 
-def test_the_gateway_knows_each_token_that_an_order_may_name() -> None:
-    assert set(DECLINES) == set(get_args(PaymentMethod))
+@pytest.mark.parametrize("token", DECLINES)
+def test_an_order_may_name_each_token_of_the_gateway_and_no_other(token: str) -> None:
+    tokens = TypeAdapter[str](PaymentMethod)
+    assert tokens.validate_python(token) == token
+    with pytest.raises(ValueError, match=r"tok_visa|pattern"):
+        tokens.validate_python(f"{token}_")
 
 
 def test_every_event_class_is_among_the_events_under_its_own_name() -> None:
