@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticSerializationError, to_json
 
 from orders.events import Id, Text, Timestamp
 from orders.model import Channel, Status
@@ -61,15 +62,17 @@ def _is_none(value: object) -> bool:
 
 def _null_if_invalid(value: object, validate: ValidatorFunctionWrapHandler) -> Any:
     try:
-        return validate(value)
-    except ValidationError:
+        valid = validate(value)
+        to_json(valid)  # half a character is a str, and no JSON can have it
+    except (ValidationError, PydanticSerializationError):
         return None
+    return valid
 
 
 AbsentIfNone = Annotated[T | SkipJsonSchema[None], Field(exclude_if=_is_none)]
 """A field that the response leaves out while it isn't known."""
 NullIfInvalid = Annotated[T | None, WrapValidator(_null_if_invalid)]
-"""A field that is null where the stored value has another type: anybody with the right may write to the tables."""
+"""A field that is null where the stored value has another type or is no JSON: anybody with the right may write the tables."""
 
 
 class Response(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from handlers.responses import EventResponse
 from handlers.wiring import audit_log
 from orders import clock
 from orders.choreography import record_event
@@ -282,3 +283,10 @@ def test_an_odd_entry_shows_what_can_be_read_and_leaves_the_others_as_they_are(
     unreadable = {*changes} - {"detail"} | ({"data"} if "detail" in changes else set())
     assert right["data"] == placed["detail"]["data"]
     assert shown == {**right, "eventId": "odd", **dict.fromkeys(unreadable)}
+
+
+def test_half_a_character_in_a_row_that_somebody_else_wrote_is_shown_as_null() -> None:
+    row = {"eventId": "x", "timestamp": "2026-01-31T09:30:00.000Z", "source": "\ud800", "detail": {"data": ["\ud800"]}}
+    shown = EventResponse.model_validate(row)
+    assert (shown.source, shown.data) == (None, None)
+    assert json.loads(shown.model_dump_json())["eventId"] == "x"
