@@ -72,7 +72,7 @@ def _null_if_invalid(value: object, validate: ValidatorFunctionWrapHandler) -> A
 AbsentIfNone = Annotated[T | SkipJsonSchema[None], Field(exclude_if=_is_none)]
 """A field that the response leaves out while it isn't known."""
 NullIfInvalid = Annotated[T | None, WrapValidator(_null_if_invalid)]
-"""A field that is null where the stored value has another type or is no JSON: anybody with the right may write the tables."""
+"""A field that is null where the stored value has another type or is no JSON: others may have written to the table."""
 
 
 class Response(BaseModel):
