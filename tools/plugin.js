@@ -13,6 +13,7 @@ const { setTimeout: pause } = require('node:timers/promises');
 const alarms = require('./alarms.js');
 const { asRead, isGiven, readParameters } = require('./parameters.js');
 const { refuse } = require('./refusal.js');
+const { refuseTooLong } = require('./stage.js');
 const storefront = require('./storefront.js');
 
 const OFFLINE = new Set(['package', 'print', 'plugin', 'help']);
@@ -70,6 +71,8 @@ class OrderProcessing {
     if (isHelpRequest || commands.length === 0) return;
     const connects = !OFFLINE.has(commands[0]);
     const builds = BUILDS.has(commands[0]) && commands[1] !== 'list';
+    const { service, functions } = this.serverless.configurationInput;
+    refuseTooLong(this.stage, service, Object.keys(functions));
     this.parameters = readParameters(this.options.param ?? [], this.serverless.configurationInput.params, this.stage);
     process.argv = asRead(process.argv, this.parameters); // osls reads it again once it has its plugins
 
@@ -104,9 +107,10 @@ class OrderProcessing {
   rulesOfFunctions() {
     const { naming } = this.serverless.getProvider('aws');
     return Object.entries(this.serverless.configurationInput.functions)
-      .filter(([, { events = [] }]) => events.some(({ eventBridge }) => eventBridge))
-      .map(([name]) => naming.getEventBridgeRuleLogicalId(`${naming.getStackName()}-${name}-rule-1`))
-      .map((logicalId) => ({ 'Fn::GetAtt': [logicalId, 'Arn'] }));
+      .flatMap(([name, { events = [] }]) => events
+        .filter(({ eventBridge }) => eventBridge)
+        .map((_, index) => `${naming.getStackName()}-${name}-rule-${index + 1}`))
+      .map((rule) => ({ 'Fn::GetAtt': [naming.getEventBridgeRuleLogicalId(rule), 'Arn'] }));
   }
 
   addAlarms() {

@@ -1,12 +1,9 @@
 'use strict';
 
 // provider.stage of serverless.yml: the stage of the command line, or else dev. osls resolves it before all else, so that
-// what AWS can't make is refused before anything is made. A name is `order-processing-{stage}-…`, and the longest comes
-// first to its limit: that of a function, 64 characters, for orderStatusUpdater. A test measures it in the template.
+// a name which AWS takes nowhere is refused before anything is made. The plugin then refuses one that is too long.
 
 const { refuse } = require('./refusal.js');
-
-const LONGEST = 28;
 
 module.exports = ({ options }) => {
   const stage = options.stage ?? 'dev';
@@ -15,8 +12,21 @@ module.exports = ({ options }) => {
   if (!/^[a-z][a-z0-9-]*$/.test(stage)) {
     refuse(`--stage ${stage}: a stage is named with small letters, digits and hyphens, a letter first.`);
   }
-  if (stage.length > LONGEST) {
-    refuse(`--stage ${stage}: ${stage.length} characters are too many for the names on AWS; take at most ${LONGEST}.`);
-  }
   return stage;
+};
+
+/**
+ * How many characters a stage may have. Two names come to AWS's limits first: `{service}-{stage}-{function}` of a function
+ * has at most 64 characters, `{service}-{stage}` of the archive 48. A test measures all of them in the template.
+ */
+module.exports.longest = (service, functionNames) => {
+  const ofFunctions = functionNames.map((name) => 64 - `${service}--${name}`.length);
+  return Math.min(48 - `${service}-`.length, ...ofFunctions);
+};
+
+module.exports.refuseTooLong = (stage, service, functionNames) => {
+  const longest = module.exports.longest(service, functionNames);
+  if (stage.length > longest) {
+    refuse(`--stage ${stage}: ${stage.length} characters are too many for the names on AWS; take at most ${longest}.`);
+  }
 };

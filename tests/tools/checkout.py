@@ -1,11 +1,13 @@
 """A copy of the checkout with a .serverless/ and .local/ of its own: what a test packages there disturbs nobody."""
 
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from tools import topology
 from tools.checkout import ROOT
 
 PARTS = ("serverless.yml", "resources", "tools", "handlers", "orders")
@@ -47,3 +49,10 @@ class Checkout:
 
     def build(self, stage: str, output: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.run("python", "-m", "tools.build", "--stage", stage, "--output", output, environment=environment)
+
+
+def longest_stage(service: str | None = None) -> int:
+    """How many characters tools/stage.js lets a stage have, of this service or of one with another name."""
+    words = json.dumps([service or topology.name(), topology.functions()])
+    asked = f"require('./tools/stage.js').longest(...{words})"
+    return int(subprocess.run(["node", "-p", asked], cwd=ROOT, capture_output=True, text=True, check=True).stdout)

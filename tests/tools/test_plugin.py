@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.tools.checkout import Checkout
+from tests.tools.checkout import Checkout, longest_stage
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
 SENDER = ("--param", "senderEmail=a@example.com")
+TOO_LONG = "l" * (longest_stage() + 1)
 CHARACTERS = "a stage is named with small letters, digits and hyphens, a letter first."
 NOT_RUNNING = "Stage local needs the embedded AWS, which is not running: npm start"
 
@@ -115,9 +116,10 @@ TO_AWS = "Stage dev goes to AWS, but {} is set: unset it, or use --stage local."
         (["deploy", "-s", "a/b", *SENDER], {}, f"--stage a/b: {CHARACTERS}"),
         (["remove", "--stage=Local"], {}, f"--stage Local: {CHARACTERS}"),
         (
-            ["deploy", "--stage", "the-checkout-of-last-november", *SENDER],
+            ["deploy", "--stage", TOO_LONG, *SENDER],
             {},
-            "--stage the-checkout-of-last-november: 29 characters are too many for the names on AWS; take at most 28.",
+            f"--stage {TOO_LONG}: {len(TOO_LONG)} characters are too many for the names on AWS;"
+            f" take at most {len(TOO_LONG) - 1}.",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from boto3 import Session
 
-from tests.tools.checkout import Checkout
+from tests.tools.checkout import Checkout, longest_stage
 from tools import topology
 from tools.checkout import ROOT
 
@@ -20,16 +20,20 @@ REGIONS = [
     each for kind in Session().get_available_partitions() for each in Session().get_available_regions("lambda", kind)
 ]
 LONGEST_REGION = max(REGIONS, key=len)
-LONGEST_STAGE = "l" * int(re.findall(r"LONGEST = (\d+)", (ROOT / "tools" / "stage.js").read_text())[0])
+LONGEST_STAGE = "l" * longest_stage()
 DEAD_LETTERS = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
 
 
 def package(folder: Path, stage: str, **params: str) -> Template:
-    checkout = Checkout(folder)
+    return compiled(Checkout(folder), stage, **params)
+
+
+def compiled(checkout: Checkout, stage: str, **params: str) -> Template:
+    """What osls makes of a checkout's serverless.yml for a stage."""
     given = [word for name, value in params.items() for word in ("--param", f"{name}={value}")]
     packaged = checkout.run("sls", "package", "--stage", stage, "--param", "senderEmail=a@example.com", *given)
     assert packaged.returncode == 0, packaged.stdout + packaged.stderr
-    template = (folder / ".serverless" / "cloudformation-template-update-stack.json").read_text()
+    template = (checkout.folder / ".serverless" / "cloudformation-template-update-stack.json").read_text()
     return json.loads(template)  # type: ignore[no-any-return]
 
 
@@ -194,7 +198,7 @@ def texts(value: Any, stack: str, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def test_the_longest_stage_is_the_longest_whose_names_aws_takes(longest: Template) -> None:
-    stack = f"order-processing-{LONGEST_STAGE}"
+    stack = f"{topology.name()}-{LONGEST_STAGE}"
     left = {}
     for resource in longest["Resources"].values():
         for key, name in texts(resource.get("Properties"), stack):
@@ -320,6 +324,20 @@ def test_each_rule_keeps_what_it_can_not_deliver_and_the_queue_lets_just_these_i
     statements = policy["PolicyDocument"]["Statement"]
     allowed = [arn for statement in statements for arn in statement["Condition"]["ArnEquals"]["aws:SourceArn"]]
     assert sorted(arn["Fn::GetAtt"] for arn in allowed) == sorted([name, "Arn"] for name in rules)
+
+
+def test_each_rule_of_a_function_that_has_two_may_use_the_dead_letter_queue(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    settings = tmp_path / "serverless.yml"
+    [rule] = re.findall(r"\n  fulfillment:\n.*?    events:\n(.*?)    <<: \*onFailure", settings.read_text(), re.DOTALL)
+    settings.write_text(settings.read_text().replace(rule, rule * 2))
+
+    template = compiled(checkout, "dev")
+
+    rules = [name for name in of_type(template, "AWS::Events::Rule") if "fulfillment" in name]
+    assert len(rules) == 2
+    policy = json.dumps(template["Resources"]["DeadLetterQueuePolicy"])
+    assert all(json.dumps({"Fn::GetAtt": [rule, "Arn"]}) in policy for rule in rules)
 
 
 def test_each_rule_may_invoke_its_function(dev: Template) -> None:
