@@ -21,6 +21,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from operations.command import Parser, run
+from operations.envelope import envelope
 from operations.errors import OperatorError
 from operations.repetition import detail_of, order_id, trail
 from operations.screen import console, filled
@@ -90,11 +91,11 @@ def replay_order(stack: Stack, order: str) -> Iterator[Delivery]:
     name = f"replay-{uuid4()}"
     routes, failures = list(_routes(stack)), []
     for entry in trail(stack, order):
-        envelope = {**_envelope(stack, entry), "replay-name": name}
+        event = {**_envelope(stack, entry), "replay-name": name}
         for pattern, target in routes:
-            if _matches(stack, pattern, envelope):
+            if _matches(stack, pattern, event):
                 try:
-                    stack.deliver(target, json.dumps(envelope))
+                    stack.deliver(target, json.dumps(event))
                 except (ClientError, ValueError) as error:
                     failures.append(f"{entry['eventType']} could not be delivered: {error}")
                 else:
@@ -116,21 +117,19 @@ def _routes(stack: Stack) -> Iterator[tuple[str, str]]:
 
 def _envelope(stack: Stack, entry: Mapping[str, Any]) -> dict[str, Any]:
     account = stack.outputs["OrderNotificationTopicArn"].split(":")[4]
-    return {
-        "version": "0",
-        "id": entry["eventId"],
-        "detail-type": entry["eventType"],
-        "source": entry["source"],
-        "account": account,
-        "time": entry["timestamp"].partition(".")[0] + "Z",
-        "region": stack.session.region_name,
-        "resources": [],
-        "detail": detail_of(entry),
-    }
+    return envelope(
+        entry["eventType"],
+        entry["source"],
+        detail_of(entry),
+        event_id=entry["eventId"],
+        timestamp=entry["timestamp"],
+        account=account,
+        region=stack.session.region_name,
+    )
 
 
-def _matches(stack: Stack, pattern: str, envelope: Mapping[str, Any]) -> bool:
-    answer = stack.client("events").test_event_pattern(EventPattern=pattern, Event=json.dumps(envelope))
+def _matches(stack: Stack, pattern: str, event: Mapping[str, Any]) -> bool:
+    answer = stack.client("events").test_event_pattern(EventPattern=pattern, Event=json.dumps(event))
     return bool(answer["Result"])
 
 

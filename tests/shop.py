@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 from uuid import uuid4
 
+import operations.envelope
 from orders.aws.dynamodb import from_item, to_item
 from tests.wire import Wire
 from tools import topology
@@ -243,18 +244,12 @@ class Shop:
 
 
 def envelope(detail_type: str, source: str, detail: Any, *, event_id: str | None = None, **more: Any) -> Envelope:
-    return {
-        "version": "0",
-        "id": event_id or str(uuid4()),
-        "detail-type": detail_type,
-        "source": source,
-        "account": "123456789012",
-        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "region": "us-east-1",
-        "resources": [],
-        "detail": detail,
-        **more,
-    }
+    """An event as its targets get it now; `more`: other fields of the envelope, such as `replay-name`."""
+    now = datetime.now(UTC).isoformat()
+    made = operations.envelope.envelope(
+        detail_type, source, detail, event_id=event_id or str(uuid4()), timestamp=now, account="123456789012"
+    )
+    return {**made, **more}
 
 
 def changed(event: Envelope, path: str, value: Any) -> Envelope:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from operations.envelope import envelope
 from tools import flow, topology
 from verification.bench.stub import Stub
 
@@ -83,17 +84,13 @@ def stops(stub: Stub, invoke: Invoke) -> dict[str, Stop]:
 
 def envelope_of(entry: Mapping[str, Any], event_id: str | None = None) -> dict[str, Any]:
     """An entry of PutEvents as EventBridge delivers it."""
-    return {
-        "version": "0",
-        "id": event_id or str(uuid4()),
-        "detail-type": entry["DetailType"],
-        "source": entry["Source"],
-        "account": "000000000000",
-        "time": "2026-01-31T09:30:00Z",
-        "region": "us-east-1",
-        "resources": [],
-        "detail": json.loads(entry["Detail"]),
-    }
+    return envelope(
+        entry["DetailType"],
+        entry["Source"],
+        json.loads(entry["Detail"]),
+        event_id=event_id or str(uuid4()),
+        timestamp="2026-01-31T09:30:00Z",
+    )
 
 
 def _input(function: str, envelope: Mapping[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 from uuid import UUID
 
+from operations.envelope import envelope
 from orders import clock
 from tools import topology
 from verification import matching
@@ -123,23 +124,14 @@ class Cloud:
         detail = json.loads(entry["Detail"])
         label = self._label({"detail": detail})
         event_id = self.new_id()
-        envelope = {
-            "version": "0",
-            "id": event_id,
-            "detail-type": entry["DetailType"],
-            "source": entry["Source"],
-            "account": "000000000000",
-            "time": clock.timestamp(self.world.moment())[:-5] + "Z",
-            "region": "us-east-1",
-            "resources": [],
-            "detail": detail,
-        }
+        now = clock.timestamp(self.world.moment())
+        event = envelope(entry["DetailType"], entry["Source"], detail, event_id=event_id, timestamp=now)
         if forged:
             self.checker.forged.add(event_id)
-        self.checker.took(envelope)
+        self.checker.took(event)
         name = self._numbered(f"{label}.{'forged' if forged else ''}{entry['DetailType']}")
-        self.archive.append((envelope, name))
-        self.route(envelope, name)
+        self.archive.append((event, name))
+        self.route(event, name)
         return event_id
 
     def route(self, envelope: Envelope, name: str) -> None:
