@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from operations.errors import OperatorError
 from operations.stack import Stack
+from tools import topology
 
 _HOLD_SECONDS = 60
 """For so long a message that we look at is hidden from others, at first; see `_Look`."""
@@ -145,7 +146,7 @@ class _Look:
         """The last one of each message that we hold, by queue and message id."""
 
     def letters(self) -> Iterator[DeadLetter]:
-        for output in ("DeadLetterQueueUrl", "NotificationDeadLetterQueueUrl"):
+        for output in topology.dead_letter_outputs():
             yield from self._letters_of(self._stack.outputs[output])
 
     def _letters_of(self, queue_url: str) -> Iterator[DeadLetter]:

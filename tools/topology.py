@@ -52,6 +52,15 @@ def of_type(kind: str) -> dict[str, Any]:
     return {name: body["Properties"] for name, body in resources().items() if body["Type"] == kind}
 
 
+@cache
+def dead_letter_outputs() -> tuple[str, ...]:
+    """The stack outputs with the URLs of the dead-letter queues: of each queue that hands on to no other."""
+    files = sorted((ROOT / "resources").glob("*.yml"))
+    outputs = {key: each for file in files for key, each in read(f"resources/{file.name}").get("Outputs", {}).items()}
+    last = [{"Ref": queue} for queue, body in of_type("AWS::SQS::Queue").items() if "RedrivePolicy" not in body]
+    return tuple(sorted(key for key, output in outputs.items() if output["Value"] in last))
+
+
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 

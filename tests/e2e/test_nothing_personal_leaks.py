@@ -20,6 +20,7 @@ from tests.e2e.cloud import STACK, Cloud
 from tests.e2e.shopper import Shopper, an_order
 from tests.e2e.tap import tap_of_the_bus, tap_of_the_topic
 from tests.e2e.waiting import wait_for
+from tools import topology
 
 
 class Traces(NamedTuple):
@@ -190,7 +191,7 @@ def traces(cloud: Cloud) -> Iterator[Traces]:
     yield Traces(
         carla.shopper.http, carla.markers, orders, {place: json.dumps(found) for place, found in places.items()}
     )
-    for queue in ("DeadLetterQueueUrl", "NotificationDeadLetterQueueUrl"):
+    for queue in topology.dead_letter_outputs():
         cloud.client("sqs").purge_queue(QueueUrl=cloud.stack[queue])
 
 

@@ -326,6 +326,14 @@ def test_each_rule_keeps_what_it_can_not_deliver_and_the_queue_lets_just_these_i
     assert sorted(arn["Fn::GetAtt"] for arn in allowed) == sorted([name, "Arn"] for name in rules)
 
 
+def test_the_operator_s_commands_look_into_every_queue_that_has_dead_letters(dev: Template) -> None:
+    urls = {key: output["Value"]["Ref"] for key, output in dev["Outputs"].items() if key.endswith("QueueUrl")}
+    text = json.dumps(of_type(dev, "AWS::SQS::Queue")) + json.dumps(of_type(dev, "AWS::Events::Rule"))
+    into = {queue for queue in urls.values() if re.search(rf'(?i)deadletter[^[]*\["{queue}", "Arn"\]', text)}
+    assert {urls[output] for output in topology.dead_letter_outputs()} == into
+    assert len(into) == 2
+
+
 def test_each_rule_of_a_function_that_has_two_may_use_the_dead_letter_queue(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     settings = tmp_path / "serverless.yml"

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operations.dead_letters import Undelivered, redrive
 from operations.stack import Stack
 from orders.aws.dynamodb import from_item
+from tools import topology
 
 RECONCILE_EVERY = 4
 REDRIVE_EVERY = 8
@@ -96,7 +97,7 @@ class Caretaker:
         return sum(map(int, sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"].values()))
 
 
-_DEAD = ("DeadLetterQueueUrl", "NotificationDeadLetterQueueUrl")
+_DEAD = topology.dead_letter_outputs()
 
 
 def scan(stack: Stack, table: str, **options: Any) -> list[dict[str, Any]]:
