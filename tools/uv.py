@@ -1,4 +1,4 @@
-"""uv, told what pip is told: a mirror or a certificate authority that is set up for pip counts for uv too.
+"""uv with the configuration of pip: a mirror or a certificate authority that is set up for pip counts for uv too.
 
 python -m tools.uv pip install …
 """

@@ -110,7 +110,7 @@ assert customer.email not in json.dumps(passed)
 tour.tree(tour.rows_of(order["orderId"]))
 
 # %% [markdown]
-# The class is the contract. The name is EventBridge's `detail-type`, and `preconditions` is what the order must bear out:
+# The class is the contract. The name is EventBridge's `detail-type`, and `preconditions` is what the stored order must have:
 
 # %%
 from orders.events import PaymentCompletedEvent

@@ -75,7 +75,7 @@ FOLLOWS = (
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The copy with the four files, and with the documents' generated parts made anew."""
+    """The copy with the four files, and with the documents' generated parts written again."""
     folder = tmp_path_factory.mktemp("loyalty")
     copy = Checkout(folder)
     for part in ("operations", "local", "verification", "tests", "notebooks", "web", "docs"):

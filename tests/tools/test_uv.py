@@ -1,4 +1,4 @@
-"""What pip is told counts for uv too."""
+"""What pip is configured with counts for uv too."""
 
 import json
 import os

@@ -10,22 +10,11 @@ from typing import Any
 from orders.aws.client import client
 from orders.config import Config
 from tests.wire import Wire
+from tests.wiring.test_layers import imports
 from tools import topology
 from tools.checkout import ROOT
 
 SOURCES = sorted(path for folder in ("orders", "handlers") for path in (ROOT / folder).rglob("*.py"))
-
-
-def _imports(path: Path) -> set[str]:
-    """The modules that a file imports, anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import"
-            found.add(node.module or "")
-    return found
 
 
 def _name(path: Path) -> str:
@@ -36,21 +25,9 @@ def _name(path: Path) -> str:
 
 
 def test_the_aws_sdk_appears_in_the_adapters_alone() -> None:
-    using = {_name(path) for path in SOURCES if {"boto3", "botocore"} & {m.partition(".")[0] for m in _imports(path)}}
+    using = {_name(path) for path in SOURCES if {"boto3", "botocore"} & {m.partition(".")[0] for m in imports(path)}}
     assert using
     assert all(name.startswith("orders/aws/") for name in using), using
-
-
-def test_the_business_imports_in_no_circle() -> None:
-    graph = {_name(path).removesuffix(".py").replace("/", "."): _imports(path) for path in SOURCES}
-
-    def visit(module: str, way: tuple[str, ...]) -> None:
-        assert module not in way, " → ".join([*way, module])
-        for imported in graph.get(module, ()):
-            visit(imported, (*way, module))
-
-    for module in graph:
-        visit(module, ())
 
 
 # --- the environment --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`npm run contract`: write the API's documents anew, and record the events' schemas."""
+"""`npm run contract`: write the API's documents, and record the events' schemas."""
 
 import json
 import sys
