@@ -1,7 +1,7 @@
 """The tables and plots of docs/performance.md, docs/costs.md and docs/scale.md, made from the kept results.
 
 Each public function that returns text is a table in Markdown, for a cog block of a document to print:
-`python -m cogapp -r docs/costs.md` writes the document's tables anew, and `npm run bench` does it for all three.
+`python -m cogapp -r docs/costs.md` writes the document's tables again, and `npm run bench` does it for all three.
 """
 
 import re
