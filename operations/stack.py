@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -15,10 +14,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperatorError
+from operations.loopback import is_loopback
 from operations.region import default_region
 from tools import topology
 
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _PATIENCE = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 """Nothing here takes ten seconds: who waits at a terminal, or before the page, is better served by another try."""
 
@@ -158,8 +157,7 @@ def described(stack: Mapping[str, Any]) -> Stack:
     """The local stack that this description, the content of `stack.json`, is of. Raises StackUnavailable."""
     if not isinstance(stack, Mapping) or not all(isinstance(stack.get(name), str) for name in _CONNECTION):
         raise StackUnavailable("stack.json describes no stack; stop npm start, and start it again")
-    endpoint = urlsplit(stack["endpointUrl"])
-    if endpoint.hostname not in _LOOPBACK:
+    if not is_loopback(stack["endpointUrl"]):
         raise StackUnavailable(f"{stack['endpointUrl']} is not on this machine; stage local talks to nothing else")
     # The user's profiles are for AWS, and one that is gone would stop us: none is read.
     nothing = {"profile": None, "config_file": os.devnull, "credentials_file": os.devnull}

@@ -2,7 +2,7 @@
 
 import socket
 
-HOST = "127.0.0.1"
+from operations.loopback import HOST
 
 
 def free_port() -> int:

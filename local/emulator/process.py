@@ -17,9 +17,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local.emulator.ports import HOST, in_use, is_taken
+from local.emulator.ports import in_use, is_taken
 from local.emulator.state import LocalError, State, write
 from local.emulator.waiting import until
+from operations.loopback import HOST
 from operations.region import default_region
 from tools.checkout import ROOT
 

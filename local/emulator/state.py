@@ -9,10 +9,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from operations.loopback import is_loopback
 
 STATE_DIR_VARIABLE = "ORDER_PROCESSING_STATE_DIR"
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class LocalError(Exception):
@@ -51,5 +51,5 @@ def write(file: Path, content: Mapping[str, Any]) -> None:
 
 def require_loopback(endpoint_url: str) -> None:
     """Raise LocalError unless the endpoint is on this machine."""
-    if urlsplit(endpoint_url).hostname not in _LOOPBACK:
+    if not is_loopback(endpoint_url):
         raise LocalError(f"{endpoint_url} is not on this machine; stage local talks to nothing else")

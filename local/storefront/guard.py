@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.storefront.problem import problem
+from operations.loopback import HOST
 
-NAMES = {"127.0.0.1", "localhost"}
+NAMES = {HOST, "localhost"}
 GUARDED = ("/break-it", "/cognito")
 """The paths where a request can change something without a token."""
 

@@ -11,9 +11,10 @@ from typing import Any, cast
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from local.emulator.ports import HOST, in_use
+from local.emulator.ports import in_use
 from local.emulator.state import LocalError, State
 from local.storefront.app import storefront
+from operations.loopback import HOST
 
 _GRACE_SECONDS = 1  # for requests under way
 _END_SECONDS = 10

@@ -1,6 +1,7 @@
 """Where the operator's commands find the stack of a stage, and what they say where there is none."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from operations.errors import OperatorError
+from operations.loopback import bypass_proxies, is_loopback
 from operations.region import default_region
 from operations.stack import StackUnavailable, find, from_environment, stack_name
 from tests.unit.dead_letter_queues import refusal
@@ -212,3 +214,30 @@ def test_what_aws_says_instead_of_showing_the_stack_is_told(
 
     with pytest.raises(StackUnavailable, match=message):
         find("dev", "mars-1")
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    {
+        "http://127.0.0.1:4566": True,
+        "http://[::1]:4566": True,
+        "http://localhost:4566/api": True,
+        "http://127.0.0.1.example.com": False,
+        "http://127.0.0.1@example.com": False,
+        "https://sqs.us-east-1.amazonaws.com": False,
+        "127.0.0.1:4566": False,  # without a scheme it names no host
+        "": False,
+    }.items(),
+)
+def test_only_a_url_whose_host_is_this_machine_is_loopback(url: str, here: bool) -> None:
+    assert is_loopback(url) is here
+
+
+def test_the_users_proxies_are_bypassed_beside_what_they_bypass_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    monkeypatch.setenv("no_proxy", "")
+
+    bypass_proxies()
+
+    assert os.environ["NO_PROXY"] == "127.0.0.1,intranet.example"
+    assert os.environ["no_proxy"] == "127.0.0.1,"

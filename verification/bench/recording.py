@@ -11,10 +11,10 @@ from threading import Condition, Thread
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from operations.loopback import HOST
 from operations.stack import Stack
 from tools import topology
 
-HOST = "127.0.0.1"
 TURN_TIMEOUT_SECONDS = 1.5
 """The SDK's own timeout is two seconds."""
 _CALLER = re.compile(r"app/(\w+)-\d+")  # local/emulator/bridge/functions.py has every function say its name

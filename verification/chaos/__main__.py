@@ -8,7 +8,6 @@ when it was stopped.
 """
 
 import argparse
-import os
 import secrets
 import sys
 
@@ -16,6 +15,7 @@ from local.emulator.ports import free_port
 from local.emulator.state import State
 from local.launcher.command import carry_out
 from local.terminal.output import Terminal
+from operations.loopback import bypass_proxies
 from tools.checkout import ROOT
 
 
@@ -27,8 +27,7 @@ def main() -> int:
 
 def wreak(orders: int, seed: int) -> int:
     """0 when every promise was kept. Raises LocalError."""
-    for name in ("no_proxy", "NO_PROXY"):  # what we start is on this machine, whatever way out the user has
-        os.environ[name] = f"127.0.0.1,{os.environ.get(name, '')}"
+    bypass_proxies()
     from verification.chaos.run import Chaos  # takes a while: only now, when Ctrl-C is no traceback any more
 
     terminal = Terminal()

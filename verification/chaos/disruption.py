@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from local.emulator.state import State
 from local.emulator.waiting import until
+from operations.loopback import HOST
 from operations.stack import Stack
 from tools import topology
 from tools.checkout import ROOT
 from verification.chaos.faults import LOSES_THE_ANSWER, FaultRule, faults
-from verification.chaos.proxy import HOST
 
 TIMEOUT = 10
 """Seconds that Notification may take, and after which its claim is stale; 30 as deployed."""

@@ -30,10 +30,10 @@ from microburst.forward import Upstream
 from microburst.rules import RuleEngine
 
 from local.emulator.state import LocalError, State, require_loopback
+from operations.loopback import HOST
 from verification.chaos.faults import SERVICES
 from verification.chaos.ledger import ObservedCall, ledger_of
 
-HOST = "127.0.0.1"
 CALLS_PER_KILL = 250
 _WORKER = re.compile(r"app/(\w+)-(\d+)")
 _ORDER = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

@@ -1,0 +1,20 @@
+"""This machine's own addresses: what everything local binds to, and what counts as this machine."""
+
+import os
+from urllib.parse import urlsplit
+
+HOST = "127.0.0.1"
+"""The address that every local server binds to."""
+
+_NAMES = {HOST, "::1", "localhost"}
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL names this machine."""
+    return urlsplit(url).hostname in _NAMES
+
+
+def bypass_proxies() -> None:
+    """Reach HOST directly, in this process and in those that it starts, whatever proxy the user has configured."""
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = f"{HOST},{os.environ.get(name, '')}"
