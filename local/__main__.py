@@ -1,45 +1,28 @@
-"""`npm start`: the whole system on this machine, with sample orders to look at. What it shows is in `local.start`.
+"""`npm start`: the whole system on this machine, with sample orders to look at; `local.launcher.start` shows them.
 
-Exit codes: 0 when all went well, also when it was stopped while it stayed; 1 when something did not, with one line on
+Exit codes: 0 when all went well, also when it was stopped while it stayed; 1 when something failed, with one line on
 stderr; 128 and the signal's number when it was stopped before it was ready.
 """
 
 import argparse
-import errno
-import os
 import sys
-from contextlib import suppress
 
 from local.emulator.state import LocalError
-from local.launcher.stopping import Stopped, no_longer, raise_when_asked
-from operations.streams import complain_in_lines, prepare, print_nothing_more
+from local.launcher.command import carry_out
+from operations.loopback import bypass_proxies
 
 
 def main() -> int:
-    prepare()
-    raise_when_asked()
-    try:
-        arguments = _parser().parse_args()
-        port = _port(arguments.port)
-        for name in ("no_proxy", "NO_PROXY"):  # what we start is on this machine, whatever way out the user has
-            os.environ[name] = f"127.0.0.1,{os.environ.get(name, '')}"
-        from local.launcher.start import start  # takes a while: only now, when Ctrl-C is no traceback any more
+    return carry_out(_start)
 
-        return start(port, once=arguments.once)
-    except LocalError as error:
-        complain_in_lines(error)
-        return 1
-    except Stopped as stopped:
-        with suppress(OSError):  # the terminal may be gone
-            print("Stopped before it was ready; nothing is left running.", file=sys.stderr)
-        return 128 + stopped.number
-    except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.EIO):
-            raise
-        print_nothing_more()
-        return 1
-    finally:
-        no_longer()
+
+def _start() -> int:
+    arguments = _parser().parse_args()
+    port = _port(arguments.port)
+    bypass_proxies()
+    from local.launcher.start import start  # takes a while: only now, when Ctrl-C is no traceback any more
+
+    return start(port, once=arguments.once)
 
 
 def _port(text: str) -> int:

@@ -1,15 +1,21 @@
 """How a command ends that runs something on this machine."""
 
+import errno
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from local.emulator.state import LocalError
 from local.launcher.stopping import Stopped, no_longer, raise_when_asked
-from operations.streams import complain_in_lines, prepare
+from operations.streams import complain_in_lines, prepare, print_nothing_more
 
 
 def carry_out(do: Callable[[], int]) -> int:
-    """The exit code: what `do` returns; 1, with one line on stderr, for a LocalError; 128 and the signal's number."""
+    """Return the exit code of `do`, which may start processes; signals end it by raising Stopped inside it.
+
+    1 for a LocalError, which is printed on stderr, and where nobody reads the output any more; 128 and the signal's
+    number where it was stopped. An error of our own code is not hidden.
+    """
     prepare()
     raise_when_asked()
     try:
@@ -18,7 +24,13 @@ def carry_out(do: Callable[[], int]) -> int:
         complain_in_lines(error)
         return 1
     except Stopped as stopped:
-        print("Stopped; nothing is left running.", file=sys.stderr)
+        with suppress(OSError):  # the terminal may be gone
+            print("Stopped; nothing is left running.", file=sys.stderr)
         return 128 + stopped.number
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        print_nothing_more()
+        return 1
     finally:
         no_longer()

@@ -1,5 +1,6 @@
 """How a command ends."""
 
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.emulator.state import LocalError
+from local.launcher import command
 from local.launcher.command import carry_out
 
 
@@ -29,6 +31,24 @@ def test_what_keeps_it_from_its_work_is_one_line(capsys: pytest.CaptureFixture[s
 
     assert carry_out(fail) == 1
     assert capsys.readouterr().err == "port 1 is in use\n"
+
+
+@pytest.mark.parametrize(("number", "quiet"), [(errno.EPIPE, True), (errno.EIO, True), (errno.ENOSPC, False)])
+def test_a_reader_that_goes_away_needs_no_message_and_any_other_error_of_the_output_is_not_hidden(
+    number: int, quiet: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silenced = []
+    monkeypatch.setattr(command, "print_nothing_more", lambda: silenced.append(True))
+
+    def fail() -> int:
+        raise OSError(number, os.strerror(number))
+
+    if quiet:
+        assert carry_out(fail) == 1
+        assert (silenced, capsys.readouterr()) == ([True], ("", ""))
+    else:
+        with pytest.raises(OSError, match=os.strerror(number)):
+            carry_out(fail)
 
 
 def test_one_that_is_stopped_ends_with_the_signals_number_and_cleans_up_first(

@@ -15,15 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from local.emulator.ports import free_port
 from tools.checkout import ROOT
 
 GENEROUS = 120  # seconds
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def command(port: int | str, *arguments: str) -> list[str]:
@@ -182,7 +177,7 @@ def test_a_stop_in_the_middle_of_the_deploy_leaves_nothing_behind(
         assert process.wait(GENEROUS) == code
 
     assert "Traceback" not in printed(tmp_path)
-    assert printed(tmp_path).endswith("Stopped before it was ready; nothing is left running.\n")
+    assert printed(tmp_path).endswith("Stopped; nothing is left running.\n")
     assert_nothing_is_left(tmp_path, port, processes)
 
 
