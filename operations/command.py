@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 
 from operations.errors import OperatorError
 from operations.stack import Stack, account_of, find
-from operations.streams import complain, prepare, print_nothing_more, printable
+from operations.streams import print_error, print_nothing_more, printable, replace_unencodable
 
 INTERRUPTED = 130
 
@@ -40,7 +40,7 @@ def run(parser: Parser, work: Work, fault: Fault = lambda _: None, *, deployed: 
 
     `deployed=False` is for work that comes before the first deploy: it gets a stack without outputs.
     """
-    prepare()
+    replace_unencodable()
     arguments = parser.parse_args()
     if wrong := fault(arguments):
         parser.error(wrong)
@@ -51,17 +51,17 @@ def run(parser: Parser, work: Work, fault: Fault = lambda _: None, *, deployed: 
             sys.stdout.flush()  # here, where an error is one line
         return code
     except KeyboardInterrupt:
-        complain("stopped")
+        print_error("stopped")
         return INTERRUPTED
     except (NoConnection, HTTPClientError) as error:
         whose = "the local stack (is npm start still running?)" if arguments.stage == "local" else "AWS"
-        complain(f"no response from {whose}: {error}")
+        print_error(f"no response from {whose}: {error}")
     except (OperatorError, ClientError, BotoCoreError, ResponseParserError) as error:
-        complain(error)
+        print_error(error)
     except OSError as error:
         print_nothing_more()
         if error.errno not in (errno.EPIPE, errno.EIO):  # a reader that has gone away needs no message
-            complain(f"the output can't be written: {error}")
+            print_error(f"the output can't be written: {error}")
     return 1
 
 

@@ -19,10 +19,10 @@ from operations.errors import OperatorError
 from operations.stack import Stack
 from tools import topology
 
-_HOLD_SECONDS = 60
-"""For so long a message that we look at is hidden from others, at first; see `_Look`."""
+_VISIBILITY_TIMEOUT_SECONDS = 60
+"""How long a received message is hidden from other consumers, at first; see `_Look`."""
 
-_LONGEST_HOLD_SECONDS = 3600
+_LONGEST_VISIBILITY_TIMEOUT_SECONDS = 3600
 _FRUITLESS_MESSAGES = 100
 _NO_LONGER_HELD = {"ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"}
 _LOGIN_REFUSED = {
@@ -153,11 +153,11 @@ class _Look:
         """Until the queue gives nothing more, or for long nothing that is to be shown: others may fill it for ever."""
         seen: set[str] = set()
         shown = fruitless = 0
-        hold = _HOLD_SECONDS
+        hold = _VISIBILITY_TIMEOUT_SECONDS
         while fruitless <= shown + _FRUITLESS_MESSAGES and (messages := self._receive(queue_url, hold)):
             new = [message for message in messages if message["MessageId"] not in seen]
             if len(new) < len(messages) and not fruitless:
-                hold = min(2 * hold, _LONGEST_HOLD_SECONDS)
+                hold = min(2 * hold, _LONGEST_VISIBILITY_TIMEOUT_SECONDS)
             seen |= {message["MessageId"] for message in messages}
             waited = [message for message in new if int(message["Attributes"]["SentTimestamp"]) <= self._started]
             shown += len(waited)

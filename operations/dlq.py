@@ -11,7 +11,7 @@ from operations.command import Parser, ask, run
 from operations.dead_letters import DeadLetter, Undelivered, dead_letters, purge, redrive
 from operations.screen import console, filled
 from operations.stack import Stack, add_stage
-from operations.streams import complain, printable
+from operations.streams import print_error, printable
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def _work(stack: Stack, arguments: argparse.Namespace) -> int:
         case "redrive":
             return _redrive(stack)
         case "purge":
-            return _purge(stack, asking=not arguments.yes)
+            return _purge(stack, confirmed=arguments.yes)
         case _:
             _show(dead_letters(stack))
             return 0
@@ -40,21 +40,21 @@ def _redrive(stack: Stack) -> int:
         failures = error.failures
     for letter, why in failures:
         screen.print(_line("[red]✗[/] {event} of order {order} ─▶ {consumer}", letter))
-        complain(f"{letter.event_type} of order {letter.order_id} stays in the queue: {why}")
+        print_error(f"{letter.event_type} of order {letter.order_id} stays in the queue: {why}")
     screen.print(f"{count} delivered again" + (f", {len(failures)} not" if failures else ""))
     return 1 if failures else 0
 
 
-def _purge(stack: Stack, *, asking: bool) -> int:
+def _purge(stack: Stack, *, confirmed: bool) -> int:
     letters = dead_letters(stack)
     _show(letters)
-    if letters and asking and ask("Delete them all, for good? Type yes: ").strip() != "yes":
+    if letters and not confirmed and ask("Delete them all, for good? Type yes: ").strip() != "yes":
         print("nothing was deleted")
         return 1
     deleted = purge(stack, letters)
     print(f"{deleted} deleted")
     if deleted < len(letters):
-        complain(f"{len(letters) - deleted} were no longer there: redriven, deleted, or held by somebody else")
+        print_error(f"{len(letters) - deleted} were no longer there: redriven, deleted, or held by somebody else")
         return 1
     return 0
 

@@ -27,7 +27,10 @@ from operations.repetition import detail_of, order_id, trail
 from operations.screen import console, filled
 from operations.stack import Stack, add_stage
 
-_UNDER_WAY = {"STARTING", "RUNNING", "CANCELLING"}
+_POLL_INTERVAL_SECONDS = 0.5
+"""A replay takes minutes. It is polled for as long as EventBridge runs it; Ctrl-C cancels it."""
+
+_NOT_ENDED = {"STARTING", "RUNNING", "CANCELLING"}
 
 
 class ReplayFailed(OperatorError):
@@ -63,13 +66,13 @@ def replay_span(stack: Stack, start: datetime, end: datetime) -> Generator[Repla
     )
     state = "STARTING"
     try:
-        while state in _UNDER_WAY:
+        while state in _NOT_ENDED:
             answer = events.describe_replay(ReplayName=name)
             state = answer["State"]
             yield Replay(name, state, str(answer.get("EventLastReplayedTime", "-")))
-            time.sleep(0.5)  # between two looks at a replay of minutes
+            time.sleep(_POLL_INTERVAL_SECONDS)
     finally:
-        if state in _UNDER_WAY:
+        if state in _NOT_ENDED:
             _cancel(events, name)
     if state != "COMPLETED":
         raise ReplayFailed(f"{name} ended as {state}: {answer.get('StateReason', 'EventBridge does not say why')}")

@@ -18,8 +18,8 @@ from operations.loopback import is_loopback
 from operations.region import default_region
 from tools import topology
 
-_PATIENCE = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
-"""Nothing here takes ten seconds: who waits at a terminal, or before the page, is better served by another try."""
+_CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+"""No call here takes ten seconds, so after ten the SDK retries; three attempts at most."""
 
 _STAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 """What can be a part of a stack's name, which has at most 128 characters."""
@@ -63,7 +63,7 @@ class Stack(NamedTuple):
 
     def client(self, service: str) -> Any:
         make: Any = self.session.client  # its stubs know literal names only
-        return make(service, endpoint_url=self.endpoint_url, config=_PATIENCE)
+        return make(service, endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
     def function(self, name: str) -> str:
         """The deployed name of a function, such as `paymentProcessing`."""
@@ -172,7 +172,7 @@ def _on_aws(stage: str, region: str, profile: str | None) -> Stack:
     name = stack_name(stage)
     try:
         session = boto3.Session(profile_name=profile, region_name=region)
-        [stack] = session.client("cloudformation", config=_PATIENCE).describe_stacks(StackName=name)["Stacks"]
+        [stack] = session.client("cloudformation", config=_CLIENT_CONFIG).describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         refusal = error.response["Error"]
         if refusal["Code"] == "ValidationError" and "does not exist" in refusal["Message"]:

@@ -5,8 +5,8 @@ import os
 import sys
 
 
-def prepare() -> None:
-    """Let no character end a command: what the terminal's encoding can't show, or the input can't be, is replaced."""
+def replace_unencodable() -> None:
+    """Replace characters that the terminal's encoding can't show, or that aren't valid input, instead of failing."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -26,15 +26,15 @@ def printable(data: object) -> str:
     )
 
 
-def complain(message: object) -> None:
+def print_error(message: object) -> None:
     """Print one line on stderr."""
     print(printable(message), file=sys.stderr)
 
 
-def complain_in_lines(message: object) -> None:
-    """Print a message that has line ends of ours, such as the last lines of a log."""
+def print_error_lines(message: object) -> None:
+    """Print a message of several lines on stderr, such as the last lines of a log."""
     for line in str(message).splitlines():
-        complain(line)
+        print_error(line)
 
 
 def print_nothing_more() -> None:

@@ -24,7 +24,7 @@ from operations.loopback import HOST
 from operations.region import default_region
 from tools.checkout import ROOT
 
-_START_SECONDS = 60
+_START_TIMEOUT_SECONDS = 60
 _INHERITED = ("PATH", "LD_LIBRARY_PATH")
 _around_proxies = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -64,7 +64,7 @@ def emulator(state: State, port: int, *, web_port: int | None = None) -> Iterato
             description["pid"] = process.pid
             until(
                 lambda: process.poll() is not None or (answers(description["endpointUrl"]) and _is_ours(description)),
-                seconds=_START_SECONDS,
+                seconds=_START_TIMEOUT_SECONDS,
                 what=f"the emulator's first answer (its log: {state.emulator_log})",
             )
             if process.poll() is not None:
@@ -95,11 +95,11 @@ def _is_ours(description: dict[str, Any]) -> bool:
     Signed by hand, since a client would want the user's AWS configuration to be in order.
     """
     url = f"{description['endpointUrl']}/?Action=GetCallerIdentity&Version=2011-06-15"
-    asking = AWSRequest("GET", url)
+    request = AWSRequest("GET", url)
     us = Credentials(description["accessKeyId"], description["secretAccessKey"])
-    SigV4Auth(us, "sts", description["region"]).add_auth(asking)
+    SigV4Auth(us, "sts", description["region"]).add_auth(request)
     try:
-        with _around_proxies.open(urllib.request.Request(url, headers=dict(asking.headers)), timeout=5):
+        with _around_proxies.open(urllib.request.Request(url, headers=dict(request.headers)), timeout=5):
             return True
     except OSError:
         return False

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from local.emulator.state import LocalError
 from local.launcher.stopping import Stopped, no_longer, raise_when_asked
-from operations.streams import complain_in_lines, prepare, print_nothing_more
+from operations.streams import print_error_lines, print_nothing_more, replace_unencodable
 
 
 def carry_out(do: Callable[[], int]) -> int:
@@ -16,12 +16,12 @@ def carry_out(do: Callable[[], int]) -> int:
     1 for a LocalError, which is printed on stderr, and where nobody reads the output any more; 128 and the signal's
     number where it was stopped. An error of our own code is not hidden.
     """
-    prepare()
+    replace_unencodable()
     raise_when_asked()
     try:
         return do()
     except LocalError as error:
-        complain_in_lines(error)
+        print_error_lines(error)
         return 1
     except Stopped as stopped:
         with suppress(OSError):  # the terminal may be gone

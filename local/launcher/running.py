@@ -15,7 +15,7 @@ from local.storefront.serving import served
 from tools.checkout import ROOT
 
 _SLS = ROOT / "node_modules" / ".bin" / "sls"
-_END_SECONDS = 10
+_STOP_TIMEOUT_SECONDS = 10
 
 
 Step = Callable[[str], AbstractContextManager[None]]
@@ -79,7 +79,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         with suppress(ProcessLookupError, PermissionError):  # gone in the last moment
             os.killpg(process.pid, signal.SIGINT)
-        until(lambda: _is_gone(process), seconds=_END_SECONDS, what="the end of the deploy")
+        until(lambda: _is_gone(process), seconds=_STOP_TIMEOUT_SECONDS, what="the end of the deploy")
     except LocalError:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -11,10 +11,10 @@ from local.emulator.state import LocalError
 from local.terminal.timeline import OrderView, is_over, missing
 from operations.customer import ShopAccount
 
-SECONDS = 60
-"""How long an order may take. It takes well under one, and some while its functions start for the first time."""
+ORDER_TIMEOUT_SECONDS = 60
+"""How long an order may take: under a second, or several while its functions start for the first time."""
 
-_PAUSE = 0.1  # seconds between two looks at an order
+_POLL_INTERVAL_SECONDS = 0.1
 
 
 class Sample(NamedTuple):
@@ -34,8 +34,8 @@ SAMPLES = (
 
 
 @contextmanager
-def asking(what: str) -> Iterator[None]:
-    """Around a call to the stack: LocalError when it does not answer as it should."""
+def calling(what: str) -> Iterator[None]:
+    """Around a call to the stack: raises LocalError when the call fails."""
     try:
         yield
     except (BotoCoreError, ClientError, OSError) as error:
@@ -45,26 +45,30 @@ def asking(what: str) -> Iterator[None]:
 def place(sample: Sample, customer: ShopAccount) -> Mapping[str, Any]:
     """Order over the API, and return the order. Raises LocalError."""
     items = [{"sku": sku, "quantity": quantity} for sku, quantity in sample.quantities.items()]
-    with asking("POST /orders"):
+    with calling("POST /orders"):
         order: Mapping[str, Any] = customer.post("/orders", {"items": items, "paymentMethod": sample.payment_method})
     return order
 
 
-def follow(order: Mapping[str, Any], customer: ShopAccount, seconds: float = SECONDS) -> Iterator[OrderView]:
+def follow(
+    order: Mapping[str, Any], customer: ShopAccount, seconds: float = ORDER_TIMEOUT_SECONDS
+) -> Iterator[OrderView]:
     """What is known of the order, again and again until it has ended or its time is up. Raises LocalError."""
     path = f"/orders/{order['orderId']}"
     deadline = time.monotonic() + seconds
     evidence = OrderView(order, [])
     yield evidence
     while not is_over(*evidence) and time.monotonic() < deadline:
-        time.sleep(_PAUSE)
+        time.sleep(_POLL_INTERVAL_SECONDS)
         # The order first: what its statuses name is then in the trail, and lines come in the order of time.
-        with asking(f"GET {path}"):
+        with calling(f"GET {path}"):
             evidence = OrderView(customer.get(path), customer.get(f"{path}/events")["events"])
         yield evidence
 
 
-def shortcoming(sample: Sample, evidence: OrderView, messages: Container[str], seconds: float = SECONDS) -> str | None:
+def shortcoming(
+    sample: Sample, evidence: OrderView, messages: Container[str], seconds: float = ORDER_TIMEOUT_SECONDS
+) -> str | None:
     """What is wrong with how the order ended; None when its status is the expected one and its e-mail was sent.
 
     `messages` are the ids of the e-mails that SES has sent.

@@ -14,14 +14,14 @@ from urllib.request import getproxies
 from local.emulator.inbox import inbox
 from local.emulator.state import LocalError, State
 from local.launcher.running import stack
-from local.launcher.samples import SAMPLES, asking, follow, place, shortcoming
+from local.launcher.samples import SAMPLES, calling, follow, place, shortcoming
 from local.launcher.stopping import Stopped
 from local.terminal.output import Terminal
 from operations.customer import ShopAccount
 from operations.stack import find
 
 _CUSTOMER = "ada@example.com"
-_TOKEN_SECONDS = 45 * 60  # an ID token is good for an hour
+_TOKEN_RENEWAL_SECONDS = 45 * 60  # an ID token is good for an hour
 
 
 def start(port: int, *, once: bool) -> int:
@@ -29,7 +29,7 @@ def start(port: int, *, once: bool) -> int:
     terminal, state = Terminal(), State()
     with stack(state, port, web_port=port + 1, step=terminal.step) as description:
         terminal.say("\n[bold]The storefront[/] is at {url}\n", url=description["webUrl"])
-        with terminal.step("Signing up a customer"), asking("the sign-up of a sample customer"):
+        with terminal.step("Signing up a customer"), calling("the sign-up of a sample customer"):
             customer = ShopAccount(find("local").client("cognito-idp"), description, description["apiUrl"], _CUSTOMER)
         well = show_samples(terminal, customer, description["endpointUrl"])
         if once:
@@ -55,7 +55,7 @@ def show_samples(terminal: Terminal, customer: ShopAccount, endpoint_url: str) -
         with terminal.timeline(sample, order) as show:
             for evidence in follow(order, customer):
                 show(evidence)
-        with asking("reading the sent e-mails"):
+        with calling("reading the sent e-mails"):
             sent = {message["MessageId"]: message for message in inbox(endpoint_url, customer.email)}
         if wrong := shortcoming(sample, evidence, sent):
             shortcomings.append(wrong)
@@ -100,13 +100,13 @@ curl {around_proxy}-H "Authorization: Bearer $(cat {token})" {orders}
 
 def _stay(description: Mapping[str, Any], customer: ShopAccount, token: Path, state: State) -> None:
     """Until Stopped; the token is kept fresh meanwhile. Raises LocalError when the emulator ends by itself."""
-    renew_at = time.time() + _TOKEN_SECONDS
+    renew_at = time.time() + _TOKEN_RENEWAL_SECONDS
     while _listens(description["endpointUrl"]):
         if time.time() > renew_at:
-            with asking("a new ID token"):
+            with calling("a new ID token"):
                 customer.sign_in()
             _write(token, customer.token)
-            renew_at = time.time() + _TOKEN_SECONDS
+            renew_at = time.time() + _TOKEN_RENEWAL_SECONDS
         time.sleep(1)  # until the next look
     raise LocalError(f"the embedded AWS has ended by itself; its log: {state.emulator_log}")
 

@@ -17,7 +17,7 @@ from local.storefront.app import storefront
 from operations.loopback import HOST
 
 _GRACE_SECONDS = 1  # for requests under way
-_END_SECONDS = 10
+_STOP_TIMEOUT_SECONDS = 10
 
 
 @contextmanager
@@ -52,5 +52,5 @@ def served(state: State, port: int) -> Iterator[str]:
         yield f"http://{HOST}:{port}/"
     finally:
         loop.call_soon_threadsafe(ended.set)
-        thread.join(_END_SECONDS)
+        thread.join(_STOP_TIMEOUT_SECONDS)
         log.close()

@@ -12,7 +12,7 @@ from operations.preflight.finding import Finding, blocked, warning
 from operations.preflight.plan import Plan, read_plan
 from operations.screen import console, filled
 from operations.stack import Stack
-from operations.streams import complain
+from operations.streams import print_error
 
 Check = Callable[[Stack, Plan], Iterator[Finding]]
 
@@ -42,7 +42,7 @@ def preflight(stack: Stack, arguments: argparse.Namespace) -> int:
         mend = ": {mend}" if finding.mend else ""
         screen.print(filled(_MARKS[finding.kind] + " {text}" + mend, text=finding.text, mend=finding.mend))
     if blocking:
-        complain(f"{blocking} {'problem stops' if blocking == 1 else 'problems stop'} a deploy of {plan.stack_name}")
+        print_error(f"{blocking} {'problem stops' if blocking == 1 else 'problems stop'} a deploy of {plan.stack_name}")
     return 1 if blocking else 0
 
 

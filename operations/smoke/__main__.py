@@ -12,7 +12,7 @@ from operations.smoke.report import report
 from operations.smoke.story import Seen, clean_up, story
 from operations.smoke.visit import Visit
 from operations.stack import Stack, add_stage
-from operations.streams import complain
+from operations.streams import print_error
 
 _MARKS = {"passed": "[green]✓[/]", "failed": "[red]✗[/]", "not tried": "–"}
 
@@ -36,7 +36,7 @@ def _work(stack: Stack, arguments: argparse.Namespace) -> int:
         screen.print(f"the report is in {arguments.report}")
     failed = [each for each in seen if each.result == "failed"]
     if failed:
-        complain(f"{len(failed)} of {len(seen)} checks failed")
+        print_error(f"{len(failed)} of {len(seen)} checks failed")
     return 1 if failed else 0
 
 

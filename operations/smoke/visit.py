@@ -11,6 +11,8 @@ from operations.stack import Stack
 
 T = TypeVar("T")
 
+_TIMEOUT_SECONDS, _TIMEOUT_SECONDS_ON_AWS = 60, 600
+_POLL_INTERVAL_SECONDS, _POLL_INTERVAL_SECONDS_ON_AWS = 0.2, 2
 _LOG_INTERVAL_SECONDS = 60
 
 
@@ -36,7 +38,7 @@ class Visit:
         self.accounts: list[str] = []
         """The addresses that signed up."""
         self._screen = screen
-        self._seconds = seconds or (600 if self.is_aws else 60)
+        self._seconds = seconds or (_TIMEOUT_SECONDS_ON_AWS if self.is_aws else _TIMEOUT_SECONDS)
         self._found: dict[str, Any] = {}
 
     @property
@@ -64,7 +66,7 @@ class Visit:
         *,
         show: Callable[[T], str] = lambda seen: "nothing",
     ) -> T:
-        """The first look that is enough. When the time is over it raises CheckFailed, with what `show` says."""
+        """Poll `look` until its result is enough, and return it. Raises CheckFailed after the timeout."""
         started = time.monotonic()
         told = 0.0
         with self._screen.status("") as status:
@@ -76,7 +78,7 @@ class Visit:
                 if not self._screen.is_terminal and waited // _LOG_INTERVAL_SECONDS > told:
                     told = waited // _LOG_INTERVAL_SECONDS
                     self._screen.print(f"  … waiting for {what}, {waited:.0f} s of at most {self._seconds:.0f}")
-                time.sleep(2 if self.is_aws else 0.2)  # between two looks
+                time.sleep(_POLL_INTERVAL_SECONDS_ON_AWS if self.is_aws else _POLL_INTERVAL_SECONDS)
         return seen
 
 

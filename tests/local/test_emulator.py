@@ -176,7 +176,7 @@ def test_one_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.Mon
     python.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    monkeypatch.setattr(emulator_module, "_START_SECONDS", 0.5)
+    monkeypatch.setattr(emulator_module, "_START_TIMEOUT_SECONDS", 0.5)
 
     state = State(tmp_path / "state")
     with (

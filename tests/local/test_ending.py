@@ -82,7 +82,7 @@ def test_an_emulator_that_ends_by_itself_ends_the_stay_and_takes_the_token_along
 
 
 def test_the_token_is_renewed_while_it_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "_TOKEN_SECONDS", -1)
+    monkeypatch.setattr(start, "_TOKEN_RENEWAL_SECONDS", -1)
     emulator = socket.create_server(("127.0.0.1", 0))
     customer = SimpleNamespace(token="old")
 

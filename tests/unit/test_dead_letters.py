@@ -190,7 +190,7 @@ def test_thousands_are_seen_once_each_though_the_listing_takes_longer_than_the_h
 
 
 def test_a_hold_that_hides_nothing_ends_as_well(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_HOLD_SECONDS", 0)
+    monkeypatch.setattr(module, "_VISIBILITY_TIMEOUT_SECONDS", 0)
     messages = [queues.put_failure(number) for number in range(7)]
 
     assert [letter.message_id for letter in dead_letters(queues.stack)] == messages

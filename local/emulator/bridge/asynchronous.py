@@ -24,10 +24,10 @@ from local.emulator.bridge.deletion import Function, exists
 from local.emulator.bridge.patching import replace, require
 
 _log = logging.getLogger("bridge")
-_FIRST_PAUSE = float(os.environ.get("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "60"))
+_FIRST_RETRY_SECONDS = float(os.environ.get("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "60"))
 """Seconds before the first retry, twice as many before the second; a minute on AWS."""
 
-_THROTTLED_PAUSE = 1.0
+_THROTTLED_RETRY_SECONDS = 1.0
 """Seconds before a throttled event is tried again; on AWS from one second, growing, to five minutes."""
 
 
@@ -58,14 +58,14 @@ def _work_off(function: Function, event: Any) -> None:
     options = function.get("event_invoke_config") or function.get("event_invoke_configs", {}).get("$LATEST") or {}
     attempts_left = 1 + options.get("MaximumRetryAttempts", 2)
     too_old_at = time.monotonic() + options.get("MaximumEventAgeInSeconds", 21600)
-    request_id, pause, attempts, answer = str(uuid4()), _FIRST_PAUSE, 0, None
+    request_id, pause, attempts, answer = str(uuid4()), _FIRST_RETRY_SECONDS, 0, None
     while True:
         if not exists(function):
             _log.warning("%s was deleted, and an event that waited for it with it", function["config"]["FunctionName"])
             return
         result = _attempt(function, event, request_id)
         if result is None:
-            condition, wait = "EventAgeExceeded", _THROTTLED_PAUSE
+            condition, wait = "EventAgeExceeded", _THROTTLED_RETRY_SECONDS
         elif not result.get("error"):
             return
         else:

@@ -26,7 +26,7 @@ class _Answers:
         self._answers.write(text)
 sys.stdout = _Answers(sys.stdout, sys.stderr)
 """
-_PATIENCE = 0.25
+_READ_TIMEOUT_SECONDS = 0.25
 """Seconds for which a process that ended without a word is waited for: MiniStack's own limit."""
 
 
@@ -50,7 +50,7 @@ def up_to_its_end(original: Any) -> Any:
         lines: list[str] = []
         while True:
             try:
-                line = worker._stderr_queue.get(timeout=_PATIENCE)
+                line = worker._stderr_queue.get(timeout=_READ_TIMEOUT_SECONDS)
             except queue.Empty:
                 return "\n".join(lines)
             text, end, _ = line.partition(_END)
