@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from moto import mock_aws
 from moto.backends import get_backend
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tools import topology
 
@@ -40,6 +42,21 @@ from tests.wire import Wire
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(RecordedRights(config), RecordedRights.__name__)
+
+
+class FilesTogether(LoadFileScheduling):  # type: ignore[misc] # pytest-xdist has no types
+    """A file's tests run in one process, and so do folders whose tests share what takes long: a stack, a template."""
+
+    _FOLDERS = ("tests/e2e", "tests/tools")
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in self._FOLDERS if file.startswith(f"{folder}/")), file)
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether:
+    return FilesTogether(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """One stack for all tests, with a port and a state of its own, so that it runs beside `npm start`."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -17,9 +16,6 @@ from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for
 from tools.checkout import ROOT
 
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-"""Each worker of pytest-xdist has a stack of its own."""
-
 
 @pytest.fixture(scope="package")
 def cloud() -> Iterator[Cloud]:
@@ -30,7 +26,7 @@ def cloud() -> Iterator[Cloud]:
     with pytest.MonkeyPatch.context() as patch, ExitStack() as closing:
         for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
             patch.delenv(name)
-        state = State(ROOT / ".local" / ("test" if WORKER == 0 else f"test-{WORKER}"))
+        state = State(ROOT / ".local" / "test")
         running = stack(state, free_port(), web_port=free_port(), parameters={"reconcileAfterSeconds": "10"})
         yield Cloud(closing.enter_context(running), closing)
 

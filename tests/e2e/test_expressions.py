@@ -8,5 +8,5 @@ from tests.verification.test_expressions import compare
 
 
 def test_every_write_of_the_code_ends_on_random_items_as_on_the_embedded_aws(cloud: Cloud) -> None:
-    ends = compare(cloud.client("dynamodb"), writes.items(), Random().randrange(2**32), 12)
+    ends = compare(cloud.client("dynamodb"), writes.items(), Random().randrange(2**32), 4)
     assert {"done", "ConditionalCheckFailedException"} <= ends

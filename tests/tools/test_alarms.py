@@ -15,14 +15,14 @@ RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 
 
 @pytest.fixture(scope="module")
-def silent(tmp_path_factory: pytest.TempPathFactory) -> Template:
+def silent() -> Template:
     """As deployed by somebody who names nobody to tell."""
-    return package(tmp_path_factory.mktemp("silent"), "dev")
+    return package("dev")
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return package(tmp_path_factory.mktemp("told"), "dev", alarmEmail=OPERATOR, monthlyBudgetUsd="50")
+def template() -> Template:
+    return package("dev", alarmEmail=OPERATOR, monthlyBudgetUsd="50")
 
 
 @pytest.fixture(scope="module")

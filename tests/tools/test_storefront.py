@@ -20,13 +20,13 @@ VIEWER_BUT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return package(tmp_path_factory.mktemp("storefront"), "dev", storefront="true")
+def template() -> Template:
+    return package("dev", storefront="true")
 
 
 @pytest.fixture(scope="module")
-def without(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return package(tmp_path_factory.mktemp("without"), "dev")
+def without() -> Template:
+    return package("dev")
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -24,8 +26,11 @@ LONGEST_STAGE = "l" * longest_stage()
 DEAD_LETTERS = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
 
 
-def package(folder: Path, stage: str, **params: str) -> Template:
-    return compiled(Checkout(folder), stage, **params)
+@cache
+def package(stage: str, **params: str) -> Template:
+    """The template of today's serverless.yml, which no test changes. tests/tools runs in one process, so it is kept."""
+    with TemporaryDirectory() as folder:
+        return compiled(Checkout(Path(folder)), stage, **params)
 
 
 def compiled(checkout: Checkout, stage: str, **params: str) -> Template:
@@ -38,19 +43,19 @@ def compiled(checkout: Checkout, stage: str, **params: str) -> Template:
 
 
 @pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return package(tmp_path_factory.mktemp("dev"), "dev")
+def dev() -> Template:
+    return package("dev")
 
 
 @pytest.fixture(scope="module")
-def longest(tmp_path_factory: pytest.TempPathFactory) -> Template:
+def longest() -> Template:
     """Of the longest stage, with all that there is only on demand."""
     on_demand = {"storefront": "TRUE", "alarmEmail": "ops@example.com", "monthlyBudgetUsd": "50"}
-    return package(tmp_path_factory.mktemp("longest"), LONGEST_STAGE, **on_demand)
+    return package(LONGEST_STAGE, **on_demand)
 
 
 @pytest.fixture(scope="module")
-def prod(tmp_path_factory: pytest.TempPathFactory) -> Template:
+def prod() -> Template:
     """With every parameter given on the command line, where each value is a string."""
     given = {
         "verifySender": "False",
@@ -67,7 +72,7 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> Template:
         "logLevel": "DEBUG",
         "lambdaLogLevel": "INFO",
     }
-    return package(tmp_path_factory.mktemp("prod"), "prod", **given)
+    return package("prod", **given)
 
 
 def of_type(template: Template, kind: str) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Whatever comes in: no input ends a handler in any other way than an answer or one of the errors in orders/errors.py.
 
 Hypothesis makes the inputs: anything that JSON can say, and true events, requests and orders with something wrong in
-them. They are the same in every run, and one that fails is printed, with the line that repeats it.
+them. They are the same in every run, and one that fails is printed, with the line that repeats it. `.ci/long` sets
+EXAMPLES, the number of inputs of each test, to many more than `npm test` tries.
 """
 
 import json
+import os
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -31,23 +33,19 @@ configuration.set_hypothesis_home_dir(ROOT / ".local" / "hypothesis")
 Test = Callable[..., None]
 
 
-def with_anything(examples: int) -> Callable[[Test], Test]:
-    """Run the test with so many values for its argument `data`, from which it draws what it needs."""
-
-    def decorate(test: Test) -> Test:
-        return settings(
-            max_examples=examples,
-            derandomize=True,
-            database=None,
-            deadline=None,  # moto takes its time for the first call
-            print_blob=True,
-            phases=[Phase.generate],  # to make what fails smaller takes minutes; the inputs are small as they are
-            # One shop for all the examples of a test: an empty one for each would take most of the time, and what
-            # the examples before it left does no harm, since the claims are about every state.
-            suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-        )(given(data=st.data())(test))
-
-    return decorate
+def with_anything(test: Test) -> Test:
+    """Run the test with many values for its argument `data`, from which it draws what it needs."""
+    return settings(
+        max_examples=int(os.environ.get("EXAMPLES", "40")),
+        derandomize=True,
+        database=None,
+        deadline=None,  # moto takes its time for the first call
+        print_blob=True,
+        phases=[Phase.generate],  # to make what fails smaller takes minutes; the inputs are small as they are
+        # One shop for all the examples of a test: an empty one for each would take most of the time, and what
+        # the examples before it left does no harm, since the claims are about every state.
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )(given(data=st.data())(test))
 
 
 # --- anything ---------------------------------------------------------------------------------------------------------
@@ -141,7 +139,7 @@ def events(shop: Shop) -> list[Envelope]:
     return shop.published
 
 
-@with_anything(300)
+@with_anything
 def test_what_a_model_accepts_can_be_said_again_and_all_else_is_malformed(
     events: list[Envelope], data: st.DataObject
 ) -> None:
@@ -152,7 +150,7 @@ def test_what_a_model_accepts_can_be_said_again_and_all_else_is_malformed(
         assert decode({"detail-type": read.detail_type(), "detail": said_again}) == read
 
 
-@with_anything(250)
+@with_anything
 def test_an_event_ends_its_consumers_with_an_error_of_our_own_if_with_any(
     shop: Shop, events: list[Envelope], data: st.DataObject
 ) -> None:
@@ -182,7 +180,7 @@ def test_no_odd_value_in_any_field_ends_a_consumer_but_with_an_error_of_our_own(
                         shop.deliver(function, came)
 
 
-@with_anything(150)
+@with_anything
 def test_every_event_that_eventbridge_can_deliver_is_kept_as_it_was(
     shop: Shop, events: list[Envelope], data: st.DataObject
 ) -> None:
@@ -213,7 +211,7 @@ def _exactly(text: str) -> Any:
     return json.loads(text, parse_float=Decimal, parse_int=Decimal)
 
 
-@with_anything(150)
+@with_anything
 def test_no_batch_ends_the_notification_which_gives_back_some_of_its_messages_or_none(
     shop: Shop, events: list[Envelope], data: st.DataObject
 ) -> None:
@@ -258,7 +256,7 @@ def requests(draw: st.DrawFn, order_ids: list[str]) -> dict[str, Any]:
     return request
 
 
-@with_anything(250)
+@with_anything
 def test_every_request_is_answered_in_json_and_none_with_an_error_of_the_server(
     shop: Shop, events: list[Envelope], data: st.DataObject
 ) -> None:
@@ -296,7 +294,7 @@ def stories(shop: Shop, events: list[Envelope]) -> list[tuple[Envelope, dict[str
     ]
 
 
-@with_anything(100)
+@with_anything
 def test_an_order_that_somebody_else_wrote_ends_no_handler_but_with_an_error_of_our_own(
     shop: Shop, stories: list[tuple[Envelope, dict[str, Any]]], data: st.DataObject
 ) -> None:
@@ -329,7 +327,7 @@ def test_an_order_that_somebody_else_wrote_ends_no_handler_but_with_an_error_of_
         shop.store(order)
 
 
-@with_anything(100)
+@with_anything
 def test_a_trail_is_told_whatever_somebody_else_wrote_into_the_audit_log(
     shop: Shop, stories: list[tuple[Envelope, dict[str, Any]]], data: st.DataObject
 ) -> None:

@@ -26,7 +26,7 @@ SHAPES = {name: topology.of_type("AWS::DynamoDB::Table")[f"{name}Table"] for nam
 def test_every_write_of_the_code_ends_on_random_items_as_on_moto_s_dynamodb(wire: Wire) -> None:
     dynamodb, known = wire.client("dynamodb"), w.items()
     seed = Random().randrange(2**32)
-    ends = compare(dynamodb, known, seed, 12)
+    ends = compare(dynamodb, known, seed, 4)
     assert {"done", "ConditionalCheckFailedException"} <= ends
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from itertools import pairwise
 from pathlib import Path
@@ -23,8 +24,8 @@ IN_NOTEBOOKS = ROOT / "notebooks"
 APART = "browser"
 """The folder of tests that `npm test` leaves out and whose packages are not those of `npm test`."""
 
-STANDARD = sys.stdlib_module_names
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+STANDARD = sys.stdlib_module_names | {"pip"}
+"""Of Python itself, and what it puts into each virtual environment."""
 
 
 def commands() -> dict[str, tuple[list[str], list[Path]]]:
@@ -47,85 +48,50 @@ def _started(words: list[str]) -> Iterator[Path]:
     if words[0] != "-m":
         yield ROOT / words[0]
     elif words[1] != "pytest":
-        yield from files_of(words[1], as_program=True)
+        yield from [*files_of(words[1]), *files_of(f"{words[1]}.__main__")]
     else:
         named = [ROOT / word for word in words[2:] if word.startswith("tests/")]
         for folder in named or [ROOT / "tests"]:
             yield from (file for file in folder.rglob("*.py") if named or APART not in file.parts)
 
 
-def files_of(module: str, *, as_program: bool = False) -> list[Path]:
+def files_of(module: str) -> list[Path]:
     """The file of a module of ours, and those of the packages that it is in; none where it is no module of ours."""
     parts = module.split(".")
     candidates = [ROOT.joinpath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
     candidates += [ROOT.joinpath(*parts).with_suffix(".py")]
-    candidates += [ROOT.joinpath(*parts, "__main__.py")] if as_program else []
     return [file for file in candidates if file.is_file()]
 
 
-class Reached:
-    """What a command may run, seen generously.
-
-    A function counts as called where its own file has its name, or where any file reached imports that name or has an
-    attribute of it.
-    """
-
-    def __init__(self, starts: list[Path]) -> None:
-        self.packages: set[str] = set()
-        """The names, at the top, of the modules that are not ours and not Python's."""
-        self._files: set[Path] = set()
-        self._names: set[str] = set()
-        self._names_in: set[tuple[Path, str]] = set()
-        self._functions: list[tuple[Path, Function]] = []
-        for file in starts:
-            self._add(file)
-        while called := [each for each in self._functions if self._is_called(*each)]:
-            self._functions = [each for each in self._functions if each not in called]
-            for each in called:
-                self._look_into(*each)
-
-    def _add(self, file: Path) -> None:
-        if file not in self._files:
-            self._files.add(file)
-            self._look_into(file, ast.parse(file.read_text()))
-
-    def _is_called(self, file: Path, function: Function) -> bool:
-        """What has a decorator is called by it, what Python or pytest knows by its name is called by them."""
-        known = function.decorator_list or re.match("__|test_", function.name)
-        return bool(known or function.name in self._names or (file, function.name) in self._names_in)
-
-    def _look_into(self, file: Path, code: ast.AST) -> None:
-        for node in ast.iter_child_nodes(code):
-            if isinstance(node, Function):
-                self._functions.append((file, node))
+@cache
+def imports(file: Path) -> frozenset[str]:
+    """The modules that a file imports anywhere in it, or starts as a program with `-m`."""
+    found: set[str] = set()
+    nodes: list[ast.AST] = [ast.parse(file.read_text())]
+    for node in nodes:
+        match node:
+            case ast.If(test=ast.Name("TYPE_CHECKING")):
                 continue
-            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-                continue
-            if isinstance(node, ast.Name):
-                self._names_in.add((file, node.id))
-            elif isinstance(node, ast.Attribute):
-                self._names.add(node.attr)
-            elif isinstance(node, ast.Import):
-                for alias in node.names:
-                    self._import(alias.name)
-            elif isinstance(node, ast.ImportFrom):
-                self._import(node.module or "")
-                for alias in node.names:
-                    self._names.add(alias.name)
-                    self._import(f"{node.module}.{alias.name}")
-            elif isinstance(node, ast.List):
-                for option, module in pairwise(map(ast.unparse, node.elts)):
-                    if option == "'-m'":  # a program that it starts
-                        for started in files_of(module.strip("'"), as_program=True):
-                            self._add(started)
-            self._look_into(file, node)
+            case ast.Import(names=names):
+                found |= {each.name for each in names}
+            case ast.ImportFrom(module=str(module), names=names):
+                found |= {module, *(f"{module}.{each.name}" for each in names)}
+            case ast.List(elts=words):
+                values = [str(word.value) if isinstance(word, ast.Constant) else "" for word in words]
+                found |= {f"{after}.__main__" for before, after in pairwise(values) if before == "-m" and after}
+        nodes.extend(ast.iter_child_nodes(node))
+    return frozenset(found)
 
-    def _import(self, module: str) -> None:
-        for file in files_of(module):
-            self._add(file)
-        top = module.partition(".")[0]
-        if not any(path.exists() for path in (ROOT / top, IN_NOTEBOOKS / f"{top}.py")) and top not in STANDARD:
-            self.packages.add(top)
+
+def packages(starts: list[Path]) -> set[str]:
+    """Top-level modules that the files may import, directly or through each other, without ours and Python's."""
+    files, found = list(dict.fromkeys(starts)), set()
+    for file in files:
+        for module in imports(file):
+            files.extend(each for each in files_of(module) if each not in files)
+            found.add(module.partition(".")[0])
+    ours = {top for top in found if (ROOT / top).exists() or (IN_NOTEBOOKS / f"{top}.py").exists()}
+    return found - ours - STANDARD
 
 
 def installed(groups: list[str]) -> set[str]:
@@ -142,12 +108,10 @@ def test_a_command_installs_what_it_imports(command: str) -> None:
     groups, starts = commands()[command]
     assert starts
 
-    packages = Reached(starts).packages
-
-    assert {each for each in packages if not distributions(each) & installed(groups)} == set()
+    assert {each for each in packages(starts) if not distributions(each) & installed(groups)} == set()
 
 
 def test_what_a_command_reaches_is_found() -> None:
     """Else the test above would hold of anything."""
     for command, package in (("fuzz", "ministack"), ("bench", "yaml"), ("test", "moto"), ("simulate", "moto")):
-        assert package in Reached(commands()[command][1]).packages, command
+        assert package in packages(commands()[command][1]), command
