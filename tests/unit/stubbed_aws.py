@@ -8,6 +8,9 @@ from botocore.stub import Stubber
 
 from operations.stack import Outputs, Stack
 
+SESSION = boto3.Session("key", "secret", region_name="us-east-1")
+"""One for all: it reads AWS's models, which takes most of the time."""
+
 
 class Aws:
     """Clients whose responses the test gives, in the order in which they are asked for."""
@@ -16,7 +19,6 @@ class Aws:
 
     def __init__(self, **outputs: str) -> None:
         self._outputs = outputs
-        self._session = boto3.Session("key", "secret", region_name="us-east-1")
         self._clients: dict[str, tuple[Any, Stubber]] = {}
 
     @property
@@ -25,7 +27,7 @@ class Aws:
 
     def client(self, service: str, **_: object) -> Any:
         if service not in self._clients:
-            client = self._session.client(service)  # type: ignore[call-overload] # the stubs know literal names only
+            client = SESSION.client(service)  # type: ignore[call-overload] # the stubs know literal names only
             self._clients[service] = client, Stubber(client)
             self._clients[service][1].activate()
         return self._clients[service][0]

@@ -554,11 +554,11 @@ def test_a_redrive_whose_output_nobody_reads_leaves_what_it_does_not_deliver(tmp
 
 @pytest.mark.parametrize("arguments", [["list"], ["purge"]])
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path, arguments: list[str]) -> None:
-    with process(tmp_path, 5_000, *arguments) as ran:
+    with process(tmp_path, 1_500, *arguments) as ran:
         assert ran.stdout.readline()
         ran.stdout.close()
         assert ran.ended() == (1, b"")
-    assert ran.letters["left"] == 5_000
+    assert ran.letters["left"] == 1_500
 
 
 def test_a_reader_that_goes_away_before_the_last_word_is_no_traceback(tmp_path: Path) -> None:

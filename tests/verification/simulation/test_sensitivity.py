@@ -12,38 +12,26 @@ from verification.simulation.bugs import BUGS, Bug
 from verification.simulation.sensitivity import HuntResult, hunt, report
 
 HARMLESS = Bug("a new file", "none", "--- /dev/null\n+++ b/orders/harmless.py\n@@ -0,0 +1 @@\n+# harmless\n")
-SOON_CAUGHT = (
-    "an order is written over by the one with the same id",
-    "the event that placed an order is any event that says so",
-    "a failed message is not given back",
-    "a throttled table is asked again without end",
-)
-SAMPLE = [bug for bug in BUGS if bug.name in SOON_CAUGHT]
+[SOON_CAUGHT] = [bug for bug in BUGS if bug.name == "an order is written over by the one with the same id"]
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
-def test_each_bugs_patch_applies_to_todays_code(bug: Bug) -> None:
-    bug.plant(ROOT, check_only=True)
+def test_each_bugs_patch_applies_to_todays_code() -> None:
+    for bug in BUGS:
+        bug.plant(ROOT, check_only=True)
 
 
 def test_a_patch_that_the_code_has_moved_away_from_is_an_error() -> None:
-    [bug] = [bug for bug in BUGS if bug.name == SOON_CAUGHT[0]]
-    stale = bug._replace(patch=bug.patch.replace("ConditionExpression=", "Condition="))
+    stale = SOON_CAUGHT._replace(patch=SOON_CAUGHT.patch.replace("ConditionExpression=", "Condition="))
     with pytest.raises(LookupError, match="refresh it"):
         stale.plant(ROOT, check_only=True)
 
 
-@pytest.mark.parametrize("bug", SAMPLE, ids=lambda bug: bug.name)
-def test_a_bug_that_is_planted_is_caught(bug: Bug) -> None:
-    assert hunt(bug).caught
-
-
-def test_every_bug_of_the_sample_is_on_the_list() -> None:
-    assert len(SAMPLE) == len(SOON_CAUGHT)
+def test_a_bug_that_is_planted_is_caught() -> None:
+    assert hunt(SOON_CAUGHT).caught
 
 
 def test_a_change_that_is_no_bug_survives() -> None:
-    assert hunt(HARMLESS, most=3) == HuntResult(HARMLESS, None, 3)
+    assert hunt(HARMLESS, most=1) == HuntResult(HARMLESS, None, 1)
 
 
 def test_the_kept_result_names_each_bug_and_none_survived() -> None:
@@ -57,15 +45,17 @@ def test_the_report_says_which_bug_survived() -> None:
     assert "**survived**" in report([HuntResult(BUGS[0], None, 600)])
 
 
-@pytest.mark.parametrize(("second", "status"), [(BUGS[1], 0), (HARMLESS, 1)], ids=["all are caught", "one survives"])
+@pytest.mark.parametrize(
+    ("second", "status"), [("a promise broke", 0), (None, 1)], ids=["all are caught", "one survives"]
+)
 def test_the_command_writes_the_table_and_fails_where_a_bug_survived(
-    second: Bug, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    second: str | None, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = tmp_path / "sensitivity.md"
+    kept, caught = tmp_path / "sensitivity.md", {BUGS[0]: "a promise", BUGS[1]: second}
     monkeypatch.setattr(command, "ROOT", tmp_path)
     monkeypatch.setattr(command, "REPORT", kept)
-    monkeypatch.setattr(command, "BUGS", (BUGS[0], second))
-    monkeypatch.setattr(sensitivity, "MOST_SCHEDULES", 3)
+    monkeypatch.setattr(command, "BUGS", tuple(caught))
+    monkeypatch.setattr(sensitivity, "hunt", lambda bug: HuntResult(bug, caught[bug], 3))
     monkeypatch.setattr(sys, "argv", ["simulate", "--bugs", "--jobs", "2"])
 
     assert command.main() == status
