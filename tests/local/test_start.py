@@ -112,27 +112,20 @@ DECLINED = [
 """Who did what, sorted: what happens side by side has no order."""
 
 
-def test_once_shows_each_sample_to_its_end_and_stops(tmp_path: Path) -> None:
-    port = free_port()
-    with started(tmp_path, port, "--once") as process:
-        wait(process, tmp_path, lambda: "Order " in printed(tmp_path))
-        processes = descendants(process.pid)
-
-        assert process.wait(GENEROUS) == 0, printed(tmp_path)
-
-    timelines = re.split("^Order .*$", printed(tmp_path), flags=re.MULTILINE)[1:]
-    shown = [sorted(re.findall(r"\d ms  (\w+) .* → (.*)", timeline)) for timeline in timelines]
-    assert shown == [APPROVED, DECLINED, DECLINED]
-    assert re.findall("✉ to (.*): .*order", printed(tmp_path)) == 3 * ["ada@example.com"]
-    assert "3 of 3 orders ended as they should" in printed(tmp_path)
-    assert_nothing_is_left(tmp_path, port, processes)
-
-
-def test_it_stays_until_it_is_told_to_stop_and_a_second_start_says_that_it_runs(tmp_path: Path) -> None:
+def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_second_start_away(
+    tmp_path: Path,
+) -> None:
+    """`npm start -- --once`, which stops after the samples, is run by .ci/run."""
     port = free_port()
     with started(tmp_path, port) as process:
         wait(process, tmp_path, lambda: "Ctrl-C" in printed(tmp_path))
         processes = descendants(process.pid)
+
+        timelines = re.split("^Order .*$", printed(tmp_path), flags=re.MULTILINE)[1:]
+        shown = [sorted(re.findall(r"\d ms  (\w+) .* → (.*)", timeline)) for timeline in timelines]
+        assert shown == [APPROVED, DECLINED, DECLINED]
+        assert re.findall("✉ to (.*): .*order", printed(tmp_path)) == 3 * ["ada@example.com"]
+        assert "3 of 3 orders ended as they should" in printed(tmp_path)
 
         [curl] = re.findall("^curl .*$", printed(tmp_path), re.MULTILINE)
         pasted = subprocess.run(["bash", "-c", curl], cwd=ROOT, capture_output=True, text=True, check=True)

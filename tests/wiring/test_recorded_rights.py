@@ -38,20 +38,21 @@ class Suite:
     def __init__(self, pytester: pytest.Pytester) -> None:
         self.pytester = pytester
         pytester.makeconftest(CONFTEST)
-        pytester.makeini("[pytest]\ntestpaths = .\n")
+        pytester.makeini("[pytest]\ntestpaths = .\naddopts = -p no:cacheprovider -p xdist.plugin\n")
 
     def run(self, used: list[Used], *arguments: str, passes: bool = True) -> tuple[int, list[str]]:
         """The exit status, and the lines about least privilege."""
         for name, share in (("one", used[::2]), ("two", used[1::2])):
             text = f"def test_{name}(use):\n    for each in {share}:\n        use(*each)\n    assert {passes}\n"
             self.pytester.path.joinpath(f"test_{name}.py").write_text(text)
-        ran = self.pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
+        ran = self.pytester.runpytest_inprocess(*arguments)
         lines = [line for line in ran.outlines if "least privilege" in line]
         return int(ran.ret), [line.removeprefix("FAILED least privilege: ") for line in lines]
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester) -> Suite:
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # of the plugins that are installed, only pytest-xdist
     return Suite(pytester)
 
 

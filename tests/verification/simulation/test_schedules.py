@@ -15,7 +15,7 @@ from verification.simulation.faults import FaultKind, ScriptedFaults
 from verification.simulation.schedule import run
 from verification.simulation.shrinking import command, shortest
 
-SHARE = 5  # schedules; `npm run simulate` plays hundreds
+SHARE = 3  # schedules; `npm run simulate` plays hundreds
 FRESH = secrets.randbelow(2**32)
 
 
