@@ -20,13 +20,13 @@ Order = Mapping[str, Any]
 def violations(evidence: Evidence) -> list[str]:
     """Each promise that is broken, in a sentence; none where all is well."""
     found = [*_lost(evidence), *_unaccounted(evidence), *_stuck(evidence)]
-    told = _told_by_order(evidence)
+    published = _published_by_order(evidence)
     for order_id, order in evidence.orders.items():
         checks = (
             *_ended(order),
             *_paid(order, evidence),
             *_notified(order, evidence),
-            *_history(order, told[order_id]),
+            *_history(order, published[order_id]),
         )
         found += [f"order {order_id} {what}" for what in checks]
     return found
@@ -109,25 +109,25 @@ def _notified(order: Order, evidence: Evidence) -> Iterator[str]:
         else:
             most = 1 + evidence.may_repeat.get((order["orderId"], channel), 0)
             if not 1 <= len(sent) <= most:
-                yield f"was told {len(sent)} times by {channel}; 1 to {most} would be right"
+                yield f"was notified {len(sent)} times by {channel}; expected 1 to {most}"
 
 
-def _told_by_order(evidence: Evidence) -> Mapping[str, list[Envelope]]:
-    told: defaultdict[str, list[Envelope]] = defaultdict(list)
+def _published_by_order(evidence: Evidence) -> Mapping[str, list[Envelope]]:
+    published: defaultdict[str, list[Envelope]] = defaultdict(list)
     for event in evidence.published:
         if event["id"] not in evidence.forged:
-            told[event["detail"]["data"]["orderId"]].append(event)
-    return told
+            published[event["detail"]["data"]["orderId"]].append(event)
+    return published
 
 
-def _history(order: Order, told: list[Envelope]) -> Iterator[str]:
-    """The events of an order: one fact of each kind, the same whenever it is told, and each after its cause."""
+def _history(order: Order, published: list[Envelope]) -> Iterator[str]:
+    """The events of an order: one of each type, the same whenever it is published, and each after its cause."""
     kinds = ["OrderPlacedEvent", "PaymentFailedEvent"]
     if not DECLINES[order["paymentMethod"]]:
         kinds = ["OrderPlacedEvent", "PaymentCompletedEvent", "FulfillmentCompletedEvent"]
     facts: defaultdict[str, set[str]] = defaultdict(set)
     metadata: dict[str, Mapping[str, Any]] = {}
-    for event in told:
+    for event in published:
         same = {name: value for name, value in event["detail"]["metadata"].items() if name != "attempt"}
         facts[event["detail-type"]].add(json.dumps([same, event["detail"]["data"]], sort_keys=True))
         metadata[event["detail-type"]] = same

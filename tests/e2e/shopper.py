@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx
 
 from local.terminal.timeline import is_over
+from operations.envelope import envelope
 from tests.e2e.cloud import Cloud
 from tests.e2e.waiting import wait_for
 
@@ -28,7 +29,8 @@ def envelope_of(entry: Mapping[str, Any]) -> dict[str, Any]:
         **{name: entry[name] for name in ("correlationId", "causationId", "attempt")},
     }
     detail = {"metadata": metadata, "data": entry["data"]}
-    return {"id": entry["eventId"], "detail-type": entry["eventType"], "source": entry["source"], "detail": detail}
+    seen = {"event_id": entry["eventId"], "timestamp": entry["timestamp"]}
+    return envelope(entry["eventType"], entry["source"], detail, **seen)
 
 
 class Shopper:

@@ -18,9 +18,9 @@ import pytest
 
 from tests.e2e.cloud import STACK, Cloud
 from tests.e2e.shopper import Shopper, an_order
-from tests.e2e.tap import tap_of_the_bus, tap_of_the_topic
 from tests.e2e.waiting import wait_for
 from tools import topology
+from verification.tap import tap_of_bus, tap_of_topic
 
 
 class Traces(NamedTuple):
@@ -124,7 +124,10 @@ def letters_in(cloud: Cloud, queue: str, order_id: str) -> list[Mapping[str, Any
 @pytest.fixture(scope="module")
 def traces(cloud: Cloud) -> Iterator[Traces]:
     began, carla = datetime.now(UTC) - timedelta(seconds=1), Carla(cloud)
-    with tap_of_the_bus(cloud) as bus, tap_of_the_topic(cloud) as topic:
+    with (
+        tap_of_bus(cloud.client, cloud.stack["EventBusName"]) as bus,
+        tap_of_topic(cloud.client, cloud.stack["OrderNotificationTopicArn"]) as topic,
+    ):
         orders = {"approved": carla.places(), "declined": carla.places(paymentMethod="tok_declined")}
         carla.is_refused()
 
@@ -162,7 +165,7 @@ def traces(cloud: Cloud) -> Iterator[Traces]:
         events = cloud.client("events")
         archive = events.describe_archive(ArchiveName=cloud.stack["EventArchiveName"])
         replay = f"replay-{uuid4()}"
-        live = list(bus.caught())
+        live = list(bus.events())
         events.start_replay(
             ReplayName=replay,
             EventSourceArn=archive["ArchiveArn"],
@@ -172,10 +175,10 @@ def traces(cloud: Cloud) -> Iterator[Traces]:
         )
         archived = wait_for(
             "replayed events",
-            lambda: [event for event in bus.caught() if event.get("replay-name") == replay],
+            lambda: [event for event in bus.events() if event.get("replay-name") == replay],
             lambda replayed: {event["id"] for event in live} <= {event["id"] for event in replayed},
         )
-        told = list(topic.caught())
+        told = list(topic.events())
 
     table = cloud.client("dynamodb").get_paginator("scan").paginate(TableName=cloud.stack["AuditLogTableName"])
     places = {

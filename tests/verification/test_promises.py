@@ -82,12 +82,12 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
         "must have been charged",
     ),
     "no charge": (lambda _, kept: replace(kept, charges=[]), "was charged []"),
-    "no e-mail": (lambda _, kept: replace(kept, messages=[]), "was told 0 times by email"),
+    "no e-mail": (lambda _, kept: replace(kept, messages=[]), "was notified 0 times by email"),
     "two e-mails": (
         lambda order, kept: replace(
             kept, messages=[*kept.messages, Message(order["orderId"], "email", order["email"])]
         ),
-        "was told 2 times by email",
+        "was notified 2 times by email",
     ),
     "an e-mail to somebody else": (
         lambda order, kept: replace(kept, messages=[*kept.messages, Message(order["orderId"], "email", "x@y.z")]),

@@ -1,4 +1,4 @@
-"""Puts the proxy between the functions and AWS, and takes the payment gateway away for a while."""
+"""The proxy between the functions and AWS, and the shorter time-outs of a chaos run."""
 
 import json
 import subprocess
@@ -16,12 +16,12 @@ from operations.loopback import HOST
 from operations.stack import Stack
 from tools import topology
 from tools.checkout import ROOT
-from verification.chaos.faults import LOSES_THE_ANSWER, FaultRule, faults
+from verification.chaos.faults import LOSES_THE_RESPONSE, FaultRule, faults
 
-TIMEOUT = 10
-"""Seconds that Notification may take, and after which its claim is stale; 30 as deployed."""
-VISIBILITY = 12
-"""Seconds after which SQS delivers a message again that Notification failed on; 180 as deployed."""
+NOTIFICATION_TIMEOUT_SECONDS = 10
+"""Time-out of Notification, after which its claim is stale; 30 as deployed."""
+VISIBILITY_TIMEOUT_SECONDS = 12
+"""Of the notification queue; 180 as deployed."""
 
 
 class Happened(NamedTuple):
@@ -71,8 +71,8 @@ class Disruption:
 
     @property
     def lost(self) -> frozenset[int]:
-        """The rules that lose an answer."""
-        return frozenset(number for number, kind in self.kinds.items() if kind in LOSES_THE_ANSWER)
+        """The rules that lose a response."""
+        return frozenset(number for number, kind in self.kinds.items() if kind in LOSES_THE_RESPONSE)
 
     def _answers(self) -> bool:
         try:
@@ -107,8 +107,10 @@ def disruption(state: State, *, seed: int, port: int, emulator_port: int) -> Ite
             process.stdin.close()
 
 
-def hurry(stack: Stack) -> None:
-    """Let the deployed stack wait less for what was killed, or nobody would see it heal: minutes, on AWS."""
-    stack.configure("notification", timeout=TIMEOUT, CLAIM_SECONDS=str(TIMEOUT))
-    attributes = {"VisibilityTimeout": str(VISIBILITY)}
+def shorten_timeouts(stack: Stack) -> None:
+    """Let a killed notification be retried after seconds and not, as on AWS, after minutes."""
+    stack.configure(
+        "notification", timeout=NOTIFICATION_TIMEOUT_SECONDS, CLAIM_SECONDS=str(NOTIFICATION_TIMEOUT_SECONDS)
+    )
+    attributes = {"VisibilityTimeout": str(VISIBILITY_TIMEOUT_SECONDS)}
     stack.client("sqs").set_queue_attributes(QueueUrl=stack.outputs["NotificationQueueUrl"], Attributes=attributes)

@@ -11,7 +11,7 @@ from operations.stack import Stack
 from orders.payments import SimulatedGateway
 from verification.chaos.caretaking import scan
 from verification.chaos.ledger import ObservedCall, may_repeat
-from verification.evidence import Evidence, Message, TakenCharge
+from verification.evidence import Envelope, Evidence, Message, TakenCharge
 
 _ORDER = re.compile(r"Order number: ([0-9a-f-]{36})")
 
@@ -21,7 +21,7 @@ class Ended(NamedTuple):
 
     stack: Stack
     accepted: Mapping[str, Mapping[str, Any]]
-    published: Mapping[str, Mapping[str, Any]]
+    published: list[Envelope]
     calls: Iterable[ObservedCall]
     lost: frozenset[int]
     timed_out: int
@@ -30,7 +30,7 @@ class Ended(NamedTuple):
 def gather(ended: Ended) -> Evidence:
     stack = ended.stack
     orders = {order["orderId"]: order for order in scan(stack, "OrdersTableName")}
-    published = list(ended.published.values())
+    published = ended.published
     return Evidence(
         accepted=ended.accepted,
         orders=orders,
@@ -51,21 +51,23 @@ def phones(orders: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 def charges(
     stack: Stack, orders: Mapping[str, Mapping[str, Any]], published: Iterable[Mapping[str, Any]]
 ) -> Iterator[TakenCharge]:
-    """What was charged, by the payment's events and by its function's log. The provider counts two calls with one key
-    as one charge, so a payment counts once, however often it is told of: with each amount that is told.
+    """What was charged, by the payment's events and by its function's log.
+
+    The provider counts two calls with one idempotency key as one charge. So a payment counts once, however often it is
+    published or logged; but once for each amount, if the amounts differ.
     """
-    told = set()
+    found = set()
     for event in published:
         if event["detail-type"] == "PaymentCompletedEvent":
             data = event["detail"]["data"]
-            told.add(TakenCharge(data["orderId"], data["paymentId"], data["totalAmount"], data["currency"]))
-    known = {(charge.order_id, charge.payment_id) for charge in told}
+            found.add(TakenCharge(data["orderId"], data["paymentId"], data["totalAmount"], data["currency"]))
+    known = {(charge.order_id, charge.payment_id) for charge in found}
     for line in log(stack, "paymentProcessing", "The payment is COMPLETED"):
         entry = json.loads(line)
         if (entry["orderId"], entry["paymentId"]) not in known:
             order = orders[entry["orderId"]]
-            told.add(TakenCharge(entry["orderId"], entry["paymentId"], order["totalAmount"], order["currency"]))
-    yield from told
+            found.add(TakenCharge(entry["orderId"], entry["paymentId"], order["totalAmount"], order["currency"]))
+    yield from found
 
 
 def under_another_key(orders: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

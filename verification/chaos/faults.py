@@ -18,12 +18,12 @@ class FaultRule(NamedTuple):
 THROTTLED = "throttled"
 SERVER_ERROR = "server error"
 RESET = "connection reset"
-ANSWER_LOST = "answer lost"
+RESPONSE_LOST = "response lost"
 ENTRY_FAILED = "entry failed"
 LATE = "late"
 TOO_LATE = "too late"
 
-LOSES_THE_ANSWER = {ANSWER_LOST, TOO_LATE}
+LOSES_THE_RESPONSE = {RESPONSE_LOST, TOO_LATE}
 """The call takes effect, and its caller never learns of it."""
 
 _ERRORS: Mapping[str, Sequence[tuple[str, str, int]]] = {
@@ -39,7 +39,7 @@ _ERRORS: Mapping[str, Sequence[tuple[str, str, int]]] = {
     "sqs": ((THROTTLED, "RequestThrottled", 403), (SERVER_ERROR, "InternalFailure", 500)),
 }
 SERVICES = tuple(_ERRORS)
-_GIVES_UP_AFTER = 2000  # milliseconds for which orders/aws/client.py waits for an answer
+_READ_TIMEOUT_MS = 2000  # of orders/aws/client.py
 
 
 def faults(seed: int) -> list[FaultRule]:
@@ -56,15 +56,15 @@ def faults(seed: int) -> list[FaultRule]:
             found.append(FaultRule(service, kind, rule))
         found += [
             FaultRule(service, RESET, {"probability": often(0.005, 0.02), "reset": True}),
-            FaultRule(service, ANSWER_LOST, {"probability": often(0.005, 0.02), "response": {"abort_bytes": 0}}),
+            FaultRule(service, RESPONSE_LOST, {"probability": often(0.005, 0.02), "response": {"abort_bytes": 0}}),
             FaultRule(service, LATE, {"probability": often(0.02, 0.06), "latency": {"min": 20, "max": 500}}),
-            FaultRule(service, TOO_LATE, {"probability": often(0.001, 0.004), "latency": _GIVES_UP_AFTER + 300}),
+            FaultRule(service, TOO_LATE, {"probability": often(0.001, 0.004), "latency": _READ_TIMEOUT_MS + 300}),
         ]
     failed = {"ErrorCode": "InternalFailure", "ErrorMessage": "the entry was not taken"}
     rule = {
         "operation": "PutEvents",
         "probability": often(0.02, 0.06),
-        # A success in which one entry failed: the answer of 200 has what PutEvents answers then.
+        # A response of 200 in which one entry failed.
         "error": {"code": "EntryFailed", "status": 200, "fields": {"FailedEntryCount": 1, "Entries": [failed]}},
     }
     found.append(FaultRule("events", ENTRY_FAILED, rule))

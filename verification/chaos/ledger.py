@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from local.emulator.state import State
 
-GIVES_UP_AFTER = 1.9
-"""Seconds: an answer as late as this may have come too late, since orders/aws/client.py waits for two."""
+READ_TIMEOUT_SECONDS = 1.9
+"""A response as late as this may have come too late: orders/aws/client.py has a read time-out of two seconds."""
 
 
 class ObservedCall(NamedTuple):
@@ -38,7 +38,7 @@ class ObservedCall(NamedTuple):
 
     @property
     def disturbed(self) -> bool:
-        return bool(self.rule or self.killed) or self.seconds > GIVES_UP_AFTER
+        return bool(self.rule or self.killed) or self.seconds > READ_TIMEOUT_SECONDS
 
     @property
     def matters(self) -> bool:
@@ -56,7 +56,7 @@ def ledger_of(state: State) -> Path:
 
 
 def read(ledger: Path, phones: Mapping[str, str]) -> list[ObservedCall]:
-    """All calls that matter, in the order of time. `phones` tells the order of each phone number."""
+    """All calls that matter, in the order of time. `phones` has the order of each phone number."""
     calls = [ObservedCall(**json.loads(line)) for line in ledger.read_text().splitlines()]
     calls = [call._replace(order=phones.get(call.phone)) if call.phone else call for call in calls]
     return sorted(calls, key=lambda call: call.at)
@@ -77,14 +77,14 @@ def may_repeat(calls: Iterable[ObservedCall], lost: frozenset[int], timed_out: b
             if call.order:
                 by_order[call.order].append(call)
     allowed: Counter[tuple[str, str]] = Counter()
-    for order, told in by_order.items():
-        for position, call in enumerate(told):
+    for order, calls_of_order in by_order.items():
+        for position, call in enumerate(calls_of_order):
             if not call.sends:
                 continue
             channel = "email" if call.service == "ses" else "sms"
-            awaited = bool(call.killed) or call.rule in lost or call.seconds > GIVES_UP_AFTER
+            awaited = bool(call.killed) or call.rule in lost or call.seconds > READ_TIMEOUT_SECONDS
             awaited = awaited or (timed_out and heard[call.process] == call.at)
-            if awaited or _could_not_record(told[position + 1 :], call, channel):
+            if awaited or _could_not_record(calls_of_order[position + 1 :], call, channel):
                 allowed[order, channel] += 1
     return dict(allowed)
 

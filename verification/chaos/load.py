@@ -1,4 +1,4 @@
-"""Who orders what, and how customers behave when an answer does not come."""
+"""The load: who orders what, and how customers retry when no response comes."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from orders.catalogue import PRODUCTS
 
 CUSTOMERS = 8
 ATTEMPTS = 40
-_PAUSE = 0.25  # seconds before a customer tries again
-_PATIENCE = 15  # seconds for which one waits for an answer
+_RETRY_SECONDS = 0.25  # before a customer tries again
+_READ_TIMEOUT_SECONDS = 15
 _CARDS = ["tok_visa"] * 5 + ["tok_mastercard"] * 2 + ["tok_declined"] * 2 + ["tok_insufficient_funds"]
 
 
@@ -43,7 +43,7 @@ def purchases(orders: int, seed: int) -> list[Purchase]:
             "paymentMethod": rng.choice(_CARDS),
         }
         if rng.random() < 0.3:
-            body["phone"] = f"+49151{number:08}"  # everybody has another, so that a text message tells its order
+            body["phone"] = f"+49151{number:08}"  # everybody has another, so that a text message shows its order
         key = f"order-{seed}-{number}" if rng.random() < 0.75 else None
         again = rng.choice([0, 0, 0, 1, 2]) if key else 0
         purchase = Purchase(rng.randrange(customers), body, key, again)
@@ -53,7 +53,7 @@ def purchases(orders: int, seed: int) -> list[Purchase]:
 
 @dataclass
 class Answers:
-    """What the API told the customers. Several threads write."""
+    """What the API answered. Several threads write."""
 
     accepted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     clicked: dict[str, float] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Crowd:
             ShopAccount(cognito, stack.outputs, stack.api_url, f"customer-{number}@example.com")
             for number in range(1 + max(purchase.customer for purchase in ordering))
         ]
-        self._http = httpx.Client(base_url=stack.api_url, timeout=_PATIENCE, trust_env=False)
+        self._http = httpx.Client(base_url=stack.api_url, timeout=_READ_TIMEOUT_SECONDS, trust_env=False)
         self._pool = ThreadPoolExecutor(len(self._people))
         self._running: list[Future[None]] = []
 
@@ -119,7 +119,7 @@ class Crowd:
                 return self._taken(purchase, answer)
             with self.answers.lock:
                 self.answers.failed += 1
-            time.sleep(_PAUSE)
+            time.sleep(_RETRY_SECONDS)
         return None
 
     def _post(self, purchase: Purchase) -> httpx.Response | None:

@@ -46,7 +46,7 @@ class Killer:
     """Kills the worker behind every n-th call, before the call reaches AWS or after, when AWS has done it."""
 
     def __init__(self, rng: random.Random, emulator: Callable[[], int]) -> None:
-        """`emulator` tells its process id, which is its group's."""
+        """`emulator` returns its process id, which is also its group's."""
         self._rng = rng
         self._emulator = emulator
         self._left = rng.randint(15, CALLS_PER_KILL // 5)  # not too late for a short run

@@ -59,7 +59,7 @@ def show(console: Console, run: Run, evidence: Evidence, violations: Sequence[st
         console.print(filled(words, count=len(violations)))
         console.print(f"  npm run chaos -- --orders {run.orders} --seed {run.seed}")
         return 1
-    console.print(filled("[green]Nothing was lost, nobody was charged twice, and everybody was told.[/]"))
+    console.print(filled("[green]Nothing was lost, nobody was charged twice, and everybody was notified.[/]"))
     return 0
 
 
@@ -83,7 +83,7 @@ def figures(run: Run, evidence: Evidence) -> Table:
         "payment gateway": f"down for {run.outage:.1f} s",
         "final statuses": _counted(Counter(order["status"] for order in evidence.orders.values())),
         "click to closed": _shares(sorted(heal_times(answers, evidence))),
-        "reconciled": f"{again} orders were taken up by the reconciler",
+        "reconciled": f"{again} orders were republished by the reconciler",
         "dead letters": f"{sum(run.redriven.values())} redriven ({_counted(run.redriven)}),"
         f" {len(evidence.dead_letters)} left; faults ended {run.interrupted} redrives",
         "sent twice": f"{repeated['email']} e-mails, {repeated['sms']} text messages;"
@@ -109,7 +109,7 @@ def faults(happened: Happened) -> Table:
 
 
 def heal_times(answers: Answers, evidence: Evidence) -> Iterator[float]:
-    """Seconds from the click to the order's end: its status is final, and its customer is told."""
+    """Seconds from the click to the order's end: its status is final, and its customer is notified."""
     for order_id, order in evidence.orders.items():
         if order["status"] in FINAL and "notification" in order:
             ended = max(moment(order["statusHistory"][-1]["at"]), moment(order["notification"]["at"])).timestamp()
@@ -124,9 +124,9 @@ def history(order_id: str, run: Run, evidence: Evidence) -> list[str]:
     order: Mapping[str, Any] = evidence.orders.get(order_id, {})
     found += [(moment(change["at"]).timestamp(), f"is {change['status']}") for change in order.get("statusHistory", [])]
     found += [
-        (moment(told["at"]).timestamp(), f"{receipt}: {told.get('messageId', told)}")
+        (moment(sent["at"]).timestamp(), f"{receipt}: {sent.get('messageId', sent)}")
         for receipt in ("notification", "sms")
-        if (told := order.get(receipt))
+        if (sent := order.get(receipt))
     ]
     for event in evidence.published:
         detail = event["detail"]

@@ -1,4 +1,4 @@
-"""A run, from the click of the first customer to the verdict."""
+"""One chaos run, from the first order to the verdict."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from local.terminal.output import Terminal
 from operations.stack import Stack, described
 from verification.chaos import report
 from verification.chaos.caretaking import Caretaker, scan
-from verification.chaos.disruption import Disruption, disruption, hurry
+from verification.chaos.disruption import Disruption, disruption, shorten_timeouts
 from verification.chaos.evidence import Ended, gather, phones, under_another_key
 from verification.chaos.faults import SERVICES
 from verification.chaos.ledger import ledger_of, read
@@ -23,17 +23,18 @@ from verification.chaos.load import Crowd, purchases
 from verification.chaos.report import Run
 from verification.evidence import Evidence
 from verification.promises import violations
+from verification.tap import NO_REPLAY, Tap, tap_of_bus
 
 PARAMETERS = {"reconcileAfterSeconds": "8"}
 HEAL_SECONDS = 120
-"""After the last fault everything must have ended within this, and longer for many orders."""
-_MOST_OPEN = 40  # orders; customers then wait, since what queues up does not show how it heals
-_MOST_OPEN_WHILE_DOWN = 12  # the emulator restarts a worker after each error: more could not use up their retries
-_OUTAGE_BEGINS = (0.3, 0.6)  # when this share of the orders is placed
-_OUTAGE_LASTS = (12, 16)  # seconds, so that retries are used up; and a tenth of one for each order, if that is less
-_LINGER = 8  # seconds for which the faults go on when everybody has an answer
-_LOOK = 0.5  # seconds between two looks
-_SAY = 10  # seconds between two lines where nothing can move
+"""Within this after the last fault everything must have ended; large runs have longer."""
+_MOST_OPEN = 40  # orders; then customers wait: a long queue would not show how orders heal
+_MOST_OPEN_WHILE_DOWN = 12  # orders; the emulator restarts a worker after each error, so more would take too long
+_OUTAGE_BEGINS = (0.3, 0.6)  # share of the orders that are placed by then
+_OUTAGE_SECONDS = (12, 16)  # long enough to use up all retries; in a small run a tenth of a second for each order
+_MORE_FAULTS_SECONDS = 8  # after the last response of the API
+_POLL_INTERVAL_SECONDS = 0.5
+_LOG_INTERVAL_SECONDS = 10  # where the output is no terminal
 
 
 class Clients:
@@ -77,30 +78,32 @@ class Chaos:
             stack = stack._replace(session=cast(Any, Clients(stack.session)))
             with self._terminal.step("Putting microburst between the functions and AWS"):
                 proxy.step_between(stack)
-                hurry(stack)
+                shorten_timeouts(stack)
             crowd = Crowd(stack, purchases(self._orders, self._seed))
             running.callback(crowd.leave)
-            caretaker = Caretaker(
-                stack, stack._replace(session=cast(Any, Clients(described(description).session, proxy.url)))
-            )
+            disturbed = stack._replace(session=cast(Any, Clients(described(description).session, proxy.url)))
+            tap = running.enter_context(tap_of_bus(stack.client, stack.outputs["EventBusName"], NO_REPLAY))
+            caretaker = Caretaker(stack, disturbed, tap)
             with self._timed("chaos"):
                 proxy.begin()
                 self._place(stack, crowd, caretaker, proxy)
                 proxy.end()
             with self._timed("healing"):
                 self._heal(caretaker)
-            yield lambda: self._verdict(stack, crowd, caretaker, proxy)
+            yield lambda: self._verdict(stack, crowd, caretaker, proxy, tap)
 
     def _place(self, stack: Stack, crowd: Crowd, caretaker: Caretaker, proxy: Disruption) -> None:
-        """Until all customers have their answers, and the last orders had their chance to end amid the faults."""
+        """Place all orders, and wait a little, so that the last ones may end while faults still happen."""
         rng = Random(f"outage of {self._seed}")
-        begins, lasts = rng.uniform(*_OUTAGE_BEGINS), min(self._orders / 10, rng.uniform(*_OUTAGE_LASTS))
-        purchases_in_all, down_since, answered_at = crowd.waiting, 0.0, 0.0
+        begins, lasts = rng.uniform(*_OUTAGE_BEGINS), min(self._orders / 10, rng.uniform(*_OUTAGE_SECONDS))
+        purchases_in_all, down_since, responded_at = crowd.waiting, 0.0, 0.0
         crowd.start()
         with self._progress("placing orders", purchases_in_all) as show:
-            while not answered_at or (caretaker.open_orders() and time.monotonic() < answered_at + _LINGER):
-                if not answered_at and crowd.is_done():
-                    answered_at = time.monotonic()
+            while not responded_at or (
+                caretaker.open_orders() and time.monotonic() < responded_at + _MORE_FAULTS_SECONDS
+            ):
+                if not responded_at and crowd.is_done():
+                    responded_at = time.monotonic()
                 share = 1 - crowd.waiting / purchases_in_all
                 if not down_since and share >= begins:
                     stack.configure("paymentProcessing", PAYMENT_GATEWAY="down")
@@ -118,13 +121,13 @@ class Chaos:
                     f"{still_open} open, {sum(happened.faults.values())} faults"
                     f" in {sum(happened.calls.values())} calls" + (", the payment gateway is down" if is_down else ""),
                 )
-                time.sleep(_LOOK)
+                time.sleep(_POLL_INTERVAL_SECONDS)
         if not self._outage:
             stack.configure("paymentProcessing", PAYMENT_GATEWAY="up")
             self._outage = time.monotonic() - down_since if down_since else 0.0
 
     def _heal(self, caretaker: Caretaker) -> None:
-        """Until nothing moves any more, or the time is up: the verdict then says what is wrong."""
+        """Wait until nothing happens any more, or until the time is up: the verdict then says what is wrong."""
         deadline = time.monotonic() + HEAL_SECONDS + self._orders / 20
         still_open = len(caretaker.open_orders())
         with self._progress("healing", still_open) as show:
@@ -133,14 +136,16 @@ class Chaos:
                 caretaker.tick(calm=True)
                 still_open = len(caretaker.open_orders())
                 show(most - still_open, f"{still_open} open, {sum(caretaker.redriven.values())} dead letters redriven")
-                time.sleep(_LOOK)
+                time.sleep(_POLL_INTERVAL_SECONDS)
 
-    def _verdict(self, stack: Stack, crowd: Crowd, caretaker: Caretaker, proxy: Disruption) -> int:
-        run, evidence = self._result(stack, crowd, caretaker, proxy)
+    def _verdict(self, stack: Stack, crowd: Crowd, caretaker: Caretaker, proxy: Disruption, tap: Tap) -> int:
+        run, evidence = self._result(stack, crowd, caretaker, proxy, tap)
         broken = [*crowd.answers.wrong, *under_another_key(evidence.orders), *violations(evidence)]
         return report.show(self._terminal.console, run, evidence, broken)
 
-    def _result(self, stack: Stack, crowd: Crowd, caretaker: Caretaker, proxy: Disruption) -> tuple[Run, Evidence]:
+    def _result(
+        self, stack: Stack, crowd: Crowd, caretaker: Caretaker, proxy: Disruption, tap: Tap
+    ) -> tuple[Run, Evidence]:
         orders = {order["orderId"]: order for order in scan(stack, "OrdersTableName")}
         calls = read(ledger_of(self._state), phones(orders))
         timed_out = self._state.emulator_log.read_text(errors="replace").count("killing worker")
@@ -157,7 +162,7 @@ class Chaos:
             outage=self._outage,
             seconds=self._seconds,
         )
-        ended = Ended(stack, crowd.answers.accepted, caretaker.tap.published, calls, proxy.lost, timed_out)
+        ended = Ended(stack, crowd.answers.accepted, tap.events(), calls, proxy.lost, timed_out)
         return run, gather(ended)
 
     @contextmanager
@@ -168,7 +173,7 @@ class Chaos:
 
     @contextmanager
     def _progress(self, title: str, total: int) -> Iterator[Callable[[int, str], None]]:
-        """A bar where it can move, a line now and then elsewhere."""
+        """A progress bar on a terminal, a line now and then elsewhere."""
         console = self._terminal.console
         if self._terminal.moves:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -176,11 +181,11 @@ class Chaos:
                 task = bar.add_task(title, total=total, note="")
                 yield lambda done, note: bar.update(task, completed=done, note=note)
             return
-        said = time.monotonic() - _SAY
+        said = time.monotonic() - _LOG_INTERVAL_SECONDS
 
         def say(done: int, note: str) -> None:
             nonlocal said
-            if time.monotonic() - said >= _SAY:
+            if time.monotonic() - said >= _LOG_INTERVAL_SECONDS:
                 console.print(f"{title}: {done} of {total}; {note}")
                 said = time.monotonic()
 

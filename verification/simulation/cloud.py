@@ -206,7 +206,7 @@ class Cloud:
             "requestPayload": event,
             "responsePayload": {"errorMessage": str(error) or "the process died"},
         }
-        self._trace.record(name, f"{function} gives up: dead-letter queue")
+        self._trace.record(name, f"{function} fails for the last time: dead-letter queue")
         self.queues[DEAD_LETTERS].send(json.dumps(record), name)
 
     def _starts(self, place: str) -> bool:
@@ -278,7 +278,7 @@ class Cloud:
         for message in queue.receive(trigger.batch_size, trigger.visibility):
             if message.received > trigger.most_receives:
                 queue.delete(message.name)
-                self._trace.record(message.name, "notification gives up: dead-letter queue")
+                self._trace.record(message.name, "notification fails for the last time: dead-letter queue")
                 self.queues[DEAD_NOTIFICATIONS].send(message.body, message.name)
             else:
                 batch.append(message)

@@ -1,6 +1,6 @@
-"""Sees every effect at the moment when it takes place, and says at once when one of them must not be.
+"""Check every effect when it takes place, and report at once one that breaks a promise.
 
-What can only be said at the end is in verification/promises.py; the checker keeps the evidence for it.
+What can be checked only at the end is in verification/promises.py; the checker keeps the evidence for it.
 """
 
 from collections import Counter
@@ -13,6 +13,7 @@ from typing import Any
 from orders import clock
 from orders.aws.backoff import ATTEMPTS
 from orders.aws.dynamodb import from_item
+from tools import flow
 from verification.evidence import Envelope, Message, TakenCharge, order_id_of
 from verification.expressions import Item
 from verification.simulation.faults import FaultKind
@@ -29,6 +30,11 @@ _FIXED = ("orderId", "customerId", "email", "phone", "items", "totalAmount", "cu
 _FINAL = ({"S": "FULFILLED"}, {"S": "PAYMENT_FAILED"})
 _ONCE = ("payment", "fulfillment", "notification", "sms")
 _RECEIPTS = {"email": "notification", "sms": "sms"}
+_CONSUMERS = {function for functions in flow.consumers().values() for function in functions}
+_PUBLISHING_CONSUMERS = {function for function in _CONSUMERS if flow.publishes(function)}
+"""They publish the next event of an open order, or fail."""
+_RECORDERS = set(flow.recorders())
+"""They record forged events as well."""
 
 
 @dataclass
@@ -54,20 +60,20 @@ class OnlineChecker:
     """Order id → what the trace calls it."""
     _sent: list[_Sent] = field(default_factory=list)
     _claims: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By order, who claimed the right to tell its customer, and until when."""
+    """By order, who claimed the right to notify its customer, and until when."""
     _closed_for: dict[Process, set[str]] = field(default_factory=dict)
     _orders_of_key: dict[str, set[str]] = field(default_factory=dict)
-    _told_new: Counter[str] = field(default_factory=Counter)
+    _created: Counter[str] = field(default_factory=Counter)
 
     rejected: set[tuple[str, str]] = field(default_factory=set)
     _wrote: set[Process] = field(default_factory=set)
     _paid_for: dict[Process, set[str]] = field(default_factory=dict)
     _owes: dict[Process, set[str]] = field(default_factory=dict)
-    """Orders that an invocation took up and must therefore publish, or fail."""
+    """Orders whose next event an invocation must publish, or else fail."""
     _found_ended: dict[Process, set[str]] = field(default_factory=dict)
-    """Orders that an invocation took up though they had ended: it may close them, and nothing else."""
+    """Orders that an invocation reconciled though they had ended: it may close them, and nothing else."""
     _reconciled: dict[Process, set[str]] = field(default_factory=dict)
-    """By run of the reconciler, the orders that it took up: it may publish these, and no others."""
+    """By run of the reconciler, the orders that it reconciled: it may publish these, and no others."""
 
     def broken(self, what: str) -> None:
         self.violations.append(what)
@@ -95,8 +101,8 @@ class OnlineChecker:
             self._acts(order_id, "changes it")
         self._check_change(order_id, old, new)
         if old.get("attempt", 1) != new.get("attempt", 1):
-            taken_up = self._found_ended if self._has_ended(new) else self._owes
-            taken_up.setdefault(process, set()).add(order_id)
+            reconciled = self._found_ended if self._has_ended(new) else self._owes
+            reconciled.setdefault(process, set()).add(order_id)
             self._reconciled.get(process, set()).add(order_id)
         claims = self._claims.setdefault(order_id, {})
         claims.update(dict.fromkeys(_owners(old), self.world.now))
@@ -122,9 +128,11 @@ class OnlineChecker:
         if "dueAt" in old and "dueAt" not in new and not self._has_ended(new):
             self.broken(f"order {order_id} was closed too early, as {new['status']}")
         if new.get("attempt", 1) not in {old.get("attempt", 1), old.get("attempt", 1) + 1}:
-            self.broken(f"order {order_id} was counted as taken up {new.get('attempt')} times")
+            self.broken(
+                f"order {order_id} had its attempt changed from {old.get('attempt', 1)} to {new.get('attempt', 1)}"
+            )
         if old.get("attempt", 1) != new.get("attempt", 1) and old.get("dueAt", "") > self._latest_now():
-            self.broken(f"order {order_id} was taken up before it was due")
+            self.broken(f"order {order_id} was reconciled before it was due")
         if "dueAt" not in old and "dueAt" in new:
             self.broken(f"order {order_id} was opened again")
 
@@ -136,7 +144,7 @@ class OnlineChecker:
             self._acts(order_id, f"publishes {envelope['detail-type']}")
             self._owes.get(self.world.process, set()).discard(order_id)
             if order_id not in self._reconciled.get(self.world.process, {order_id}):
-                self.broken(f"{self.world.process.name} publishes order {order_id}, which another run took up")
+                self.broken(f"{self.world.process.name} publishes order {order_id}, which another run reconciled")
             if order_id in self._found_ended.get(self.world.process, ()):
                 self.broken(f"{self.world.process.name} publishes order {order_id}, which it found ended")
 
@@ -167,16 +175,16 @@ class OnlineChecker:
     def began(self, process: Process, function: str, orders: Iterable[Item]) -> None:
         """An invocation for these orders begins."""
         items = list(orders)
-        tells = function == "notification"  # it may still have a text message to send
+        notifies = function == "notification"  # it may still have a text message to send
         self._closed_for[process] = {
             item["orderId"]["S"]
             for item in items
-            if "dueAt" not in item and not (tells and "phone" in item and "sms" not in item)
+            if "dueAt" not in item and not (notifies and "phone" in item and "sms" not in item)
         }
         self._paid_for[process] = {item["orderId"]["S"] for item in items if "payment" in item}
         if function == "reconciler":
             self._reconciled[process] = set()
-        if function in {"paymentProcessing", "fulfillment"}:  # they pass the baton on
+        if function in _PUBLISHING_CONSUMERS:
             self._owes[process] = {item["orderId"]["S"] for item in items if not self._has_ended(item)}
 
     def failed(self, process: Process, error: BaseException | None, events: Iterable[Envelope]) -> None:
@@ -189,17 +197,17 @@ class OnlineChecker:
         for event in events:
             claims = self._claims.get(order_id_of(event), {})
             if any(until >= process.started for owner, until in claims.items() if owner != process.name):
-                continue  # somebody else was telling the customer
+                continue  # another invocation was notifying the customer
             if event.get("id") in self.forged:
                 continue
-            reason = f"{type(error).__name__}: {error}" if error else "given back to the queue"
+            reason = f"{type(error).__name__}: {error}" if error else "reported as a batch item failure"
             self.broken(f"{process.name} failed, and nothing went wrong: {reason}")
 
     def succeeded(self, process: Process, events: Iterable[Envelope], function: str, orders: Iterable[Item]) -> None:
         """An invocation took these events; `orders` are all orders as they now stand."""
         for event in events:
-            if event.get("id") in self.forged and function != "auditLogger":  # which keeps a record of lies, too
-                self.broken(f"{process.name} believed the forged {event.get('detail-type')}")
+            if event.get("id") in self.forged and function not in _RECORDERS:
+                self.broken(f"{process.name} accepted the forged {event.get('detail-type')}")
         owes = self._owes.get(process, set())
         for order in orders:
             if order["orderId"]["S"] in owes and not self._has_ended(order):
@@ -228,15 +236,15 @@ class OnlineChecker:
         if status < 500 and status not in {200, 201}:
             self.broken(f"{process.name} was refused a good order with {status}")
         if status == 200 and key is None:
-            self.broken(f"{process.name} was told of a repetition, without an Idempotency-Key")
+            self.broken(f"{process.name} got a 200 without an Idempotency-Key")
         if status not in {200, 201}:
             return
         self.accepted[order["orderId"]] = order
         if key is not None:
-            self._told_new[key] += status == 201
+            self._created[key] += status == 201
             self._orders_of_key.setdefault(key, set()).add(order["orderId"])
-            if self._told_new[key] > 1:
-                self.broken(f"{process.name} was told twice that its order is new")
+            if self._created[key] > 1:
+                self.broken(f"{process.name} got a second 201 with its Idempotency-Key")
             if len(self._orders_of_key[key]) > 1:
                 self.broken(f"{process.name} made a second order with one Idempotency-Key")
 
@@ -264,7 +272,7 @@ class OnlineChecker:
 
     @staticmethod
     def _has_ended(order: Mapping[str, Any]) -> bool:
-        """Whether an order, or its item, is final and its customer was told."""
+        """Whether the status of an order, or of its item, is final and its customer was notified."""
         return order["status"] in ("FULFILLED", "PAYMENT_FAILED", *_FINAL) and "notification" in order
 
 

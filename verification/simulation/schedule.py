@@ -81,7 +81,7 @@ def run(
         world.run(over)
     found = cloud.checker.violations or violations(evidence(cloud))
     if not found and not trace.faults:
-        found = [f"order {order_id} was taken up, though nothing went wrong" for order_id in _taken_up(cloud)]
+        found = [f"order {order_id} was reconciled, though nothing went wrong" for order_id in _reconciled(cloud)]
     return Outcome(seed, numbers, found, trace, cloud)
 
 
@@ -109,7 +109,7 @@ def _all_must_be_closed(cloud: Cloud) -> None:
             cloud.checker.broken(f"order {item['orderId']['S']} is open a day after the last fault")
 
 
-def _taken_up(cloud: Cloud) -> list[str]:
+def _reconciled(cloud: Cloud) -> list[str]:
     items = cloud.tables["Orders"].items.values()
     return [item["orderId"]["S"] for item in items if item["attempt"] != {"N": "1"}]
 

@@ -244,15 +244,15 @@ def _first(order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _last_fact(order: Mapping[str, Any], **changes: Any) -> _Lie:
-    """What happened last to the order, told truly but for a part of its metadata."""
+    """The last event of the order, true but for a part of its metadata."""
     if "fulfillment" in order:
         kind, source, result = "FulfillmentCompletedEvent", _FULFILLMENT, order["fulfillment"]
         data = {"orderId": order["orderId"], **{name: result[name] for name in ("trackingId", "carrier")}}
     elif "payment" in order:
         result = order["payment"]
         kind, source = f"Payment{result['status'].capitalize()}Event", _PAYMENT
-        told = {name: result[name] for name in ("paymentId", "reason") if name in result}
-        data = {**_money(order), **told}
+        more = {name: result[name] for name in ("paymentId", "reason") if name in result}
+        data = {**_money(order), **more}
     else:
         return "OrderPlacedEvent", _ORDERS, {**_first(order), **changes, "causationId": None}, _placed(order)
     own = {name: result[name] for name in ("eventId", "occurredAt", "causationId")}
@@ -313,7 +313,7 @@ _LIES: dict[str, Callable[[Mapping[str, Any], Callable[[], str]], _Lie]] = {
         _placed(order),
     ),
     "happened in the year 2999": lambda order, _: _last_fact(order, occurredAt="2999-01-01T00:00:00.000Z"),
-    "told by another event": lambda order, new_id: _last_fact(order, eventId=new_id()),
+    "of another event's id": lambda order, new_id: _last_fact(order, eventId=new_id()),
     "caused by another event": lambda order, new_id: _last_fact(order, eventId=new_id(), causationId=new_id()),
     "no such order": lambda order, new_id: (
         "OrderPlacedEvent",

@@ -63,7 +63,7 @@ def test_a_whole_order_is_no_reason_for_complaint(checker: OnlineChecker) -> Non
         (ORDER, {**ORDER, "fulfillment": {}}, "is shipped and not paid"),
         (ORDER, {name: value for name, value in ORDER.items() if name != "dueAt"}, "was closed too early"),
         (CLOSED, TOLD, "was opened again"),
-        (ORDER, {**ORDER, "attempt": 3}, "was counted as taken up"),
+        (ORDER, {**ORDER, "attempt": 3}, "had its attempt changed from 1 to 3"),
         ({**ORDER, "dueAt": "2026-01-31T10:30:00.000Z"}, {**ORDER, "attempt": 2}, "before it was due"),
         ({**ORDER, "statusHistory": [1]}, {**ORDER, "statusHistory": [2]}, "had its history changed"),
     ],
@@ -103,7 +103,7 @@ def test_an_invocation_that_does_anything_for_an_order_that_had_ended_is_seen(
     assert "had ended when" in " ".join(checker.violations)
 
 
-def test_a_run_that_publishes_an_order_which_another_run_took_up_is_seen(checker: OnlineChecker, world: World) -> None:
+def test_a_run_that_publishes_what_another_run_reconciled_is_seen(checker: OnlineChecker, world: World) -> None:
     mine, other = Process("reconciler.1#1", ""), Process("reconciler.1b#1", "")
     for run in (mine, other):
         checker.began(run, "reconciler", [])
@@ -116,7 +116,7 @@ def test_a_run_that_publishes_an_order_which_another_run_took_up_is_seen(checker
 
     world.current = other
     checker.took(EVENT)
-    assert checker.violations == ["reconciler.1b#1 publishes order 1, which another run took up"]
+    assert checker.violations == ["reconciler.1b#1 publishes order 1, which another run reconciled"]
 
 
 def test_a_retry_without_end_is_seen(checker: OnlineChecker, world: World) -> None:
@@ -145,7 +145,7 @@ def test_a_forged_event_must_fail(checker: OnlineChecker, world: World) -> None:
     checker.succeeded(world.process, [EVENT], "auditLogger", [])
     assert checker.violations == []
     checker.succeeded(world.process, [EVENT], "paymentProcessing", [])
-    assert "believed the forged PaymentFailedEvent" in checker.violations[0]
+    assert "accepted the forged PaymentFailedEvent" in checker.violations[0]
 
 
 def test_a_step_that_succeeds_without_passing_the_baton_on_is_seen(checker: OnlineChecker, world: World) -> None:
@@ -187,7 +187,7 @@ def test_an_answer_of_the_api_that_must_not_be_is_seen(
 def test_a_key_that_makes_two_orders_is_seen(checker: OnlineChecker, world: World) -> None:
     for order_id in ("1", "2"):
         checker.answered(world.process, "anna key", {"statusCode": 201}, {"orderId": order_id})
-    assert "was told twice" in checker.violations[0]
+    assert "got a second 201" in checker.violations[0]
     assert "made a second order" in checker.violations[1]
 
 
