@@ -17,7 +17,7 @@ Item = dict[str, Any]
 """An item as the DynamoDB client has it: `{"orderId": {"S": "…"}}`."""
 
 
-class DeadLetter(NamedTuple):
+class FailedInvocation(NamedTuple):
     function: str
     """`paymentProcessing` and the like."""
     attempts: int
@@ -80,11 +80,11 @@ class Cloud:
         assert answer["FailedEntryCount"] == 0, answer
         return str(answer["Entries"][0]["EventId"])
 
-    def dead_letters(self, event_id: str) -> list[DeadLetter]:
+    def dead_letters(self, event_id: str) -> list[FailedInvocation]:
         """What the dead-letter queue has of an event; a look that takes nothing out."""
         bodies = [json.loads(message["Body"]) for message in self.waiting_in(self.stack["DeadLetterQueueUrl"])]
         return [
-            DeadLetter(
+            FailedInvocation(
                 body["requestContext"]["functionArn"].removesuffix(":$LATEST").rpartition(f"{STACK}-")[2],
                 body["requestContext"]["approximateInvokeCount"],
                 body["requestPayload"],

@@ -11,7 +11,7 @@ from local.emulator.ports import free_port
 from local.emulator.state import State
 from local.launcher.running import stack
 from tests.conftest import ENVIRONMENT
-from tests.e2e.cloud import Cloud, DeadLetter, Item
+from tests.e2e.cloud import Cloud, FailedInvocation, Item
 from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for
 from tools.checkout import ROOT
@@ -45,7 +45,7 @@ class Outage(NamedTuple):
     """What was seen of an order that was placed while the payment gateway was down. It is up again."""
 
     placed: httpx.Response
-    dead_letters: list[DeadLetter]
+    dead_letters: list[FailedInvocation]
     item_meanwhile: Item
 
     @property

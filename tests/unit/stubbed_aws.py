@@ -12,7 +12,7 @@ SESSION = boto3.Session("key", "secret", region_name="us-east-1")
 """One for all: it reads AWS's models, which takes most of the time."""
 
 
-class Aws:
+class StubbedAws:
     """Clients whose responses the test gives, in the order in which they are asked for."""
 
     region_name = "us-east-1"

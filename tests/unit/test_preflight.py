@@ -19,7 +19,7 @@ from operations.preflight.finding import Finding
 from operations.preflight.plan import Plan
 from operations.stack import stack_name
 from tests.e2e.operator import DEPLOY
-from tests.unit.stubbed_aws import Aws
+from tests.unit.stubbed_aws import StubbedAws
 from verification.bench import price, results
 
 STACK = stack_name("dev")
@@ -45,7 +45,7 @@ def plan(**resources: str) -> Plan:
     return Plan("dev", [], None, None, {"notification": notification}, bodies, "shop@example.com")
 
 
-def no_stack(aws: Aws) -> None:
+def no_stack(aws: StubbedAws) -> None:
     aws.refuses("cloudformation", "describe_stacks", "ValidationError", "Stack with id … does not exist")
 
 
@@ -65,7 +65,7 @@ def sending(**changes: Any) -> dict[str, Any]:
         (sending(SendingEnabled=False), "warning", "SES has paused this account's sending"),
     ],
 )
-def test_what_ses_lets_the_account_send_is_said(aws: Aws, account: dict[str, Any], kind: str, text: str) -> None:
+def test_what_ses_lets_the_account_send_is_said(aws: StubbedAws, account: dict[str, Any], kind: str, text: str) -> None:
     aws.gives("sesv2", "get_account", account)
 
     [finding] = sender.sandbox(aws.stack, plan())
@@ -73,7 +73,7 @@ def test_what_ses_lets_the_account_send_is_said(aws: Aws, account: dict[str, Any
     assert (finding.kind, finding.text[: len(text)]) == (kind, text)
 
 
-def test_a_sender_that_is_not_verified_is_a_warning(aws: Aws) -> None:
+def test_a_sender_that_is_not_verified_is_a_warning(aws: StubbedAws) -> None:
     aws.gives("sesv2", "get_email_identity", {"VerifiedForSendingStatus": False})
     aws.refuses("sesv2", "get_email_identity", "NotFoundException")
     no_stack(aws)
@@ -87,7 +87,7 @@ def test_a_sender_that_is_not_verified_is_a_warning(aws: Aws) -> None:
     )
 
 
-def test_a_verified_domain_is_enough_for_a_sender_that_the_stack_does_not_make(aws: Aws) -> None:
+def test_a_verified_domain_is_enough_for_a_sender_that_the_stack_does_not_make(aws: StubbedAws) -> None:
     aws.refuses("sesv2", "get_email_identity", "NotFoundException")
     aws.gives("sesv2", "get_email_identity", {"VerifiedForSendingStatus": True})
     no_stack(aws)
@@ -96,7 +96,7 @@ def test_a_verified_domain_is_enough_for_a_sender_that_the_stack_does_not_make(a
 
 
 @pytest.mark.parametrize(("policy", "kind"), [("Delete", "blocked"), ("RetainExceptOnCreate", "passed")])
-def test_a_stage_does_not_throw_its_own_sender_away(aws: Aws, policy: str, kind: str) -> None:
+def test_a_stage_does_not_throw_its_own_sender_away(aws: StubbedAws, policy: str, kind: str) -> None:
     """What counts is the template that is deployed: another version deleted the identity."""
     described = {"StackName": stack_name("dev"), "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
     owned = {
@@ -120,7 +120,7 @@ def test_a_stage_does_not_throw_its_own_sender_away(aws: Aws, policy: str, kind:
         assert finding.mend == "npm run deploy -- --stage dev --param verifySender=true"
 
 
-def test_a_default_configuration_set_for_which_the_role_has_no_right_blocks(aws: Aws) -> None:
+def test_a_default_configuration_set_for_which_the_role_has_no_right_blocks(aws: StubbedAws) -> None:
     """IAM judges SendEmail on it as well, so that each e-mail would be AccessDenied."""
     aws.gives("sesv2", "get_email_identity", {"VerifiedForSendingStatus": True, "ConfigurationSetName": "all mail"})
     aws.refuses("sesv2", "get_email_identity", "NotFoundException")
@@ -132,7 +132,7 @@ def test_a_default_configuration_set_for_which_the_role_has_no_right_blocks(aws:
     assert finding.mend == "aws sesv2 put-email-identity-configuration-set-attributes --email-identity shop@example.com"
 
 
-def test_a_default_configuration_set_that_a_role_names_passes(aws: Aws) -> None:
+def test_a_default_configuration_set_that_a_role_names_passes(aws: StubbedAws) -> None:
     aws.gives("sesv2", "get_email_identity", {"VerifiedForSendingStatus": True, "ConfigurationSetName": "all"})
     aws.refuses("sesv2", "get_email_identity", "NotFoundException")
     no_stack(aws)
@@ -166,7 +166,7 @@ def test_a_default_configuration_set_that_a_role_names_passes(aws: Aws) -> None:
     ],
 )
 def test_a_stack_in_a_state_that_nothing_updates_comes_with_the_way_out(
-    aws: Aws, status: str, mend: str | None
+    aws: StubbedAws, status: str, mend: str | None
 ) -> None:
     described = {"StackName": stack_name("dev"), "CreationTime": 0, "StackStatus": status}
     aws.gives("cloudformation", "describe_stacks", {"Stacks": [described]})
@@ -178,7 +178,7 @@ def test_a_stack_in_a_state_that_nothing_updates_comes_with_the_way_out(
     assert finding.mend == (f"aws cloudformation {mend} --stack-name {STACK} --region us-east-1" if mend else "")
 
 
-def test_a_stack_that_was_deleted_is_none(aws: Aws) -> None:
+def test_a_stack_that_was_deleted_is_none(aws: StubbedAws) -> None:
     described = {"StackName": stack_name("dev"), "CreationTime": 0, "StackStatus": "DELETE_COMPLETE"}
     aws.gives("cloudformation", "describe_stacks", {"Stacks": [described]})
 
@@ -198,7 +198,7 @@ def test_each_right_is_one_of_the_deploy_policy_and_each_of_its_actions_is_judge
     assert {pattern for pattern in policy if not any(fnmatchcase(action, pattern) for action in judged)} == set()
 
 
-def simulated(aws: Aws, count: int, **decision: Any) -> None:
+def simulated(aws: StubbedAws, count: int, **decision: Any) -> None:
     """The simulator's answer for each of the first `count` rights: one action, with this decision."""
     for _ in range(count):
         result = {"EvalActionName": "x:Y", "EvalDecision": "allowed", **decision}
@@ -208,11 +208,11 @@ def simulated(aws: Aws, count: int, **decision: Any) -> None:
 ALWAYS = sum(not right.only_with for right in rights.RIGHTS)
 
 
-def caller(aws: Aws, arn: str) -> None:
+def caller(aws: StubbedAws, arn: str) -> None:
     aws.gives("sts", "get_caller_identity", {"Arn": arn, "Account": ACCOUNT, "UserId": "x"})
 
 
-def test_an_assumed_role_is_judged_by_the_role_with_its_path(aws: Aws) -> None:
+def test_an_assumed_role_is_judged_by_the_role_with_its_path(aws: StubbedAws) -> None:
     caller(aws, f"arn:aws:sts::{ACCOUNT}:assumed-role/Deployer/anna@example.com")
     role = {"Path": "/aws-reserved/sso/", "RoleName": "Deployer", "RoleId": "a" * 16, "Arn": ROLE, "CreateDate": 0}
     aws.gives("iam", "get_role", {"Role": role})
@@ -225,7 +225,7 @@ def test_an_assumed_role_is_judged_by_the_role_with_its_path(aws: Aws) -> None:
     assert finding.mend.startswith("aws iam put-role-policy --role-name Deployer --policy-name ")
 
 
-def test_a_right_that_hangs_on_a_condition_is_not_said_to_be_missing(aws: Aws) -> None:
+def test_a_right_that_hangs_on_a_condition_is_not_said_to_be_missing(aws: StubbedAws) -> None:
     caller(aws, USER)
     simulated(aws, ALWAYS - 1)
     simulated(aws, 1, EvalDecision="implicitDeny", MissingContextValues=["iam:PassedToService"])
@@ -233,7 +233,7 @@ def test_a_right_that_hangs_on_a_condition_is_not_said_to_be_missing(aws: Aws) -
     assert [finding.kind for finding in rights.rights(aws.stack, plan())] == ["warning", "passed"]
 
 
-def test_a_right_that_only_the_storefront_needs_is_asked_for_with_it(aws: Aws) -> None:
+def test_a_right_that_only_the_storefront_needs_is_asked_for_with_it(aws: StubbedAws) -> None:
     caller(aws, USER)
     simulated(aws, ALWAYS + 1)
 
@@ -246,7 +246,7 @@ def test_a_right_that_only_the_storefront_needs_is_asked_for_with_it(aws: Aws) -
     ("arn", "kind"),
     [(f"arn:aws:iam::{ACCOUNT}:root", "passed"), (f"arn:aws:sts::{ACCOUNT}:federated-user/anna", "warning")],
 )
-def test_whom_the_simulator_does_not_know_is_not_asked_about(aws: Aws, arn: str, kind: str) -> None:
+def test_whom_the_simulator_does_not_know_is_not_asked_about(aws: StubbedAws, arn: str, kind: str) -> None:
     caller(aws, arn)
 
     assert [finding.kind for finding in rights.rights(aws.stack, plan())] == [kind]
@@ -255,7 +255,7 @@ def test_whom_the_simulator_does_not_know_is_not_asked_about(aws: Aws, arn: str,
 # --- room and price ---------------------------------------------------------------------------------------------------
 
 
-def test_a_quota_that_is_reached_is_a_warning_unless_the_stage_has_its_share_already(aws: Aws) -> None:
+def test_a_quota_that_is_reached_is_a_warning_unless_the_stage_has_its_share_already(aws: StubbedAws) -> None:
     for names in (["default", *map(str, range(99))], [stack_name("dev"), *map(str, range(99))]):
         aws.gives("events", "list_event_buses", {"EventBuses": [{"Name": name} for name in names]})
         aws.gives("events", "list_rules", {"Rules": []})
@@ -285,7 +285,7 @@ def test_a_month_without_orders_costs_what_the_bench_says() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_an_api_that_is_not_there_is_a_warning_and_keeps_no_other_check_back(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, error: Exception
+    aws: StubbedAws, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def missing(*_: object) -> Iterator[Finding]:
         raise error
@@ -303,7 +303,7 @@ def test_an_api_that_is_not_there_is_a_warning_and_keeps_no_other_check_back(
     assert found[1].text == f"the one could not be checked: {error}"
 
 
-def test_an_error_of_the_programs_own_is_not_hidden(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_programs_own_is_not_hidden(aws: StubbedAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "CHECKS", {"the one": lambda *_: [][0]})
     caller(aws, USER)
 

@@ -14,14 +14,14 @@ from operations.smoke import customer_story, operator_story
 from operations.smoke.report import public, report
 from operations.smoke.story import Seen, clean_up
 from operations.smoke.visit import CheckFailed, NotTried, Visit
-from tests.unit.stubbed_aws import Aws
+from tests.unit.stubbed_aws import StubbedAws
 
 
-def visit(aws: Aws) -> Visit:
+def visit(aws: StubbedAws) -> Visit:
     return Visit(aws.stack, console(quiet=True), seconds=1e-9)
 
 
-def resources(aws: Aws, *pages: list[tuple[str, str]]) -> None:
+def resources(aws: StubbedAws, *pages: list[tuple[str, str]]) -> None:
     """What the stack has, each time that it is asked: (type, physical id)."""
     for page in pages:
         summaries = [
@@ -40,14 +40,14 @@ def resources(aws: Aws, *pages: list[tuple[str, str]]) -> None:
 # --- the operator -----------------------------------------------------------------------------------------------------
 
 
-def sums(aws: Aws, *values: float | None) -> None:
+def sums(aws: StubbedAws, *values: float | None) -> None:
     """The points of each metric, in their order; none for None."""
     for value in values:
         points = [] if value is None else [{"Timestamp": datetime.now(UTC), "Sum": value, "Unit": "Count"}]
         aws.gives("cloudwatch", "get_metric_statistics", {"Label": "x", "Datapoints": points})
 
 
-def test_each_business_metric_is_waited_for_and_named_where_it_does_not_come(aws: Aws) -> None:
+def test_each_business_metric_is_waited_for_and_named_where_it_does_not_come(aws: StubbedAws) -> None:
     trying = visit(aws)
     trying.keep("approved order", {})
     sums(aws, 2.0, None, 1.0, 0.0, 2.0)
@@ -61,19 +61,19 @@ def test_each_business_metric_is_waited_for_and_named_where_it_does_not_come(aws
     assert operator_story.metrics(trying).startswith("OrdersPlaced, OrdersPaid, ")
 
 
-def test_metrics_are_not_waited_for_where_no_order_was_fulfilled(aws: Aws) -> None:
+def test_metrics_are_not_waited_for_where_no_order_was_fulfilled(aws: StubbedAws) -> None:
     with pytest.raises(NotTried, match="there is no approved order"):
         operator_story.metrics(visit(aws))
 
 
-def listed(aws: Aws, **states: str) -> None:
+def listed(aws: StubbedAws, **states: str) -> None:
     """The rules of the stack's bus and, none, of the default bus."""
     rules = [{"Name": name, "State": state} for name, state in states.items()]
     aws.gives("events", "list_rules", {"Rules": rules})
     aws.gives("events", "list_rules", {"Rules": []})
 
 
-def test_a_rule_of_another_bus_is_found_by_the_id_that_cloudformation_gives_it(aws: Aws) -> None:
+def test_a_rule_of_another_bus_is_found_by_the_id_that_cloudformation_gives_it(aws: StubbedAws) -> None:
     resources(aws, [("AWS::Events::Rule", "bus|audit")])
     listed(aws, audit="ENABLED", another="DISABLED")
     aws.gives("events", "list_targets_by_rule", {"Targets": [{"Id": "1", "Arn": "arn:aws:lambda:::function:x"}]})
@@ -81,7 +81,7 @@ def test_a_rule_of_another_bus_is_found_by_the_id_that_cloudformation_gives_it(a
     assert operator_story.rules(visit(aws)) == "all 1 are enabled and have a target"
 
 
-def test_a_rule_that_leads_nowhere_is_missed(aws: Aws) -> None:
+def test_a_rule_that_leads_nowhere_is_missed(aws: StubbedAws) -> None:
     resources(aws, [("AWS::Events::Rule", "bus|audit")])
     listed(aws, audit="ENABLED")
     aws.gives("events", "list_targets_by_rule", {})
@@ -90,7 +90,7 @@ def test_a_rule_that_leads_nowhere_is_missed(aws: Aws) -> None:
         operator_story.rules(visit(aws))
 
 
-def test_an_alarm_that_tells_nobody_is_missed(aws: Aws) -> None:
+def test_an_alarm_that_tells_nobody_is_missed(aws: StubbedAws) -> None:
     resources(aws, [("AWS::CloudWatch::Alarm", name) for name in ("rings", "is off", "has nobody")], [])
     alarms = [("rings", True, ["topic"]), ("is off", False, ["topic"]), ("has nobody", True, [])]
     aws.gives(
@@ -149,7 +149,7 @@ def test_a_report_shows_data_literally_and_nothing_private(text: str, shown: str
     assert public(text) == (shown or text)
 
 
-def test_a_report_of_failures_says_so_first_and_has_no_times_of_an_order_that_never_ended(aws: Aws) -> None:
+def test_a_report_of_failures_says_so_first_and_has_no_times_of_an_order_that_never_ended(aws: StubbedAws) -> None:
     seen = [Seen("one", "failed", "not | here", 1.25), Seen("other", "not tried", "there is no order", 0)]
 
     text = report(visit(aws), seen)
@@ -162,7 +162,7 @@ def test_a_report_of_failures_says_so_first_and_has_no_times_of_an_order_that_ne
 # --- its end ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_account_that_can_not_be_removed_is_said_and_keeps_no_other_back(aws: Aws) -> None:
+def test_an_account_that_can_not_be_removed_is_said_and_keeps_no_other_back(aws: StubbedAws) -> None:
     trying = visit(aws)
     trying.accounts += ["one@example.com", "two@example.com", "three@example.com"]
     aws.refuses("cognito-idp", "admin_delete_user", "AccessDeniedException")
@@ -177,7 +177,7 @@ def test_an_account_that_can_not_be_removed_is_said_and_keeps_no_other_back(aws:
 
 
 def test_who_stops_it_leaves_nothing_behind(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    aws: StubbedAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stopped(trying: Visit) -> Iterator[Seen]:
         trying.accounts.append("one@example.com")

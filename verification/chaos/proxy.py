@@ -80,7 +80,7 @@ class Rules(RuleEngine):  # type: ignore[misc]
         return decision
 
 
-class Aws(Upstream):  # type: ignore[misc]
+class ObservedUpstream(Upstream):  # type: ignore[misc]
     """The emulator; a worker may die on the way to it or back."""
 
     def __init__(self, base_url: str, killer: Killer, rules: Rules, **options: Any) -> None:
@@ -125,7 +125,7 @@ class Proxy(Microburst):  # type: ignore[misc]
     def __init__(self, upstream: str, killer: Killer, ledger: TextIO) -> None:
         super().__init__(upstream, resign=False)
         self.engine = Rules()
-        self.upstream = Aws(upstream, killer, self.engine, stats=self.stats)
+        self.upstream = ObservedUpstream(upstream, killer, self.engine, stats=self.stats)
         self._ledger = ledger
 
     async def handle_proxy(self, request: web.Request) -> web.StreamResponse:
