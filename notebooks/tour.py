@@ -5,6 +5,7 @@
     order, rows = tour.follow(id)   wait until an order has ended; the order, and its rows of AuditLog
     tour.wait_until(condition, …)   wait for anything else
     tour.dead_letter_of(id)         wait for a dead letter of an order, and take it out
+    tour.envelope_of(row)           a row of AuditLog as the event that EventBridge delivered
     tour.source(function)           the code itself
     tour.check("1.1", answer)       the verdict on an exercise
     tour.sequence, tour.tree, tour.timeline, tour.topology   pictures, from evidence
@@ -18,7 +19,7 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +39,7 @@ from notebooks.exercises import EXERCISES, Verdict  # noqa: E402
 from notebooks.pictures import Picture, sequence, timeline, topology, tree  # noqa: E402
 from operations.customer import ShopAccount  # noqa: E402
 from operations.dead_letters import DeadLetter, dead_letters, purge  # noqa: E402
+from operations.envelope import envelope  # noqa: E402
 from operations.stack import Stack, StackUnavailable, from_environment  # noqa: E402
 from orders.aws.audit import AuditLogTable  # noqa: E402
 from orders.aws.dynamodb import from_item, to_item  # noqa: E402
@@ -49,6 +51,7 @@ __all__ = [
     "connect",
     "customer",
     "dead_letter_of",
+    "envelope_of",
     "follow",
     "rows_of",
     "sequence",
@@ -158,6 +161,11 @@ def dead_letter_of(order_id: str, seconds: float = 60) -> DeadLetter:
     )
     purge(stack, [letter])
     return letter
+
+
+def envelope_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of AuditLog as the event that EventBridge delivered."""
+    return envelope(row["eventType"], row["source"], row["detail"], event_id=row["eventId"], timestamp=row["timestamp"])
 
 
 def source(thing: Any) -> None:

@@ -218,10 +218,11 @@ assert sum(data["totalAmount"] for data in revenue.values() if data["orderId"] i
 # You may publish what you like, as an administrator. The functions may not: each one's role says which source and which detail types.
 
 # %%
+from tools import topology
+
 functions = boto3.client("lambda")
 publishers = {}
-names = "orderService paymentProcessing fulfillment orderStatusUpdater notification auditLogger reconciler"
-for function in names.split():
+for function in topology.functions():
     role = functions.get_function_configuration(FunctionName=stack.function(function))["Role"].rpartition("/")[2]
     [policy_name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
     publishers[function] = iam.get_role_policy(RoleName=role, PolicyName=policy_name)["PolicyDocument"]

@@ -160,8 +160,8 @@ functions = boto3.client("lambda")
 
 def arrive(row):
     """Invoke OrderStatusUpdater with one event, as EventBridge would, and wait for it."""
-    envelope = {"id": row["eventId"], "detail-type": row["eventType"], "source": row["source"], "detail": row["detail"]}
-    answer = functions.invoke(FunctionName=stack.function("orderStatusUpdater"), Payload=json.dumps(envelope))
+    payload = json.dumps(tour.envelope_of(row))
+    answer = functions.invoke(FunctionName=stack.function("orderStatusUpdater"), Payload=payload)
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 

@@ -113,8 +113,7 @@ def batch(*bodies):
 
 def message(row):
     """The body that the queue delivers: EventBridge's envelope."""
-    envelope = {"id": row["eventId"], "detail-type": row["eventType"], "source": row["source"], "detail": row["detail"]}
-    return json.dumps(envelope)
+    return json.dumps(tour.envelope_of(row))
 
 
 failed = batch(message(rows[-1]), "this is not JSON", message(rows[-1]))

@@ -188,7 +188,7 @@ os.environ.update({name: value for name, value in settings.items() if not name.s
 
 from types import SimpleNamespace
 
-from handlers import audit_logger, fulfillment, notification, order_status_updater, payment_processing, wiring
+from handlers import wiring
 
 counted, published = Counter(), []
 
@@ -226,34 +226,33 @@ answer = order_service.handler(request, context)
 answer["statusCode"]
 
 # %%
-consumers = {
-    "paymentProcessing": payment_processing.handler,
-    "fulfillment": fulfillment.handler,
-    "orderStatusUpdater": order_status_updater.handler,
-    "auditLogger": audit_logger.handler,
-    "OrderNotificationTopic": lambda event, context: notification.handler(
-        {"Records": [{"messageId": "1", "body": json.dumps(event)}]}, context
-    ),
-}
+from importlib import import_module
+
+from operations.envelope import envelope
+from tools import topology
+
+handlers = {name: import_module(topology.handler(name)).handler for name in topology.functions()}
+
+
+def deliver(event, target):
+    """Invoke a rule's target with an event: a function, or through the topic and the queue Notification."""
+    if target == "OrderNotificationTopic":
+        target, event = "notification", {"Records": [{"messageId": "1", "body": json.dumps(event)}]}
+    handlers[target](event, context)
+
+
 invocations = Counter(orderService=1)
 while published:
     entry = published.pop(0)
-    envelope = {
-        "id": f"counted-{sum(invocations.values())}",
-        "detail-type": entry["DetailType"],
-        "source": entry["Source"],
-        "account": "1",
-        "region": "here",
-        "time": "2026-01-31T09:30:00Z",
-        "resources": [],
-        "detail": json.loads(entry["Detail"]),
-    }
+    detail, number = json.loads(entry["Detail"]), f"counted-{sum(invocations.values())}"
+    at = detail["metadata"]["occurredAt"]
+    event = envelope(entry["DetailType"], entry["Source"], detail, event_id=number, timestamp=at)
     for pattern, target in sorted(
         reads.values(), key=lambda read: ":sns:" in read[1]
     ):  # the way by topic and queue is longest
-        if events.test_event_pattern(EventPattern=pattern, Event=json.dumps(envelope))["Result"]:
+        if events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"]:
             consumer = target.rpartition(":")[2].split("-")[3]
-            consumers[consumer](envelope, context)
+            deliver(event, consumer)
             invocations[consumer] += 1
 dict(counted)
 
