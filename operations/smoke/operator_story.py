@@ -10,12 +10,13 @@ from operations.smoke.api import call
 from operations.smoke.visit import CheckFailed, NotTried, Visit, expect
 from orders import clock
 from orders.events import Metadata, PaymentCompleted, PaymentCompletedEvent, new_id
+from tools import flow
 
 _METRICS = ("OrdersPlaced", "OrdersPaid", "OrdersDeclined", "OrdersFulfilled", "CustomersNotified")
 
 
 def forged_event(visit: Visit) -> str:
-    """A payment that nobody made, for the declined order: whoever consumes it fails, and the order stays as it is."""
+    """A payment that nobody made, for the declined order: each consumer that would write fails, and the order stays."""
     order = visit.need("declined order")
     forged = PaymentCompletedEvent(
         metadata=Metadata(event_id=new_id(), occurred_at=clock.timestamp(clock.now()), correlation_id="smoke: forged"),
@@ -35,7 +36,8 @@ def forged_event(visit: Visit) -> str:
     [result] = visit.stack.client("events").put_events(Entries=[entry])["Entries"]
     if "EventId" not in result:
         raise CheckFailed(f"EventBridge refused the event: {result.get('ErrorCode')}, {result.get('ErrorMessage')}")
-    consumers = {visit.stack.function(name) for name in ("fulfillment", "orderStatusUpdater")}
+    concerned = filter(flow.writes_orders, flow.consumers()[PaymentCompletedEvent.detail_type()])
+    consumers = {visit.stack.function(name) for name in concerned}
     letters = visit.wait(
         "forged event in the dead-letter queue",
         lambda: _letters(visit, result["EventId"]),
