@@ -1,4 +1,4 @@
-"""`npm run bench -- [--only PART …] [--quick]`: measure, keep the results, and write the documents' tables and plots.
+"""`npm run bench -- [--only PART …] [--quick]`: measure, keep the results, and write the documents' tables.
 
 Each part keeps its results in results/PART.json, so that one can be measured again without the others. Prices and
 limits are computed from these with every run.
@@ -55,7 +55,7 @@ class Bench:
 
     def artefact(self) -> Mapping[str, Any]:
         with self.terminal.step("Building the package for Lambda"):
-            return artefact.measure(STATE.folder)
+            return artefact.weigh(artefact.build("dev", STATE.folder / "artefact.zip"))
 
     def counts(self) -> Mapping[str, Any]:
         with self.metered() as metered, self.terminal.step("Counting"):
@@ -94,11 +94,9 @@ def measure(parts: Iterable[str], *, quick: bool) -> int:
 
 
 def write_documents() -> int:
-    """Write the plots, and run the documents' cog blocks; cog says which documents changed. The exit code is cog's."""
+    """Run the documents' cog blocks; cog says which documents changed. The exit code is cog's."""
     from verification.bench import figures  # here: it reads the results when it is imported
 
-    for name, svg in figures.plots():
-        (ROOT / "docs" / "performance" / name).write_text(svg)
     command = [sys.executable, "-m", "cogapp", "-r", "--verbosity=1", *map(str, figures.DOCUMENTS)]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 

@@ -1,18 +1,12 @@
-"""The package that Lambda gets: how large it is, zipped and unpacked, and what is in it."""
+"""The package that Lambda gets: how large it is, zipped and unpacked."""
 
 import subprocess
 import sys
-from collections import Counter
+import zipfile
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 from tools.checkout import ROOT
-
-
-def measure(folder: Path) -> dict[str, Any]:
-    """Build the package for Lambda into the folder, and weigh it. Raises RuntimeError with the builder's message."""
-    return weigh(build("dev", folder / "artefact.zip"))
 
 
 def build(stage: str, package: Path) -> Path:
@@ -29,23 +23,7 @@ def run(command: list[str], cwd: Path = ROOT, **options: Any) -> str:
     return str(done.stdout)
 
 
-def weigh(package: Path) -> dict[str, Any]:
-    """Bytes by top-level package, largest first; `zipped` is the size of the file, with its directory."""
-    zipped: Counter[str] = Counter()
-    unpacked: Counter[str] = Counter()
-    files: Counter[str] = Counter()
-    with ZipFile(package) as archive:
-        for entry in archive.infolist():
-            name = entry.filename.partition("/")[0]
-            zipped[name] += entry.compress_size
-            unpacked[name] += entry.file_size
-            files[name] += 1
-    return {
-        "zipped": package.stat().st_size,
-        "unpacked": unpacked.total(),
-        "files": files.total(),
-        "packages": {
-            name: {"zipped": size, "unpacked": unpacked[name], "files": files[name]}
-            for name, size in zipped.most_common()
-        },
-    }
+def weigh(package: Path) -> dict[str, int]:
+    """Bytes of the file, and of what is in it."""
+    with zipfile.ZipFile(package) as archive:
+        return {"zipped": package.stat().st_size, "unpacked": sum(each.file_size for each in archive.infolist())}

@@ -1,7 +1,6 @@
 """What a million orders cost in USD: the counts of results/counts.json times the prices of prices.json.
 
-How long functions run, and how much Lambda and API Gateway log by themselves, is assumed here; docs/costs.md has these
-assumptions too.
+How long functions run, and what Lambda and API Gateway log by themselves, is assumed here; docs/costs.md shows it.
 """
 
 import json
@@ -11,12 +10,14 @@ from typing import Any, NamedTuple
 
 from tools import topology
 from tools.checkout import ROOT
-from verification.bench.counts import ENTRY, Counts
+from verification.bench.counts import ENTRY as LOG_EVENT_BYTES
+from verification.bench.counts import Counts
 
 PRICES: Mapping[str, Any] = json.loads((ROOT / "verification" / "bench" / "prices.json").read_text())
 
 MILLION = 1_000_000
 GB = 2**30
+MONTH_MINUTES = 730 * 60
 
 # --- assumed ----------------------------------------------------------------------------------------------------------
 
@@ -26,24 +27,21 @@ OWN_MS = 3
 """What a warm invocation takes beside its calls."""
 COLD_SHARE, COLD_MS = 0.01, 500
 """One invocation of a hundred starts its function, and Lambda bills that too."""
-LAMBDA_LOGS = {"WARN": 0, "INFO": 2 * ENTRY + 480}
-"""Bytes that Lambda logs of an invocation that succeeds, by `lambdaLogLevel`: none, or its start and its report."""
-ACCESS_LOG = ENTRY + 390
-"""Bytes of API Gateway's line about a request, in the format of serverless.yml."""
-HEADERS = 500
-"""Bytes of a response's headers, which leave AWS like its body."""
-COMPRESSED = 0.15
-"""The part of the logs' bytes that CloudWatch stores."""
-LOGGED_EVENT = 450
-"""Bytes of a line that logs an event or a step, without the event: what `Injected context` and ids come to."""
-MINUTES = 730 * 60  # in a month
-POLLS = 5 * 3 * MINUTES
-"""Lambda's receives from an idle queue: five pollers that each wait twenty seconds."""
+LAMBDA_LOG_BYTES = {"WARN": 0, "INFO": 2 * LOG_EVENT_BYTES + 480}
+"""What Lambda logs of an invocation that succeeds, by `lambdaLogLevel`: nothing, or its start and its report."""
+ACCESS_LOG_BYTES = LOG_EVENT_BYTES + 390
+"""API Gateway's line about a request, in the format of serverless.yml."""
+HEADER_BYTES = 500
+"""A response's headers, which leave AWS like its body."""
+STORED_SHARE_OF_LOGS = 0.15
+"""CloudWatch stores the logs compressed."""
+LOGGED_STEP_BYTES = LOG_EVENT_BYTES + 450
+"""A line that logs an event or a step, without the event: what `Injected context` and ids come to."""
+POLLS = 5 * 3 * MONTH_MINUTES
+"""Lambda's receives from an idle queue in a month: five pollers that each wait twenty seconds."""
 
 
 class BillLine(NamedTuple):
-    """A line of the bill."""
-
     service: str
     what: str
     amount: float
@@ -58,22 +56,30 @@ class BillLine(NamedTuple):
         """By list price, with no free tier."""
         return self.amount * self.price
 
+    @property
+    def usd_beyond_free_tier(self) -> float:
+        return max(0, self.amount - self.free) * self.price
+
 
 Bill = Sequence[BillLine]
 
 
 def total(bill: Iterable[BillLine]) -> float:
-    return sum(position.usd for position in bill)
+    return sum(line.usd for line in bill)
 
 
-def beyond_free_tier(bill: Iterable[BillLine]) -> float:
-    return sum(max(0, position.amount - position.free) * position.price for position in bill)
+def _line(amount: float, priced_as: str, what: str = "", service: str = "") -> BillLine:
+    """A line at a price of prices.json, whose name begins with the service and goes on with what is billed."""
+    first, _, rest = priced_as.partition(" ")
+    units = {"per_million": rest, "per_gb_second": "GB-seconds", "per_month": ""}
+    [group] = [name for name, prices in PRICES.items() if name.startswith("per_") and priced_as in prices]
+    price = PRICES[group][priced_as] / (MILLION if group == "per_million" else 1)
+    free = PRICES["always_free"].get(priced_as, 0)
+    return BillLine(service or first, what or rest, amount, units.get(group, "GB"), price, free)
 
 
-def by_service(bill: Bill) -> dict[str, float]:
-    """USD by service, the highest first."""
-    sums = {service: total(p for p in bill if p.service == service) for service in {p.service for p in bill}}
-    return dict(sorted(sums.items(), key=lambda item: -item[1]))
+def _times(number: float, bill: Bill) -> Bill:
+    return [line._replace(amount=line.amount * number) for line in bill]
 
 
 # --- a million orders -------------------------------------------------------------------------------------------------
@@ -81,114 +87,80 @@ def by_service(bill: Bill) -> dict[str, float]:
 
 def milliseconds(counts: Counts) -> float:
     """How long all functions together run for a story."""
-    waiting = sum(times * CALL_MS[_service(call)] for call, times in counts["calls"].items())
+    waiting = sum(times * CALL_MS[re.split("[ :]", call)[1]] for call, times in counts["calls"].items())
     return float(waiting + _invocations(counts) * (OWN_MS + COLD_SHARE * COLD_MS))
-
-
-def log_bytes(counts: Counts) -> float:
-    """What a story logs: the functions' lines, Lambda's and API Gateway's."""
-    lambdas = _invocations(counts) * LAMBDA_LOGS[topology.setting("${param:lambdaLogLevel}")]
-    return float(counts["log bytes"] + lambdas + _requests(counts) * ACCESS_LOG)
 
 
 def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP API") -> Bill:
     """The bill for a million times the story, without e-mails, text messages and users; `kept` has the storage."""
-    memory = topology.service()["provider"]["memorySize"] / 1024
-    parameters = topology.service()["params"]["default"]
-    logs = log_bytes(counts) / GB
-    days, archived = parameters["logRetentionInDays"], parameters["archiveRetentionInDays"]
-    events = sum(counts["events"].values())
+    invocations, requests = _invocations(counts), _requests(counts)
+    memory_gb = topology.service()["provider"]["memorySize"] / 1024
+    log_days = int(topology.setting("${param:logRetentionInDays}"))
+    archive_days = int(topology.setting("${param:archiveRetentionInDays}"))
+    lambdas_bytes = LAMBDA_LOG_BYTES[topology.setting("${param:lambdaLogLevel}")]
+    logs = (counts["log bytes"] + invocations * lambdas_bytes + requests * ACCESS_LOG_BYTES) / GB
     archive = counts["event bytes"] / GB
-    each = [
-        _counted("DynamoDB", "write units", counts["write units"], "DynamoDB write units"),
-        _counted("DynamoDB", "write units of the indexes", counts["index write units"], "DynamoDB write units"),
-        _counted("DynamoDB", "read units", counts["read units"], "DynamoDB read units"),
-        _counted("EventBridge", "events", events, "EventBridge events"),
-        BillLine("EventBridge", "archive", archive, "GB", PRICES["per_gb"]["EventBridge archive"]),
-        _stored("EventBridge", f"archive, for {archived} days", archive * archived / 30, "EventBridge archive storage"),
-        BillLine("CloudWatch", "logs", logs, "GB", PRICES["per_gb"]["CloudWatch Logs"]),
-        _stored("CloudWatch", f"logs, for {days} days", logs * COMPRESSED * days / 30, "CloudWatch Logs storage"),
-        _counted("Lambda", "requests", _invocations(counts), "Lambda requests"),
-        BillLine(
-            "Lambda",
-            f"duration, {architecture}",
-            milliseconds(counts) / 1000 * memory,
-            "GB-seconds",
-            PRICES["per_gb_second"][f"Lambda {architecture}"],
-        ),
-        _counted("API Gateway", f"{api} requests", _requests(counts), f"{api} requests"),
-        BillLine("API Gateway", "answers, out of AWS", _out(counts), "GB", PRICES["per_gb"]["data transfer out"]),
-        _counted("SQS", "requests", counts["sqs requests"], "SQS requests"),
-        _counted("SNS", "publications", counts["sns publications"], "SNS publications"),
+    stored_logs = logs * STORED_SHARE_OF_LOGS * log_days / 30
+    answers = (counts["answer bytes"] + HEADER_BYTES * requests) / GB
+    story = [
+        _line(counts["write units"], "DynamoDB write units"),
+        _line(counts["index write units"], "DynamoDB write units", "write units of the indexes"),
+        _line(counts["read units"], "DynamoDB read units"),
+        _line(sum(counts["events"].values()), "EventBridge events"),
+        _line(archive, "EventBridge archive"),
+        _line(archive * archive_days / 30, "EventBridge archive storage", f"archive, for {archive_days} days"),
+        _line(logs, "CloudWatch Logs", "logs"),
+        _line(stored_logs, "CloudWatch Logs storage", f"logs, for {log_days} days"),
+        _line(invocations, "Lambda requests"),
+        _line(milliseconds(counts) / 1000 * memory_gb, f"Lambda {architecture}", f"duration, {architecture}"),
+        _line(requests, f"{api} requests", f"{api} requests", "API Gateway"),
+        _line(answers, "data transfer out", "answers, out of AWS", "API Gateway"),
+        _line(counts["sqs requests"], "SQS requests"),
+        _line(counts["sns publications"], "SNS publications"),
     ]
-    return _times(MILLION, each)
+    return _times(MILLION, story)
 
 
 def kept(counts: Counts) -> Bill:
     """What a million orders cost each month for as long as their rows stay: nothing deletes them."""
     tables, indexes = counts["stored bytes"] / GB, counts["stored index bytes"] / GB
-    each = [
-        _stored("DynamoDB", "tables and indexes", tables + indexes, "DynamoDB storage"),
-        _stored("DynamoDB", "point-in-time recovery", tables, "DynamoDB point-in-time recovery"),
+    story = [
+        _line(tables + indexes, "DynamoDB storage", "tables and indexes"),
+        _line(tables, "DynamoDB point-in-time recovery"),
     ]
-    return _times(MILLION, each)
+    return _times(MILLION, story)
 
 
 def e_mails(counts: Counts) -> Bill:
-    return _times(MILLION, [_counted("SES", "e-mails", counts["e-mails"], "SES e-mails")])
+    return [_line(counts["e-mails"] * MILLION, "SES e-mails")]
 
 
 def choices(counts: Counts) -> dict[str, float]:
     """USD for a million orders with each of five usual choices, by the choice's name."""
     events, invocations = sum(counts["events"].values()), _invocations(counts)
     consumed = invocations - _requests(counts)
-    repeated = {
-        **counts,
-        "calls": {
-            **counts["calls"],
-            "powertools dynamodb:PutItem": consumed,
-            "powertools dynamodb:UpdateItem": consumed,
-        },
-        "write units": counts["write units"] + 2 * consumed,
-    }
-    handed = counts["event bytes"] / events * consumed if events else 0
-    verbose = {**counts, "log bytes": counts["log bytes"] + handed + 3 * invocations * (LOGGED_EVENT + ENTRY)}
+    claims = {"powertools dynamodb:PutItem": consumed, "powertools dynamodb:UpdateItem": consumed}
+    claimed = {"calls": {**counts["calls"], **claims}, "write units": counts["write units"] + 2 * consumed}
+    steps = counts["event bytes"] / events * consumed + 3 * invocations * LOGGED_STEP_BYTES
     traces = (1 + counts["sns publications"]) * PRICES["per_million"]["X-Ray traces"]
     return {
         "REST API instead of HTTP API": total(a_million(counts, api="REST API")),
         "x86_64 instead of arm64": total(a_million(counts, architecture="x86_64")),
-        "an idempotency table per consumer": total(a_million(repeated)),
-        "verbose logs: each event, and two steps of each invocation": total(a_million(verbose)),
+        "an idempotency table per consumer": total(a_million({**counts, **claimed})),
+        "verbose logs: each event, and two steps of each invocation": total(
+            a_million({**counts, "log bytes": counts["log bytes"] + steps})
+        ),
         "full tracing with X-Ray": total(a_million(counts)) + traces,
     }
 
 
-# --- a day at the throttle --------------------------------------------------------------------------------------------
-
-DAY = 24 * 60 * 60
-SIGN_UPS = 50
-"""A second, in all pools of an account's region: Cognito's default quota for `UserCreation`."""
+def _invocations(counts: Counts) -> int:
+    return sum(counts["invocations"].values())
 
 
-def throttled() -> int:
-    """The requests of a day that API Gateway lets through at most, over all callers."""
-    return int(topology.setting("${param:throttleRate}")) * DAY
-
-
-def dearest(stories: Mapping[str, Counts]) -> str:
-    """The story that costs most for a million."""
-    return max(stories, key=lambda name: total(a_million(stories[name])))
-
-
-def a_day(counts: Counts) -> Bill:
-    """The bill for a day in which every request that the throttle lets through is this story."""
-    share = throttled() / MILLION
-    return [each._replace(amount=each.amount * share) for each in [*a_million(counts), *e_mails(counts)]]
-
-
-def sign_ups() -> BillLine:
-    """What a day of nothing but new accounts costs: the throttle is the API's, and Cognito is asked directly."""
-    return BillLine("Cognito", "active users", SIGN_UPS * DAY, "", PRICES["per_month"]["Cognito active user"])
+def _requests(counts: Counts) -> int:
+    """Of the API: each invokes OrderService once."""
+    return int(counts["invocations"].get("orderService", 0))
 
 
 # --- a month without orders -------------------------------------------------------------------------------------------
@@ -205,47 +177,10 @@ def a_month(reconciler: Counts) -> Bill:
     """What the system costs in a month, however few orders there are; `reconciler` is a run that finds none."""
     alarms = len(topology.of_type("AWS::CloudWatch::Alarm")) + len(topology.functions())  # tools/alarms.js
     dashboards = len(topology.of_type("AWS::CloudWatch::Dashboard"))
-    run = total(a_million(reconciler)) / MILLION
-    polls = _counted("SQS", "the queue's pollers", POLLS, "SQS requests")
     return [
-        _monthly("alarms", alarms, "CloudWatch alarm"),
-        _monthly("dashboard", dashboards, "CloudWatch dashboard"),
-        _monthly("business metrics", len(metrics()), "CloudWatch metric"),
-        polls._replace(free=PRICES["always_free"]["SQS requests"]),
-        BillLine("Reconciler", "a run each minute", MINUTES, "runs", run),
+        _line(alarms, "CloudWatch alarm", "alarms"),
+        _line(dashboards, "CloudWatch dashboard"),
+        _line(len(metrics()), "CloudWatch metric", "business metrics"),
+        _line(POLLS, "SQS requests", "the queue's pollers"),
+        BillLine("Reconciler", "a run each minute", MONTH_MINUTES, "runs", total(a_million(reconciler)) / MILLION),
     ]
-
-
-def _counted(service: str, what: str, amount: float, priced_as: str) -> BillLine:
-    return BillLine(service, what, amount, priced_as.partition(" ")[2], PRICES["per_million"][priced_as] / MILLION)
-
-
-def _monthly(what: str, amount: int, priced_as: str) -> BillLine:
-    price, free = PRICES["per_month"][priced_as], PRICES["always_free"][priced_as]
-    return BillLine("CloudWatch", what, amount, "", price, free)
-
-
-def _stored(service: str, what: str, amount: float, priced_as: str) -> BillLine:
-    return BillLine(service, what, amount, "GB", PRICES["per_gb_month"][priced_as])
-
-
-def _times(number: int, bill: Bill) -> Bill:
-    return [position._replace(amount=position.amount * number) for position in bill]
-
-
-def _service(call: str) -> str:
-    """`dynamodb` for `paymentProcessing dynamodb:GetItem`."""
-    return call.partition(" ")[2].partition(":")[0]
-
-
-def _invocations(counts: Counts) -> int:
-    return sum(counts["invocations"].values())
-
-
-def _requests(counts: Counts) -> int:
-    """Of the API: each invokes OrderService once."""
-    return int(counts["invocations"].get("orderService", 0))
-
-
-def _out(counts: Counts) -> float:
-    return float(counts["answer bytes"] + HEADERS * _requests(counts)) / GB
