@@ -6,73 +6,19 @@ limits are computed from these with every run.
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from local.emulator.ports import free_port
-from local.emulator.state import State
 from local.launcher.command import carry_out
-from local.launcher.running import stack
 from local.terminal.output import Terminal
 from operations.command import Parser
-from operations.stack import described
 from tools.checkout import ROOT
 from verification.bench import artefact, cold_start, counts, growth, results, warm_cpu
-from verification.bench.recording import recording
 
-STATE = State(ROOT / ".local" / "bench")
-
-
-class Bench:
-    """What the parts measure with. Each part returns its results."""
-
-    def __init__(self, terminal: Terminal, *, quick: bool) -> None:
-        STATE.folder.mkdir(parents=True, exist_ok=True)
-        self.terminal = terminal
-        self.quick = quick
-
-    @contextmanager
-    def metered(self) -> Iterator[counts.MeteredStack]:
-        """A stack of its own, deployed by the real `sls deploy`, whose functions' calls are recorded."""
-        with stack(STATE, free_port(), step=self.terminal.step) as description:
-            deployed = described(description)
-            with recording(deployed) as record:
-                yield counts.MeteredStack(deployed, record)
-
-    @cached_property
-    def packages(self) -> tuple[Path, Path]:
-        return cold_start.packages(STATE.folder, self.terminal.step)
-
-    def cold_start(self) -> Mapping[str, Any]:
-        return cold_start.measure(*self.packages, rounds=3 if self.quick else 25, say=self.terminal.say)
-
-    def warm_cpu(self) -> Mapping[str, Any]:
-        rounds, orders = (1, 100) if self.quick else (5, 300)
-        return warm_cpu.measure(*self.packages, rounds=rounds, orders=orders, say=self.terminal.say)
-
-    def artefact(self) -> Mapping[str, Any]:
-        with self.terminal.step("Building the package for Lambda"):
-            return artefact.weigh(artefact.build("dev", STATE.folder / "artefact.zip"))
-
-    def counts(self) -> Mapping[str, Any]:
-        with self.metered() as metered, self.terminal.step("Counting"):
-            return counts.measure(metered)
-
-    def growth(self) -> Mapping[str, Any]:
-        with self.metered() as metered:
-            return growth.measure(metered, growth.SIZES[:2] if self.quick else growth.SIZES, say=self.terminal.say)
-
-
-PARTS: Mapping[str, Callable[[Bench], Mapping[str, Any]]] = {
-    "cold_start": Bench.cold_start,
-    "warm_cpu": Bench.warm_cpu,
-    "artefact": Bench.artefact,
-    "counts": Bench.counts,
-    "growth": Bench.growth,
-}
+FOLDER = ROOT / ".local" / "bench"
+PARTS = ("cold_start", "warm_cpu", "artefact", "counts", "growth")
 
 
 def main() -> int:
@@ -86,11 +32,31 @@ def main() -> int:
 
 def measure(parts: Iterable[str], *, quick: bool) -> int:
     terminal = Terminal()
-    bench = Bench(terminal, quick=quick)
+    measurements = _measurements(terminal, quick=quick)
     for name in parts:
         terminal.say(f"[bold]{name}[/]")
-        results.keep(name, results.machine(), PARTS[name](bench))
+        results.keep(name, results.machine(), measurements[name]())
     return write_documents()
+
+
+def _measurements(terminal: Terminal, *, quick: bool) -> Mapping[str, Callable[[], Mapping[str, Any]]]:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    say = terminal.say
+
+    @cache
+    def unpacked() -> tuple[Path, Path]:
+        with terminal.step("Building the package for this machine, and installing what the naive handlers need"):
+            return artefact.unpack(FOLDER)
+
+    return {
+        "cold_start": lambda: cold_start.measure(*unpacked(), rounds=3 if quick else 25, say=say),
+        "warm_cpu": lambda: warm_cpu.measure(
+            *unpacked(), rounds=1 if quick else 5, orders=100 if quick else 300, say=say
+        ),
+        "artefact": lambda: artefact.weigh(artefact.build("dev", FOLDER / "artefact.zip")),
+        "counts": counts.measure,
+        "growth": lambda: growth.measure(growth.SIZES[:2] if quick else growth.SIZES, say=say),
+    }
 
 
 def write_documents() -> int:

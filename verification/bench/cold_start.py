@@ -4,70 +4,69 @@ A fresh process each time. The variants take turns, so that other load on the ma
 Processor time decides: at 512 MB a function has 29 % of a processor, and waits for nothing else at its start.
 """
 
+import copy
 import json
 import os
-import shutil
 import statistics
 import sys
-import zipfile
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tools.checkout import ROOT
-from verification.bench.artefact import build, run
-from verification.bench.inside import calling, stubbed
-from verification.bench.journey import ENVIRONMENT, FUNCTIONS, LAMBDA, NAIVE, Stop, stops
-from verification.bench.stub import Stub, StubServer, serving
+from verification.bench.artefact import run
+from verification.bench.journey import ENVIRONMENT, FUNCTIONS, NAIVE, SCHEDULED, functions
+from verification.bench.stub import Stub, server
 
-_FIRST_EVENT = ROOT / "verification" / "bench" / "first_event.py"
 REFERENCE = "boto3, one client"
+_FIRST_EVENT = ROOT / "verification" / "bench" / "first_event.py"
 
 
-def packages(folder: Path, step: Callable[[str], Any]) -> tuple[Path, Path]:
-    """The unpacked package for this machine, and the naive handlers with what they need."""
-    ours, naive = folder / "ours", folder / "theirs"
-    for each in (ours, naive):
-        shutil.rmtree(each, ignore_errors=True)
-    with step("Building the package for this machine"):
-        zipfile.ZipFile(build("local", folder / "package.zip")).extractall(ours)
-    with step("Installing what the naive handlers need"):
-        lock = ROOT / "tools" / "locks" / "naive.txt"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)]
-        run([*pip, "--target", str(naive)])  # pip compiles, as Lambda's layers are compiled
-        shutil.copytree(ROOT / "verification" / "bench" / "naive", naive / "naive", dirs_exist_ok=True)
-        run([sys.executable, "-m", "compileall", "-q", str(naive / "naive")])
-    return ours, naive
+class Start(NamedTuple):
+    """A function's first event, and AWS as it is then."""
+
+    event: Any
+    stub: Stub
+
+
+def starts() -> dict[str, Start]:
+    """By function, on the path of an approved order; the reconciler finds nothing due."""
+    found: dict[str, Start] = {}
+    with functions() as shop:
+
+        def keep(function: str, event: Any) -> None:
+            found.setdefault(function, Start(event, copy.deepcopy(shop.stub)))
+
+        shop.order(watch=keep)
+        keep("reconciler", SCHEDULED)
+    return found
 
 
 def measure(ours: Path, naive: Path, *, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Milliseconds of processor and of wall time, medians, by variant."""
-    with stubbed(ENVIRONMENT) as answering, answering(stub := Stub()):
-        at = stops(stub, calling({name: import_module(module).handler for name, module in FUNCTIONS.items()}))
-    variants: dict[str, tuple[Path, str, Stop | None]] = {REFERENCE: (naive, "-", None)}  # as pip installs it
-    variants |= {name: (ours, module, at[name]) for name, module in FUNCTIONS.items()}
-    variants |= {f"naive {name}": (naive, module, at[name]) for name, module in NAIVE.items()}
+    first = starts()
+    variants: dict[str, tuple[Path, str, Start | None]] = {REFERENCE: (naive, "-", None)}  # as pip installs it
+    variants |= {name: (ours, module, first[name]) for name, module in FUNCTIONS.items()}
+    variants |= {f"naive {name}": (naive, module, first[name]) for name, module in NAIVE.items()}
     times: dict[str, list[Mapping[str, float]]] = {name: [] for name in variants}
-    with serving() as server:
-        for number in range(rounds + 1):
-            for name, (folder, module, stop) in variants.items():
-                taken = _start(server, folder, module, stop)
-                if number:  # the first round warms the disk's cache
-                    times[name].append(taken)
-            say(f"round {number} of {rounds}")
+    for number in range(rounds + 1):
+        for name, variant in variants.items():
+            taken = time_start(*variant)
+            if number:  # the first round warms the disk's cache
+                times[name].append(taken)
+        say(f"round {number} of {rounds}")
     return {
         name: {kind: round(1000 * statistics.median(each[kind] for each in all_), 1) for kind in ("cpu", "wall")}
         for name, all_ in times.items()
     }
 
 
-def _start(server: StubServer, folder: Path, module: str, stop: Stop | None) -> Mapping[str, float]:
-    if stop:
-        server.stub = stop.stub.copy()
+def time_start(folder: Path, module: str, start: Start | None) -> Mapping[str, float]:
+    """Seconds of one start, `cpu` and `wall`; with module `-` and no event, of the reference. Raises RuntimeError."""
+    server().stub = copy.deepcopy(start.stub) if start else Stub()
+    environment = {"PATH": os.environ["PATH"], **ENVIRONMENT, "AWS_ENDPOINT_URL": server().url}
     command = [sys.executable, "-I", "-B", str(_FIRST_EVENT), str(folder), module]
-    environment = {"PATH": os.environ["PATH"], **LAMBDA, **ENVIRONMENT, "AWS_ENDPOINT_URL": server.url}
     times: Mapping[str, float] = json.loads(
-        run(command, env=environment, input=json.dumps(stop.event if stop else None))
+        run(command, env=environment, input=json.dumps(start.event if start else None))
     )
     return times

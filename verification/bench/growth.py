@@ -1,62 +1,44 @@
-"""Whether an order costs the same with a thousand, ten thousand and a hundred thousand orders in the table.
+"""Whether an order costs the same with a thousand, ten thousand and a hundred thousand orders in the tables."""
 
-At each size: calls and units of an order, of a page of orders, of a timeline and of a reconciler's run.
-"""
-
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Mapping
 from uuid import uuid4
 
-from operations.stack import Stack
-from orders.aws.dynamodb import to_item
-from verification.bench.counts import Counts, MeteredStack, in_turn, reconciled
+from verification.bench.counts import Counts, counts, timeline
+from verification.bench.journey import SCHEDULED, Functions, functions, request
+from verification.bench.stub import Stub
+from verification.expressions import Bound, Item
 
 SIZES = (1_000, 10_000, 100_000)
 CUSTOMERS = 1_000
-PAGE = 20
-_BATCH = 25  # items, the most that BatchWriteItem takes
-
-Say = Callable[[str], None]
+PAGE = 20  # orders
 
 
-def measure(metered: MeteredStack, sizes: tuple[int, ...] = SIZES, *, say: Say) -> dict[str, Any]:
-    """Counts by size and by what is counted; fills the tables up to each size."""
-    order_id = metered.post()
-    metered.recorded(invoked=1)
-    pattern = _pattern(metered.stack, order_id)
-    for _ in range(PAGE):
-        _order(metered)  # one after the other: the queue would hand several to one invocation
-    filled, found = 0, {}
-    for size in sizes:
-        started = time.monotonic()
-        _fill(metered.stack, pattern, filled, size)
-        filled = size
-        say(f"{size} orders in the table after {time.monotonic() - started:.0f} s")
-        found[str(size)] = _at_this_size(metered, order_id)
+def measure(sizes: tuple[int, ...] = SIZES, *, say: Callable[[str], None]) -> dict[str, dict[str, Counts]]:
+    """Calls and units, by size and by what is done. Other customers' orders fill the tables up to each size."""
+    with functions() as shop:
+        order_id = shop.order()[0].calls[0].request["Item"]["orderId"]["S"]
+        pattern = {name: list(table.items.values()) for name, table in shop.stub.tables.items()}
+        for _ in range(PAGE):
+            shop.order()
+        filled, found = 0, {}
+        for size in sizes:
+            for number in range(filled, size):
+                _add_order(shop.stub, pattern, number)
+            filled = size
+            found[str(size)] = _at_this_size(shop, order_id)
+            say(f"{size} orders in the table")
     return found
 
 
-def _at_this_size(metered: MeteredStack, order_id: str) -> dict[str, Counts]:
-    return {
-        "order": _order(metered),
-        f"page of {PAGE}": _read(metered, f"/orders?limit={PAGE}"),
-        "timeline": _read(metered, f"/orders/{order_id}/events"),
-        "reconciler": brief(reconciled(metered)),
+def _at_this_size(shop: Functions, order_id: str) -> dict[str, Counts]:
+    page = request("GET /orders", query={"limit": str(PAGE)})
+    done = {
+        "order": shop.order(),
+        f"page of {PAGE}": shop.follow("orderService", page),
+        "timeline": timeline(shop, order_id),
+        "reconciler": shop.follow("reconciler", SCHEDULED),
     }
-
-
-def _order(metered: MeteredStack) -> Counts:
-    while True:
-        metered.post()
-        recorded = metered.recorded(invoked=1)
-        if in_turn(recorded.calls):
-            return brief(recorded.counts)
-
-
-def _read(metered: MeteredStack, path: str) -> Counts:
-    metered.customer.get(path)
-    return brief(metered.recorded(invoked=1).counts)
+    return {what: brief(counts(story)) for what, story in done.items()}
 
 
 def brief(counts: Counts) -> Counts:
@@ -67,49 +49,13 @@ def brief(counts: Counts) -> Counts:
     }
 
 
-# --- filling ----------------------------------------------------------------------------------------------------------
-
-
-def _pattern(stack: Stack, order_id: str) -> dict[str, list[dict[str, Any]]]:
-    """A real order and its audit trail, which the others are copies of."""
-    dynamodb, tables = stack.client("dynamodb"), stack.outputs
-    order = dynamodb.get_item(TableName=tables["OrdersTableName"], Key=to_item({"orderId": order_id}))["Item"]
-    trail = dynamodb.query(
-        TableName=tables["AuditLogTableName"],
-        IndexName="byOrder",
-        KeyConditionExpression="orderId = :order",
-        ExpressionAttributeValues=to_item({":order": order_id}),
-    )["Items"]
-    return {tables["OrdersTableName"]: [order], tables["AuditLogTableName"]: trail}
-
-
-def _fill(stack: Stack, pattern: dict[str, list[dict[str, Any]]], first: int, last: int) -> None:
-    dynamodb = stack.client("dynamodb")
-    batch: list[tuple[str, dict[str, Any]]] = []
-    for number in range(first, last):
-        batch += _copies(pattern, number)
-        if len(batch) > _BATCH or number == last - 1:
-            _write(dynamodb, batch)
-            batch = []
-
-
-def _copies(pattern: dict[str, list[dict[str, Any]]], number: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One more order of some other customer, placed and ended a second after the last."""
+def _add_order(stub: Stub, pattern: Mapping[str, list[Item]], number: int) -> None:
+    """A copy of an order that has ended and of its audit trail, for some other customer."""
     order_id = {"S": str(uuid4())}
     at = {"S": f"20{20 + number % 6:02}-01-{1 + number % 28:02}T00:{number % 60:02}:{number // 60 % 60:02}.000Z"}
-    for table, items in pattern.items():
+    customer = {"S": f"customer {number % CUSTOMERS}"}
+    for name, items in pattern.items():
         for item in items:
-            changed = {"orderId": order_id}
-            changed |= {"customerId": {"S": f"customer {number % CUSTOMERS}"}} if "customerId" in item else {}
-            changed |= {"placedAt": at} if "placedAt" in item else {}
-            changed |= {"eventId": {"S": str(uuid4())}} if "timestamp" in item else {}
-            yield table, {**item, **changed}
-
-
-def _write(dynamodb: Any, items: list[tuple[str, dict[str, Any]]]) -> None:
-    for start in range(0, len(items), _BATCH):
-        wanted: dict[str, list[Any]] = {}
-        for table, item in items[start : start + _BATCH]:
-            wanted.setdefault(table, []).append({"PutRequest": {"Item": item}})
-        while wanted:
-            wanted = dynamodb.batch_write_item(RequestItems=wanted)["UnprocessedItems"]
+            own = {"orderId": order_id, "customerId": customer, "placedAt": at, "eventId": {"S": str(uuid4())}}
+            copy = {**item, **{name: value for name, value in own.items() if name in item}}
+            stub.tables[name].put(copy, "attribute_not_exists(orderId)", Bound({}, {}), return_old=False)

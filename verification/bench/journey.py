@@ -1,100 +1,146 @@
-"""The path of one approved order through all functions: the event of each, and what the tables hold when it arrives."""
+"""The path of an order through the handlers, in this process, by the routes, rules and queues of serverless.yml."""
 
+import io
 import json
+import logging
+import os
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any, NamedTuple
+from unittest import mock
 from uuid import uuid4
 
-from operations.envelope import envelope
+from operations.loopback import HOST
 from tools import flow, topology
-from verification.bench.stub import Stub
+from verification.bench.stub import Call, Stub, published, server
 
 FUNCTIONS = {name: topology.handler(name) for name in topology.functions()}
 """Each function's module; its handler has the name `handler`."""
-
 NAIVE = {"orderService": "naive.order_service", "paymentProcessing": "naive.payment_processing"}
 
 ENVIRONMENT = {
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), HOST),
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "bench",
     "AWS_SECRET_ACCESS_KEY": "bench",
+    # As Lambda has them for the tracer, which takes no samples here.
+    "LAMBDA_TASK_ROOT": "/var/task",
+    "_X_AMZN_TRACE_ID": "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0",
     **topology.environment({"OrdersTable": "Orders", "AuditLogTable": "AuditLog", "EventBus": "bench"}),
 }
 
-LAMBDA = {
-    "LAMBDA_TASK_ROOT": "/var/task",
-    "_X_AMZN_TRACE_ID": "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0",
+CUSTOMER = {
+    "sub": "5f3b6a0e-7c1d-4a52-9d0b-2f8f0c6f1a77",
+    "email": "anna.schmidt@example.com",
+    "email_verified": "true",
+    "token_use": "id",
 }
-"""As Lambda has it for the tracer, which takes no samples here."""
+ORDER = {"items": [{"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa"}
+SCHEDULED = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+"""What invokes the reconciler."""
 
-Invoke = Callable[[str, Any], Any]
+Watch = Callable[[str, Any], None]
+"""Called before each invocation, with its function and event."""
 
 
-class Stop(NamedTuple):
-    """A function, the event that it gets, and the tables as they are then."""
-
+class Invocation(NamedTuple):
     function: str
-    event: Any
-    stub: Stub
+    response: Any
+    calls: Sequence[Call]
+    log: str
+    cpu_ns: int
+    """Processor time of the handler's thread; the stub has another."""
 
 
-def request(order_key: str) -> dict[str, Any]:
-    """`POST /orders` of one line, as API Gateway hands it over (payload format 2.0)."""
-    body = {"items": [{"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa"}
-    claims = {"sub": "anna", "email": "anna@example.com", "email_verified": "true", "token_use": "id"}
+class Functions:
+    """The handlers. `stub` is AWS as they find it."""
+
+    def __init__(self, handlers: Mapping[str, Callable[[Any, Any], Any]], log: io.StringIO) -> None:
+        self._handlers = handlers
+        self._log = log
+        self._consumers = flow.consumers()
+        self.stub = server().stub = Stub()
+
+    def invoke(self, function: str, event: Any) -> Invocation:
+        """Call a function as Lambda does. Raises RuntimeError if it refused the request or a message of its queue."""
+        context = SimpleNamespace(
+            aws_request_id=str(uuid4()),
+            function_name="bench",
+            function_version="$LATEST",
+            invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:bench",
+            memory_limit_in_mb=512,
+            get_remaining_time_in_millis=lambda: 10_000,
+        )
+        calls, logged = len(self.stub.calls), self._log.tell()
+        with redirect_stdout(self._log):
+            since = time.thread_time_ns()
+            response = self._handlers[function](event, context)
+            cpu_ns = time.thread_time_ns() - since
+        if response and (response.get("batchItemFailures") or response.get("statusCode", 200) >= 400):
+            raise RuntimeError(f"{function}: {response}")
+        self._log.seek(logged)
+        return Invocation(function, response, self.stub.calls[calls:], self._log.read(), cpu_ns)
+
+    def follow(self, function: str, event: Any, watch: Watch | None = None) -> list[Invocation]:
+        """Invoke a function, then each that its events reach, in the order of the events, until nothing is left."""
+        done: list[Invocation] = []
+        waiting = deque([(function, event)])
+        while waiting:
+            if watch:
+                watch(*waiting[0])
+            done.append(self.invoke(*waiting.popleft()))
+            for envelope in published(done[-1].calls):
+                waiting += self.deliveries(envelope)
+        return done
+
+    def order(self, *, key: str | None = None, watch: Watch | None = None, **changes: Any) -> list[Invocation]:
+        """An order, its body changed as told, from its request to the end of the last function."""
+        event = request("POST /orders", body={**ORDER, **changes}, key=key or str(uuid4()))
+        return self.follow("orderService", event, watch)
+
+    def deliveries(self, envelope: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """The functions that consume an event, and what each of them gets."""
+        consumers = [name for name in self._consumers[envelope["detail-type"]] if name in self._handlers]
+        message = {"messageId": envelope["id"], "body": json.dumps(envelope), "receiptHandle": "r", "attributes": {}}
+        return [(name, {"Records": [message]} if topology.trigger(name) == "queue" else envelope) for name in consumers]
+
+
+@contextmanager
+def functions(modules: Mapping[str, str] = FUNCTIONS) -> Iterator[Functions]:
+    """The handlers of these modules, on an empty stub; what they print and log is kept with each invocation."""
+    log = io.StringIO()
+    with mock.patch.dict(os.environ, {**ENVIRONMENT, "AWS_ENDPOINT_URL": server().url}):
+        handlers = {name: import_module(module).handler for name, module in modules.items()}
+        [logger] = logging.getLogger(ENVIRONMENT["POWERTOOLS_SERVICE_NAME"]).handlers
+        assert isinstance(logger, logging.StreamHandler)
+        before = logger.setStream(log)
+        try:
+            yield Functions(handlers, log)
+        finally:
+            logger.setStream(before or logger.stream)
+
+
+def request(route: str, *, body: Any = None, key: str = "", query: Mapping[str, str] | None = None, **path: str) -> Any:
+    """A request as API Gateway hands it over (payload format 2.0), of a customer with a verified address."""
+    method, _, pattern = route.partition(" ")
     return {
         "version": "2.0",
-        "routeKey": "POST /orders",
-        "rawPath": "/orders",
+        "routeKey": route,
+        "rawPath": pattern.format(**path),
         "rawQueryString": "",
-        "headers": {"content-type": "application/json", "idempotency-key": order_key},
+        "headers": {"content-type": "application/json", **({"idempotency-key": key} if key else {})},
+        "queryStringParameters": dict(query or {}),
+        "pathParameters": path,
         "requestContext": {
-            "authorizer": {"jwt": {"claims": claims, "scopes": None}},
-            "http": {"method": "POST", "path": "/orders", "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1"},
-            "requestId": str(uuid4()),
+            "authorizer": {"jwt": {"claims": CUSTOMER, "scopes": None}},
+            "http": {"method": method, "path": pattern.format(**path), "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1"},
+            "requestId": uuid4().hex[:15] + "=",  # as long as API Gateway's: an order keeps it
             "stage": "$default",
         },
-        "body": json.dumps(body),
+        "body": json.dumps(body) if body else None,
         "isBase64Encoded": False,
     }
-
-
-def travel(stub: Stub, invoke: Invoke, key: str) -> Iterator[tuple[str, Any]]:
-    """Yields each function and its event, then calls the function and delivers what it published."""
-    waiting: deque[tuple[str, Any]] = deque([("orderService", request(key))])
-    while waiting:
-        function, event = waiting.popleft()
-        yield function, event
-        before = len(stub.published)
-        invoke(function, event)
-        for entry in stub.published[before:]:
-            envelope = envelope_of(entry)
-            waiting += [(each, _input(each, envelope)) for each in flow.consumers()[entry["DetailType"]]]
-
-
-def stops(stub: Stub, invoke: Invoke) -> dict[str, Stop]:
-    """Each function's first event; the reconciler finds nothing due."""
-    found: dict[str, Stop] = {}
-    for function, event in travel(stub, invoke, "first"):
-        found.setdefault(function, Stop(function, event, stub.copy()))
-    found["reconciler"] = Stop("reconciler", {"detail-type": "Scheduled Event", "detail": {}}, stub.copy())
-    return found
-
-
-def envelope_of(entry: Mapping[str, Any], event_id: str | None = None) -> dict[str, Any]:
-    """An entry of PutEvents as EventBridge delivers it."""
-    return envelope(
-        entry["DetailType"],
-        entry["Source"],
-        json.loads(entry["Detail"]),
-        event_id=event_id or str(uuid4()),
-        timestamp="2026-01-31T09:30:00Z",
-    )
-
-
-def _input(function: str, envelope: Mapping[str, Any]) -> Any:
-    if topology.trigger(function) != "queue":
-        return envelope
-    record = {"messageId": envelope["id"], "body": json.dumps(envelope), "receiptHandle": "r", "attributes": {}}
-    return {"Records": [record]}

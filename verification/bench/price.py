@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from tools import topology
 from tools.checkout import ROOT
-from verification.bench.counts import ENTRY as LOG_EVENT_BYTES
-from verification.bench.counts import Counts
+from verification.bench.counts import LOG_EVENT_BYTES, Counts
 
 PRICES: Mapping[str, Any] = json.loads((ROOT / "verification" / "bench" / "prices.json").read_text())
 

@@ -22,7 +22,7 @@ class Result(NamedTuple):
 
 
 def keep(part: str, measured: Mapping[str, str], values: Mapping[str, Any], folder: Path = FOLDER) -> None:
-    content = json.dumps({"measured": measured, "values": values}, indent=1, sort_keys=False)
+    content = json.dumps({"measured": measured, "values": values}, indent=1)
     (folder / f"{part}.json").write_text(content + "\n")
 
 
@@ -33,18 +33,17 @@ def kept(folder: Path = FOLDER) -> dict[str, Result]:
 
 def machine() -> dict[str, str]:
     """Where and with what something is measured now."""
-    packages = ("boto3", "pydantic", "aws-lambda-powertools", "ministack")
+    packages = ("boto3", "pydantic", "aws-lambda-powertools")
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
+    versions = [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in packages)]
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "commit": commit.stdout.strip() or "unknown",
         "processor": f"{_processor()}, {os.cpu_count()} of them",
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": ", ".join(
-            [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in packages)]
-        ),
+        "versions": ", ".join(versions),
     }
 
 
@@ -52,4 +51,4 @@ def _processor() -> str:
     information = Path("/proc/cpuinfo")  # on Linux
     lines = information.read_text().splitlines() if information.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return next(iter(names), platform.processor() or platform.machine())

@@ -1,39 +1,31 @@
-"""One counted run on a stack of its own, for all tests that hold the code to the counts."""
+"""The stories as the code is now, for all tests that hold it to the counts."""
 
-import os
 from collections.abc import Iterator, Mapping
 
 import pytest
+from moto.core.models import botocore_stubber
 
-from local.emulator.ports import free_port
-from local.emulator.state import State
-from local.launcher.running import stack
-from operations.stack import described
-from tests.conftest import ENVIRONMENT
-from tools.checkout import ROOT
 from verification.bench import results
-from verification.bench.counts import Counts, MeteredStack, measure
-from verification.bench.recording import recording
+from verification.bench.counts import Counts, measure
+from verification.simulation.harness import forget
 
 Stories = Mapping[str, Counts]
 
 
-@pytest.fixture(scope="package")
-def counted() -> Iterator[MeteredStack]:
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+@pytest.fixture(scope="package", autouse=True)
+def nobody_else_responds() -> Iterator[None]:
+    """Neither moto, which stays for all tests of a process, nor a client that a handler made in another test."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
-            patch.delenv(name)
-        with stack(State(ROOT / ".local" / f"test-bench-{worker}"), free_port()) as description:
-            deployed = described(description)
-            with recording(deployed) as record:
-                yield MeteredStack(deployed, record)
+        patch.setattr(botocore_stubber, "enabled", False)
+        forget()
+        yield
+        forget()
 
 
 @pytest.fixture(scope="package")
-def measured(counted: MeteredStack) -> Stories:
+def measured(nobody_else_responds: None) -> Stories:
     """As the code is now."""
-    return measure(counted)
+    return measure()
 
 
 @pytest.fixture

@@ -3,21 +3,25 @@
 `npm run bench -- --only counts` writes the decision down anew.
 """
 
+from collections import Counter
+
 import pytest
 
+from orders.aws.dynamodb import from_item
 from tests.verification.bench.conftest import Stories
-from verification.bench import price
-from verification.bench.counts import Counts, MeteredStack, measure
+from tools.topology import service
+from verification.bench import growth, price, results
+from verification.bench.cold_start import Start, starts
+from verification.bench.counts import Counts
 from verification.bench.figures import TARGETS
+from verification.bench.journey import FUNCTIONS, functions
 
 BYTES = ("log bytes", "event bytes", "answer bytes", "stored bytes", "stored index bytes")
 """May differ by a few: durations and line numbers stand in log lines."""
 
 
-def test_every_story_costs_what_was_decided_on(measured: Stories, decided: Stories, counted: MeteredStack) -> None:
+def test_every_story_costs_what_was_decided_on(measured: Stories, decided: Stories) -> None:
     assert measured.keys() == decided.keys()
-    if [story for story in measured if not _alike(measured[story], decided[story])]:
-        measured = measure(counted)  # a busy machine makes the SDK repeat a call now and then: what is real comes again
     assert [story for story in measured if not _alike(measured[story], decided[story])] == []
 
 
@@ -44,3 +48,63 @@ def test_what_comes_twice_sends_and_publishes_nothing(measured: Stories) -> None
 def test_each_event_is_delivered_twice_to_each_of_its_consumers(measured: Stories) -> None:
     events = {*measured["approved"]["events"], *measured["declined"]["events"]}
     assert {name.removeprefix("duplicate ") for name in measured if name.startswith("duplicate")} == events
+
+
+def test_an_order_costs_the_same_however_many_there_are() -> None:
+    sizes = results.kept()["growth"].values
+    assert list(sizes) == ["1000", "10000", "100000"]
+    assert list(growth.measure((1, 300), say=lambda _: None).values()) == [sizes["1000"]] * 2, "as the code is now"
+    assert list(sizes.values()) == [sizes["1000"]] * 3
+
+
+# --- what is counted is each function's own event, handled ------------------------------------------------------------
+
+
+@pytest.fixture
+def at() -> dict[str, Start]:
+    return starts()
+
+
+def test_every_function_is_timed(at: dict[str, Start]) -> None:
+    assert at.keys() == FUNCTIONS.keys() == service()["functions"].keys()
+
+
+def test_each_function_gets_the_event_that_is_its_own(at: dict[str, Start]) -> None:
+    found = {
+        name: [from_item(item)["status"] for item in start.stub.tables["Orders"].items.values()]
+        for name, start in at.items()
+    }
+    assert found == {
+        "orderService": [],
+        "paymentProcessing": ["PLACED"],
+        "fulfillment": ["PLACED"],
+        "orderStatusUpdater": ["PLACED"],
+        "notification": ["FULFILLED"],
+        "auditLogger": ["PLACED"],
+        "reconciler": ["FULFILLED"],
+    }
+
+
+def test_a_function_that_does_not_do_its_work_is_not_counted(at: dict[str, Start]) -> None:
+    with functions() as shop, pytest.raises(RuntimeError, match="batchItemFailures"):
+        shop.invoke("notification", at["notification"].event)  # of an order that is in no table
+
+
+def test_calls_belong_to_the_function_that_made_them_and_logs_too() -> None:
+    with functions() as shop:
+        story = shop.order()
+    made = {each.function: Counter(call.action for call in each.calls) for each in story}
+    assert made["paymentProcessing"] == {"dynamodb:GetItem": 1, "dynamodb:UpdateItem": 1, "events:PutEvents": 1}
+    assert made["notification"] == {"dynamodb:UpdateItem": 2, "ses:SendEmail": 1}
+    logged = {each.function for each in story if "OrdersPlaced" in each.log}
+    assert logged == {"orderService"}
+
+
+def test_a_stub_refuses_what_dynamodb_would_refuse() -> None:
+    """With the item, as the code asks for it, and at what a write of it would cost."""
+    with functions() as shop:
+        shop.order(key="the same")
+        [again] = shop.order(key="the same")
+    [call] = again.calls
+    assert (call.action, call.status, call.usage.write_units) == ("dynamodb:PutItem", 400, 2)
+    assert call.response["Item"]["status"] == {"S": "FULFILLED"}

@@ -60,10 +60,3 @@ def test_each_quota_has_its_source_and_when_it_was_read() -> None:
     for name, _, read, *_ in rows:
         assert "](https://docs.aws.amazon.com/" in name
         assert read in {"2026-11", "from memory"}, name
-
-
-def test_an_order_costs_the_same_however_many_there_are() -> None:
-    growth = results.kept()["growth"].values
-    assert list(growth) == ["1000", "10000", "100000"]
-    smallest, *others = growth.values()
-    assert others == [smallest, smallest]
