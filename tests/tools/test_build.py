@@ -34,9 +34,7 @@ def unpacked(built: Path) -> Path:
     return built / "unpacked"
 
 
-def test_the_same_input_gives_the_same_bytes(checkout: Checkout) -> None:
-    checkout.build("local", "first.zip")
-
+def test_the_same_input_gives_the_same_bytes(built: Path, checkout: Checkout) -> None:
     for path in (*checkout.folder.glob("handlers/*"), *checkout.folder.glob("orders/*")):
         os.utime(path, (0, 0))
         path.chmod(0o700)
@@ -46,17 +44,15 @@ def test_the_same_input_gives_the_same_bytes(checkout: Checkout) -> None:
     (checkout.folder / "orders" / ".DS_Store").write_bytes(b"made by some desktop")
     checkout.build("local", "elsewhere/second.zip")
 
-    first, second = checkout.folder / "first.zip", checkout.folder / "elsewhere" / "second.zip"
-    assert first.read_bytes() == second.read_bytes()
+    assert (built / "local.zip").read_bytes() == (checkout.folder / "elsewhere" / "second.zip").read_bytes()
 
 
-def test_another_source_gives_another_package(checkout: Checkout) -> None:
-    checkout.build("local", "first.zip")
+def test_another_source_gives_another_package(built: Path, checkout: Checkout) -> None:
     (checkout.folder / "orders" / "new.py").write_text("NEW = True\n")
     checkout.build("local", "second.zip")
 
     assert "orders/new.py" in ZipFile(checkout.folder / "second.zip").namelist()
-    assert (checkout.folder / "first.zip").read_bytes() != (checkout.folder / "second.zip").read_bytes()
+    assert (built / "local.zip").read_bytes() != (checkout.folder / "second.zip").read_bytes()
 
 
 def test_what_is_trimmed_is_a_copy_and_not_the_file_in_the_cache_of_uv(built: Path) -> None:

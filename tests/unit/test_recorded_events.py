@@ -4,6 +4,7 @@ An event may reach a newer consumer from the bus, from the archive or from a dea
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -127,18 +128,9 @@ def test_recorded_events_and_orders_survive_an_added_field(tmp_path: Path) -> No
         source = source.replace(head, f"{head}    gift_note: Text | None = None\n")
     events.write_text(source)
 
-    again = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        "not survive",
-        f"tests/unit/{Path(__file__).name}",
-    ]
-    done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, check=False)
+    again = [sys.executable, "-m", "pytest", "-q", "-k", "not survive", f"tests/unit/{Path(__file__).name}"]
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, check=False, env=alone)
 
     assert done.returncode == 0, done.stdout[-3000:]
     assert f"{len(EVENTS) + len(ORDERS) + 3 * len(STEPS) + 1} passed" in done.stdout

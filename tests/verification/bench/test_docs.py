@@ -23,12 +23,10 @@ def test_the_tables_of_the_documents_are_what_the_results_give() -> None:
 
 
 def test_a_stale_table_is_noticed(tmp_path: Path) -> None:
-    for document in figures.DOCUMENTS:
-        copy = Path(shutil.copy(document, tmp_path))
-        assert cog_check(copy).returncode == 0
-        before, end, after = copy.read_text().rpartition(" |\n<!-- [[[end]]] -->")
-        copy.write_text(f"{before}9{end}{after}")
-        assert cog_check(copy).returncode == 5, "cog's code for what would change"
+    copy = Path(shutil.copy(figures.DOCUMENTS[0], tmp_path))
+    before, end, after = copy.read_text().rpartition(" |\n<!-- [[[end]]] -->")
+    copy.write_text(f"{before}9{end}{after}")
+    assert cog_check(copy).returncode == 5, "cog's code for what would change"
 
 
 def test_a_result_is_kept_with_where_and_when_it_was_measured(tmp_path: Path) -> None:
