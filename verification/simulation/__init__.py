@@ -1,1 +1,1 @@
-"""The system in a world of its own: the production code on a simulated AWS, with a virtual clock and every fault."""
+"""The simulator: the code that is deployed, on a simulated AWS with a virtual clock and injected faults."""

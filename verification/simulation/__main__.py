@@ -1,4 +1,4 @@
-"""`npm run simulate`: thousands of schedules of orders, with everything that can go wrong; or one of them again."""
+"""`npm run simulate`: play many schedules of orders and faults, or repeat one of them."""
 
 import argparse
 import os
@@ -30,19 +30,19 @@ def main() -> int:
     arguments = _parser().parse_args()
     console = Console(soft_wrap=True)
     if arguments.crashes:
-        return kill(console, arguments.jobs)
+        return play_crashes(console, arguments.jobs)
     if arguments.bugs:
-        return hunt(console, arguments.jobs)
+        return hunt_bugs(console, arguments.jobs)
     if arguments.seed is not None:
         only = None if arguments.faults is None else [] if arguments.faults == "none" else arguments.faults.split(",")
         orders = range(ORDERS) if arguments.orders is None else [int(each) for each in arguments.orders.split(",")]
-        return tell(console, run(arguments.seed, orders, only=only))
+        return show(console, run(arguments.seed, orders, only=only))
     first = secrets.randbelow(LARGEST_SEED) if arguments.first is None else arguments.first
     return simulate(console, first, arguments.seeds, arguments.jobs)
 
 
 def simulate(console: Console, first: int, count: int, jobs: int) -> int:
-    """Play so many schedules and sum up; print the trace of the first that fails."""
+    """Play `count` schedules and print a summary, and the trace of the first that fails."""
     started, faults, schedules, steps, failing = time.monotonic(), Counter[str](), 0, 0, None
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task(f"{count} schedules of {ORDERS} orders", total=count)
@@ -60,11 +60,11 @@ def simulate(console: Console, first: int, count: int, jobs: int) -> int:
         console.print("[green]✓[/] every promise was kept")
         return 0
     console.print(f"[red]✗[/] seed {failing} broke a promise; shortening its trace …")
-    return tell(console, shortest(run(failing)))
+    return show(console, shortest(run(failing)))
 
 
-def tell(console: Console, outcome: Outcome) -> int:
-    """Print the trace of one schedule, and what is wrong with it."""
+def show(console: Console, outcome: Outcome) -> int:
+    """Print the trace of one schedule, and the promises that it broke."""
     for line in outcome.trace.readable():
         console.print(filled("{line}", line=line), highlight=False)
     if outcome.ok:
@@ -72,20 +72,20 @@ def tell(console: Console, outcome: Outcome) -> int:
         return 0
     for violation in outcome.violations:
         console.print(filled("[red]✗[/] {violation}", violation=violation), highlight=False)
-    console.print(f"again: {command(outcome)}", highlight=False)
+    console.print(f"repeat it with: {command(outcome)}", highlight=False)
     return 1
 
 
-def kill(console: Console, jobs: int) -> int:
-    """One approved and one declined order, killed at every place, alone and in all pairs."""
+def play_crashes(console: Console, jobs: int) -> int:
+    """Play one approved and one declined order with every crash, alone and in all pairs."""
     failed = False
     for method in ("tok_visa", "tok_declined"):
         started, count = time.monotonic(), 0
         failing: list[tuple[Crashes, str]] = []
         with Progress(console=console, transient=True) as progress:
             progress.add_task(f"{method}: crashes and pairs of crashes", total=None)
-            for killed in play_crash_points(one_order(method), jobs):
-                count, failing = count + killed.number, failing + killed.failing
+            for played in play_crash_points(one_order(method), jobs):
+                count, failing = count + played.number, failing + played.failing
         mark = "[red]✗[/]" if failing or not count else "[green]✓[/]"
         console.print(f"{mark} {method}: {count:,} crashes and pairs of crashes, {time.monotonic() - started:.0f} s")
         for crashes, violation in failing:
@@ -95,8 +95,8 @@ def kill(console: Console, jobs: int) -> int:
     return int(failed)
 
 
-def hunt(console: Console, jobs: int) -> int:
-    """Each bug on the list, planted in a copy; the result goes into docs/sensitivity.md."""
+def hunt_bugs(console: Console, jobs: int) -> int:
+    """Plant each bug of the list in a copy, and write the result to docs/sensitivity.md."""
 
     with _bar(console, "bugs", len(BUGS)) as advance:
 
@@ -121,7 +121,7 @@ def _bar(console: Console, what: str, total: int) -> Iterator[Callable[[], None]
 
 
 def _summary(faults: Counter[str]) -> Table:
-    table = Table("what went wrong", "how often", box=None)
+    table = Table("fault", "count", box=None)
     table.columns[1].justify = "right"
     for fault, count in faults.most_common():
         table.add_row(fault, f"{count:,}")
@@ -131,13 +131,17 @@ def _summary(faults: Counter[str]) -> Table:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="npm run simulate --", description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=_positive, default=200, metavar="N", help="how many schedules; default: 200")
-    parser.add_argument("--first", type=int, metavar="SEED", help="the first seed; default: a fresh one")
+    parser.add_argument("--first", type=int, metavar="SEED", help="the first seed; default: a new one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes; default: all cores")
     parser.add_argument("--seed", type=int, help="print the trace of this one schedule")
     parser.add_argument("--orders", metavar="N,N,…", help="with --seed: these of its orders only")
     parser.add_argument("--faults", metavar="ID,ID,…", help="with --seed: these of its faults only, or none")
-    parser.add_argument("--crashes", action="store_true", help="kill one order at every point, alone and in all pairs")
-    parser.add_argument("--bugs", action="store_true", help="plant each bug on the list and see that it is caught")
+    parser.add_argument(
+        "--crashes", action="store_true", help="play one order with every crash, alone and in all pairs"
+    )
+    parser.add_argument(
+        "--bugs", action="store_true", help="plant each bug of the list, and fail unless all are caught"
+    )
     return parser
 
 

@@ -1,6 +1,6 @@
-"""What boto3.client gives the code inside a simulated world: the same methods and answers, with faults on the way.
+"""The clients that replace boto3's in the simulator: the same methods and responses, with faults on the network.
 
-Only the methods and parameters that the code uses are here; any other is a TypeError.
+They have only the methods and parameters that the code uses; any other is a TypeError.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,12 +14,12 @@ from verification.simulation.cloud import Cloud
 from verification.simulation.faults import FaultKind
 from verification.tables import ConditionalCheckFailedException, QueryPage, Write
 
-Answer = dict[str, Any]
+Response = dict[str, Any]
 _RECEIPT = " receipt "
 
 
 def client(cloud: Cloud, service: str, config: Any) -> Any:
-    """Instead of `boto3.client(service, config=Config(…))`; without a Config it tries as often as boto3 by default."""
+    """Replace `boto3.client(service, config=Config(…))`; without a Config the attempts are boto3's default."""
     attempts = config.retries["total_max_attempts"] if config else 5
     return _CLIENTS[service](cloud, attempts, config.read_timeout if config else 60)
 
@@ -58,12 +58,12 @@ class DynamoDB(_Client):
         Item: Item,
         ConditionExpression: str,
         ReturnValuesOnConditionCheckFailure: str = "NONE",
-    ) -> Answer:
+    ) -> Response:
         table = self._cloud.tables[TableName]
         old = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
-        self._remember(Write(TableName, Item, "", ConditionExpression, Bound({}, {})))
+        self._record_write(Write(TableName, Item, "", ConditionExpression, Bound({}, {})))
 
-        def effect(_fault: FaultKind | None) -> Answer:
+        def effect(_fault: FaultKind | None) -> Response:
             table.put(Item, ConditionExpression, Bound({}, {}), return_old=old)
             return {}
 
@@ -80,37 +80,37 @@ class DynamoDB(_Client):
         ExpressionAttributeValues: Mapping[str, Any] | None = None,
         ReturnValues: str = "NONE",
         ReturnValuesOnConditionCheckFailure: str = "NONE",
-    ) -> Answer:
+    ) -> Response:
         table = self._cloud.tables[TableName]
         bound = Bound(ExpressionAttributeNames, ExpressionAttributeValues or {})
         old = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
-        self._remember(Write(TableName, Key, UpdateExpression, ConditionExpression, bound))
+        self._record_write(Write(TableName, Key, UpdateExpression, ConditionExpression, bound))
 
-        def effect(_fault: FaultKind | None) -> Answer:
+        def effect(_fault: FaultKind | None) -> Response:
             item = table.update(Key, UpdateExpression, ConditionExpression, bound, return_old=old)
             return {"Attributes": item} if ReturnValues == "ALL_NEW" else {}
 
         return self._call("UpdateItem", effect, UpdateExpression)  # type: ignore[no-any-return]
 
-    def _remember(self, write: Write) -> None:
+    def _record_write(self, write: Write) -> None:
         self._cloud.writes.setdefault((write.table, write.update, write.condition), write)
 
-    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> Answer:
+    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> Response:
         if not ConsistentRead:
             raise NotImplementedError("no simulated table reads inconsistently without an index")
 
-        def effect(_fault: FaultKind | None) -> Answer:
+        def effect(_fault: FaultKind | None) -> Response:
             item = self._cloud.tables[TableName].get(Key)
             return {"Item": item} if item is not None else {}
 
         return self._call("GetItem", effect, TableName)  # type: ignore[no-any-return]
 
-    def batch_get_item(self, *, RequestItems: Mapping[str, Mapping[str, Any]]) -> Answer:
+    def batch_get_item(self, *, RequestItems: Mapping[str, Mapping[str, Any]]) -> Response:
         [(name, request)] = RequestItems.items()
         if not request["ConsistentRead"]:
             raise NotImplementedError("no simulated table reads inconsistently without an index")
 
-        def effect(fault: FaultKind | None) -> Answer:
+        def effect(fault: FaultKind | None) -> Response:
             keys = request["Keys"]
             read = keys[: (len(keys) + 1) // 2] if fault is FaultKind.PART_LEFT_OUT else keys
             if self._cloud.keys_are_left_out():
@@ -136,11 +136,11 @@ class DynamoDB(_Client):
         Limit: int | None = None,
         ExclusiveStartKey: Item | None = None,
         Select: str = "ALL_PROJECTED_ATTRIBUTES",
-    ) -> Answer:
+    ) -> Response:
         bound = Bound(ExpressionAttributeNames or {}, ExpressionAttributeValues)
         name = f"{self._cloud.world.process.name}/{self._cloud.world.process.calls + 1}"
 
-        def effect(fault: FaultKind | None) -> Answer:
+        def effect(fault: FaultKind | None) -> Response:
             page: QueryPage = self._cloud.tables[TableName].query(
                 IndexName,
                 KeyConditionExpression,
@@ -165,7 +165,7 @@ class _Pages:
     def __init__(self, dynamodb: DynamoDB) -> None:
         self._dynamodb = dynamodb
 
-    def paginate(self, **query: Any) -> Iterator[Answer]:
+    def paginate(self, **query: Any) -> Iterator[Response]:
         page = self._dynamodb.query(**query)
         yield page
         while "LastEvaluatedKey" in page:
@@ -174,8 +174,8 @@ class _Pages:
 
 
 class Events(_Client):
-    def put_events(self, *, Entries: list[Mapping[str, str]]) -> Answer:
-        def effect(fault: FaultKind | None) -> Answer:
+    def put_events(self, *, Entries: list[Mapping[str, str]]) -> Response:
+        def effect(fault: FaultKind | None) -> Response:
             if fault is FaultKind.ENTRY_FAILED:
                 failure = {"ErrorCode": "InternalFailure", "ErrorMessage": fault.value}
                 return {"FailedEntryCount": len(Entries), "Entries": [failure for _ in Entries]}
@@ -189,11 +189,11 @@ class Events(_Client):
 
 
 class SES(_Client):
-    def send_email(self, *, FromEmailAddress: str, Destination: Any, Content: Any) -> Answer:
+    def send_email(self, *, FromEmailAddress: str, Destination: Any, Content: Any) -> Response:
         [address] = Destination["ToAddresses"]
         text = Content["Simple"]["Body"]["Text"]["Data"]
 
-        def effect(fault: FaultKind | None) -> Answer:
+        def effect(fault: FaultKind | None) -> Response:
             [order_id] = [order_id for order_id in self._cloud.checker.labels if order_id in text]
             if fault is FaultKind.REJECTED:
                 self._cloud.checker.rejected.add((order_id, "email"))
@@ -207,10 +207,10 @@ class SES(_Client):
 class SNS(_Client):
     def publish(
         self, *, Message: str, PhoneNumber: str = "", TopicArn: str = "", MessageAttributes: Any = None
-    ) -> Answer:
-        def effect(_fault: FaultKind | None) -> Answer:
+    ) -> Response:
+        def effect(_fault: FaultKind | None) -> Response:
             if TopicArn:
-                self._cloud.queue_for_notification(Message, f"redriven.{self._cloud.new_id()}")
+                self._cloud.send_to(TopicArn, Message, f"redriven.{self._cloud.new_id()}")
             else:
                 known = self._cloud.checker.labels
                 [order_id] = [order_id for order_id in known if order_id[:8].upper() in Message]
@@ -221,7 +221,7 @@ class SNS(_Client):
 
 
 class SQS(_Client):
-    """For the operator's commands."""
+    """SQS for the operator's commands."""
 
     def receive_message(
         self,
@@ -232,8 +232,8 @@ class SQS(_Client):
         MessageAttributeNames: list[str],
         MessageSystemAttributeNames: list[str],
         WaitTimeSeconds: int,
-    ) -> Answer:
-        def effect(_fault: FaultKind | None) -> Answer:
+    ) -> Response:
+        def effect(_fault: FaultKind | None) -> Response:
             received = self._cloud.queues[QueueUrl].receive(MaxNumberOfMessages, VisibilityTimeout)
             messages = [
                 {
@@ -253,42 +253,43 @@ class SQS(_Client):
 
     def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> None:
         def effect(_fault: FaultKind | None) -> None:
-            if name := self._holder(QueueUrl, ReceiptHandle):
+            if name := self._held_message(QueueUrl, ReceiptHandle):
                 self._cloud.queues[QueueUrl].delete(name)
 
         self._call("DeleteMessage", effect)
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
         def effect(_fault: FaultKind | None) -> None:
-            name = self._holder(QueueUrl, ReceiptHandle)
+            name = self._held_message(QueueUrl, ReceiptHandle)
             if not name:
                 code = "ReceiptHandleIsInvalid"
                 raise ClientError(
-                    {"Error": {"Code": code, "Message": "received again since, or deleted"}}, "ChangeMessageVisibility"
+                    {"Error": {"Code": code, "Message": "the message was received again, or deleted"}},
+                    "ChangeMessageVisibility",
                 )
             self._cloud.queues[QueueUrl].hide(name, VisibilityTimeout)
 
         self._call("ChangeMessageVisibility", effect)
 
-    def _holder(self, queue_url: str, receipt: str) -> str | None:
-        """The message that this receipt is the last one of. An older one deletes nothing, and AWS does not say so."""
+    def _held_message(self, queue_url: str, receipt: str) -> str | None:
+        """Return the message of a receipt, or None for an older receipt, which SQS ignores without an error."""
         name, _, received = receipt.rpartition(_RECEIPT)
         message = self._cloud.queues[queue_url].messages.get(name)
         return name if message and str(message.received) == received else None
 
     def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:
         def effect(_fault: FaultKind | None) -> None:
-            self._cloud.queue_for_notification(MessageBody, f"redriven.{self._cloud.new_id()}")
+            self._cloud.send_to(QueueUrl, MessageBody, f"redriven.{self._cloud.new_id()}")
 
         self._call("SendMessage", effect, QueueUrl)
 
 
 class Lambda(_Client):
-    """For the operator's commands."""
+    """Lambda for the operator's commands."""
 
     def invoke(self, *, FunctionName: str, InvocationType: str, Payload: str) -> None:
         assert InvocationType == "Event"
-        self._call("Invoke", lambda _: self._cloud.redriven(FunctionName, Payload))
+        self._call("Invoke", lambda _: self._cloud.redrive(FunctionName, Payload))
 
 
 _CLIENTS: Mapping[str, type[_Client]] = {

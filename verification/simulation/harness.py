@@ -1,4 +1,4 @@
-"""The production code, put into a simulated world: what is replaced is boto3.client, the clock and the randomness."""
+"""The harness: it runs the code that is deployed on the simulated AWS, with its own clock and randomness."""
 
 import io
 import logging
@@ -25,7 +25,8 @@ from orders.payments import SimulatedGateway
 from orders.ports import Charge
 from tools import topology
 from verification.simulation.clients import client
-from verification.simulation.cloud import DEAD_LETTERS, DEAD_NOTIFICATIONS, NOTIFICATIONS, Cloud
+from verification.simulation.cloud import Cloud
+from verification.simulation.deployment import QUEUES, queue_url
 from verification.simulation.faults import FaultKind
 from verification.simulation.random_source import RandomSource
 
@@ -35,19 +36,19 @@ _ENVIRONMENT = topology.environment({"OrdersTable": "Orders", "AuditLogTable": "
 
 @contextmanager
 def deployed(cloud: Cloud, rng: RandomSource) -> Iterator[None]:
-    """As long as the block lasts, the handlers, and the operator's commands, live in this cloud and no other."""
+    """Within the block, let the handlers and the operator's commands use this cloud instead of AWS."""
     gateway = SimulatedGateway.charge
 
     def charge(self: SimulatedGateway, token: str, amount: int, currency: str, *, idempotency_key: str) -> Charge:
-        """A provider over a network: the answer may be lost after the money was taken."""
+        """Call the provider over the network: the response may be lost after the card was charged."""
 
         def effect(_fault: FaultKind | None) -> Charge:
             down = cloud.gateway_is_down()
             with mock.patch.dict(os.environ, PAYMENT_GATEWAY="down" if down else "up"):
-                answer = gateway(self, token, amount, currency, idempotency_key=idempotency_key)
-            if answer.declined is None:
-                cloud.charge(idempotency_key, amount, currency, answer.payment_id)
-            return answer
+                result = gateway(self, token, amount, currency, idempotency_key=idempotency_key)
+            if result.declined is None:
+                cloud.charge(idempotency_key, amount, currency, result.payment_id)
+            return result
 
         try:
             return cast(Charge, cloud.network.call("Charge", effect, attempts=1))
@@ -75,18 +76,14 @@ def deployed(cloud: Cloud, rng: RandomSource) -> Iterator[None]:
         finally:
             forget()
             logger.setLevel(before)
-        if "OrdersUnreadable" in metrics.getvalue():  # each order here can be read
+        if "OrdersUnreadable" in metrics.getvalue():  # every simulated order is readable
             cloud.checker.broken("an order was left out of its customer's list")
 
 
 def stack(cloud: Cloud) -> Stack:
     """The deployed stack as the operator's commands see it."""
     session = SimpleNamespace(client=lambda service, **_: client(cloud, service, None))
-    outputs = {
-        "DeadLetterQueueUrl": DEAD_LETTERS,
-        "NotificationDeadLetterQueueUrl": DEAD_NOTIFICATIONS,
-        "NotificationQueueUrl": NOTIFICATIONS,
-    }
+    outputs = {f"{queue}Url": queue_url(queue) for queue in QUEUES}
     return Stack("simulated", cast(Any, session), None, outputs)
 
 
@@ -102,6 +99,6 @@ def _jitter(cloud: Cloud, rng: RandomSource) -> Callable[[float, float], float]:
 
 
 def forget() -> None:
-    """As a fresh process has it: no client, no adapter, no configuration."""
+    """Clear the caches of clients, adapters and configuration, as in a new process."""
     for cached in _CACHES:
         cached.cache_clear()

@@ -1,4 +1,4 @@
-"""The way of a call to AWS and back, with the SDK's own retries, and all that can happen on it."""
+"""The network between the code and AWS: latency, faults, and the SDK's retries."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,17 +8,17 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from verification.simulation.faults import CALL, FaultKind, Faults
 from verification.simulation.random_source import RandomSource
 from verification.simulation.trace import Trace
-from verification.simulation.world import FOR_EVER, Killed, World
+from verification.simulation.world import FOR_EVER_SECONDS, Killed, World
 
-LATENCY = (0.002, 0.03)  # seconds one way
-SLOW = (0.1, 0.9)  # both ways together below the clients' read time-out of 2 s
+_LATENCY_SECONDS = (0.002, 0.03)  # one way
+_SLOW_SECONDS = (0.1, 0.9)  # one way; the round trip stays below the clients' read time-out of 2 s
 _CRASHES = {FaultKind.CRASH_BEFORE, FaultKind.HANGS}
 _CRASHES_AFTER = {FaultKind.CRASH_AFTER, FaultKind.HANGS_AFTER}
 _ERRORS = {FaultKind.THROTTLED: ("ThrottlingException", 400), FaultKind.BROKEN: ("InternalServerError", 500)}
 
 
 class Network:
-    """Between a process and AWS. Every call is a place where others may go on, and where it may end."""
+    """Carries the calls of the processes. At each call other processes may run, and a fault may strike."""
 
     def __init__(self, world: World, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self._world = world
@@ -36,11 +36,10 @@ class Network:
         detail: str = "",
         special: FaultKind | None = None,
     ) -> Any:
-        """Carry out a call as the SDK does: `attempts` times in all on throttling, server errors and lost answers.
+        """Make a call as the SDK does: at most `attempts` times on throttling, server errors and lost responses.
 
-        A lost answer is waited for as long as `read_timeout` says, in seconds.
-
-        The effect takes place at one moment, however long the way. It gets the special fault, if that is what happens.
+        The process waits `read_timeout` seconds for a lost response. The effect takes place at one moment. It gets the
+        fault as its argument, so that it can carry out the `special` one.
         """
         process = self._world.process
         if process.dead:
@@ -55,41 +54,43 @@ class Network:
             if fault:
                 process.faults.append(fault)
             self._trace.record(process, f"{action} {detail}".rstrip(), fault, here)
-            way = self._rng.between(f"way {here}", *(SLOW if fault is FaultKind.SLOW else LATENCY))
-            self._world.wait(way)
+            latency = self._rng.between(
+                f"way {here}", *(_SLOW_SECONDS if fault is FaultKind.SLOW else _LATENCY_SECONDS)
+            )
+            self._world.wait(latency)
             if fault in _CRASHES:
-                self._end(fault)
+                self._crash(fault)
             if fault in _ERRORS:
                 code, status = _ERRORS[fault]
-                response: Any = {
+                failure: Any = {
                     "Error": {"Code": code, "Message": fault.value},
                     "ResponseMetadata": {"HTTPStatusCode": status},
                 }
-                error = ClientError(response, action)
+                error = ClientError(failure, action)
                 self._world.wait(0.1 * 2**attempt)
                 continue
             refusal: ClientError | None = None
-            answer = None
+            response = None
             try:
-                answer = effect(fault)
-            except ClientError as raised:  # AWS refuses; that, too, is an answer that can be lost
+                response = effect(fault)
+            except ClientError as raised:  # a refusal is a response as well, and can be lost
                 refusal = raised
             if fault in _CRASHES_AFTER:
-                self._end(fault)
+                self._crash(fault)
             if fault is FaultKind.LOST:
                 self._world.wait(read_timeout)
                 error = ReadTimeoutError(endpoint_url="https://simulated.invalid", error=fault.value)
                 continue
-            self._world.wait(way)
+            self._world.wait(latency)
             if refusal:
                 raise refusal
-            return answer
+            return response
         assert error
         process.excused, process.failed_call = True, action
         raise error
 
-    def _end(self, fault: FaultKind) -> None:
+    def _crash(self, fault: FaultKind) -> None:
         self._world.process.excused = True
         if fault in {FaultKind.HANGS, FaultKind.HANGS_AFTER}:
-            self._world.wait(FOR_EVER)
+            self._world.wait(FOR_EVER_SECONDS)
         self._world.process.die()

@@ -13,23 +13,22 @@ from typing import Any
 from orders import clock
 from orders.aws.backoff import ATTEMPTS
 from orders.aws.dynamodb import from_item
-from tools import flow
+from tools import flow, topology
 from verification.evidence import Envelope, Message, TakenCharge, order_id_of
 from verification.expressions import Item
 from verification.simulation.faults import FaultKind
-from verification.simulation.world import BEGINNING, LARGEST_SKEW, Killed, Process, World
+from verification.simulation.world import LARGEST_SKEW_SECONDS, START, Killed, Process, World
 
-_STEPS = {
+_TRANSITIONS = {
     ("PLACED", "PAID"): ("payment", "COMPLETED"),
     ("PLACED", "PAYMENT_FAILED"): ("payment", "FAILED"),
     ("PLACED", "FULFILLED"): ("fulfillment", None),
     ("PAID", "FULFILLED"): ("fulfillment", None),
 }
-"""The moves of a status, and what must be stored for each."""
+"""The legal transitions of a status, and the result that must be stored for each."""
 _FIXED = ("orderId", "customerId", "email", "phone", "items", "totalAmount", "currency", "paymentMethod", "placedAt")
 _FINAL = ({"S": "FULFILLED"}, {"S": "PAYMENT_FAILED"})
 _ONCE = ("payment", "fulfillment", "notification", "sms")
-_RECEIPTS = {"email": "notification", "sms": "sms"}
 _CONSUMERS = {function for functions in flow.consumers().values() for function in functions}
 _PUBLISHING_CONSUMERS = {function for function in _CONSUMERS if flow.publishes(function)}
 """They publish the next event of an open order, or fail."""
@@ -46,7 +45,7 @@ class _Sent:
 
 @dataclass
 class OnlineChecker:
-    """All that was seen. `violations` is empty as long as every promise holds."""
+    """What it has seen so far. `violations` is empty as long as every promise holds."""
 
     world: World
     violations: list[str] = field(default_factory=list)
@@ -57,10 +56,10 @@ class OnlineChecker:
     stored: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Each order as it was last written, as plain values."""
     labels: dict[str, str] = field(default_factory=dict)
-    """Order id → what the trace calls it."""
+    """Order id → its label in the trace."""
     _sent: list[_Sent] = field(default_factory=list)
     _claims: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By order, who claimed the right to notify its customer, and until when."""
+    """Order id → the invocations that claimed the right to notify its customer, and until when."""
     _closed_for: dict[Process, set[str]] = field(default_factory=dict)
     _orders_of_key: dict[str, set[str]] = field(default_factory=dict)
     _created: Counter[str] = field(default_factory=Counter)
@@ -68,7 +67,7 @@ class OnlineChecker:
     rejected: set[tuple[str, str]] = field(default_factory=set)
     _wrote: set[Process] = field(default_factory=set)
     _paid_for: dict[Process, set[str]] = field(default_factory=dict)
-    _owes: dict[Process, set[str]] = field(default_factory=dict)
+    _must_publish: dict[Process, set[str]] = field(default_factory=dict)
     """Orders whose next event an invocation must publish, or else fail."""
     _found_ended: dict[Process, set[str]] = field(default_factory=dict)
     """Orders that an invocation reconciled though they had ended: it may close them, and nothing else."""
@@ -81,10 +80,10 @@ class OnlineChecker:
     # --- effects --------------------------------------------------------------------------------------------------
 
     def wrote(self, table: str, before: Item | None, after: Item) -> None:
-        """Each write of a table."""
+        """A table stored an item."""
         if table != "Orders":
             if before is not None:
-                self.broken("a row of the audit log was written over")
+                self.broken("a row of the audit log was overwritten")
             return
         new = from_item(after)
         order_id = new["orderId"]
@@ -95,13 +94,13 @@ class OnlineChecker:
             self._wrote.add(process)
             self.labels.setdefault(order_id, process.order)
             if new.get("status") != "PLACED" or not set(_FIXED) - {"phone", "email"} <= new.keys():
-                self.broken(f"order {order_id} came into being as {new}")
+                self.broken(f"order {order_id} was created as {new}")
             return
         if old != new:
-            self._acts(order_id, "changes it")
+            self._check_open(order_id, "changes it")
         self._check_change(order_id, old, new)
         if old.get("attempt", 1) != new.get("attempt", 1):
-            reconciled = self._found_ended if self._has_ended(new) else self._owes
+            reconciled = self._found_ended if self._has_ended(new) else self._must_publish
             reconciled.setdefault(process, set()).add(order_id)
             self._reconciled.get(process, set()).add(order_id)
         claims = self._claims.setdefault(order_id, {})
@@ -116,7 +115,7 @@ class OnlineChecker:
             if name in old and old[name] != new.get(name):
                 self.broken(f"order {order_id} had its {name} changed from {old[name]} to {new.get(name)}")
         if old["status"] != new["status"]:
-            needed = _STEPS.get((old["status"], new["status"]))
+            needed = _TRANSITIONS.get((old["status"], new["status"]))
             stored = new.get(needed[0]) if needed else None
             if not needed or not stored or (needed[1] and stored["status"] != needed[1]):
                 self.broken(f"order {order_id} went from {old['status']} to {new['status']}, which it must not")
@@ -136,13 +135,13 @@ class OnlineChecker:
         if "dueAt" not in old and "dueAt" in new:
             self.broken(f"order {order_id} was opened again")
 
-    def took(self, envelope: Envelope) -> None:
-        """The bus took an event."""
+    def event_accepted(self, envelope: Envelope) -> None:
+        """The bus accepted an event."""
         self.published.append(envelope)
         if envelope["id"] not in self.forged:
             order_id = envelope["detail"]["data"]["orderId"]
-            self._acts(order_id, f"publishes {envelope['detail-type']}")
-            self._owes.get(self.world.process, set()).discard(order_id)
+            self._check_open(order_id, f"publishes {envelope['detail-type']}")
+            self._must_publish.get(self.world.process, set()).discard(order_id)
             if order_id not in self._reconciled.get(self.world.process, {order_id}):
                 self.broken(f"{self.world.process.name} publishes order {order_id}, which another run reconciled")
             if order_id in self._found_ended.get(self.world.process, ()):
@@ -150,22 +149,22 @@ class OnlineChecker:
 
     def charged(self, charge: TakenCharge) -> None:
         self.charges.append(charge)
-        self._acts(charge.order_id, "charges it")
+        self._check_open(charge.order_id, "charges it")
 
-    def asked_to_charge(self, order_id: str) -> None:
-        """The payment gateway was asked, whether it took anything or not."""
+    def gateway_called(self, order_id: str) -> None:
+        """The payment gateway was called, whether it charged or not."""
         process = self.world.process
         if order_id in self._paid_for.get(process, ()):
-            self.broken(f"order {order_id} had a payment when {process.name} began, which asks the gateway again")
+            self.broken(f"order {order_id} had a payment when {process.name} began, which calls the gateway again")
 
     def sent(self, message: Message) -> None:
         process = self.world.process
         if any(sent.by is process and sent.message == message for sent in self._sent):
             self.broken(f"{process.name} sends the {message.channel} of order {message.order_id} a second time")
         self._sent.append(_Sent(message, process, len(process.faults)))
-        self._acts(message.order_id, f"sends its {message.channel}")
+        self._check_open(message.order_id, f"sends its {message.channel}")
 
-    def _acts(self, order_id: str, what: str) -> None:
+    def _check_open(self, order_id: str, what: str) -> None:
         process = self.world.process
         if order_id in self._closed_for.get(process, ()):
             self.broken(f"order {order_id} had ended when {process.name} began, which {what}")
@@ -173,26 +172,26 @@ class OnlineChecker:
     # --- invocations ----------------------------------------------------------------------------------------------
 
     def began(self, process: Process, function: str, orders: Iterable[Item]) -> None:
-        """An invocation for these orders begins."""
+        """An invocation for these orders began."""
         items = list(orders)
-        notifies = function == "notification"  # it may still have a text message to send
+        notifies = topology.trigger(function) == "queue"  # it may still have a text message to send
         self._closed_for[process] = {
             item["orderId"]["S"]
             for item in items
             if "dueAt" not in item and not (notifies and "phone" in item and "sms" not in item)
         }
         self._paid_for[process] = {item["orderId"]["S"] for item in items if "payment" in item}
-        if function == "reconciler":
+        if topology.trigger(function) == "schedule":
             self._reconciled[process] = set()
         if function in _PUBLISHING_CONSUMERS:
-            self._owes[process] = {item["orderId"]["S"] for item in items if not self._has_ended(item)}
+            self._must_publish[process] = {item["orderId"]["S"] for item in items if not self._has_ended(item)}
 
     def failed(self, process: Process, error: BaseException | None, events: Iterable[Envelope]) -> None:
-        """An invocation did not succeed for these events. Without a fault there must be another reason."""
+        """An invocation failed for these events: a fault, a forged event or another's claim must explain it."""
         self._forget(process)
         if process.excused or (isinstance(error, Killed) and process.faults):
             return
-        if self.gave_up_retrying(process):
+        if self.used_up_retries(process):
             return
         for event in events:
             claims = self._claims.get(order_id_of(event), {})
@@ -204,37 +203,39 @@ class OnlineChecker:
             self.broken(f"{process.name} failed, and nothing went wrong: {reason}")
 
     def succeeded(self, process: Process, events: Iterable[Envelope], function: str, orders: Iterable[Item]) -> None:
-        """An invocation took these events; `orders` are all orders as they now stand."""
+        """An invocation succeeded for these events; `orders` are all orders as they are now."""
         for event in events:
             if event.get("id") in self.forged and function not in _RECORDERS:
                 self.broken(f"{process.name} accepted the forged {event.get('detail-type')}")
-        owes = self._owes.get(process, set())
+        unpublished = self._must_publish.get(process, set())
         for order in orders:
-            if order["orderId"]["S"] in owes and not self._has_ended(order):
+            if order["orderId"]["S"] in unpublished and not self._has_ended(order):
                 self.broken(f"{process.name} succeeded, and did not publish the event of order {order['orderId']['S']}")
         self._forget(process)
 
     def _forget(self, process: Process) -> None:
-        for known in (self._closed_for, self._paid_for, self._owes, self._found_ended, self._reconciled):
+        for known in (self._closed_for, self._paid_for, self._must_publish, self._found_ended, self._reconciled):
             known.pop(process, None)
 
-    def failed_inside(self, process: Process, fault: FaultKind) -> None:
-        """A call succeeded, and what it was for did not: that is tried again, but not without end."""
+    def retries(self, process: Process, fault: FaultKind) -> None:
+        """A call succeeded with a partial failure, which the process may retry, but not without end."""
         if process.faults.count(fault) > _MOST_RETRIES:
-            self.broken(f"{process.name} tries again without end: {fault.value}")
+            self.broken(f"{process.name} retries without end: {fault.value}")
 
     @staticmethod
-    def gave_up_retrying(process: Process) -> bool:
-        """Whether so much failed inside calls that succeeded that our own retries may be used up."""
-        return any(process.faults.count(fault) >= ATTEMPTS for fault in _FAILED_INSIDE)
+    def used_up_retries(process: Process) -> bool:
+        """Whether so many partial failures struck that the retries of `orders.aws.backoff` may be used up."""
+        return any(process.faults.count(fault) >= ATTEMPTS for fault in _PARTIAL_FAILURES)
 
-    def answered(self, process: Process, key: str | None, answer: Mapping[str, Any], order: Mapping[str, Any]) -> None:
-        """The API answered `POST /orders`. `key` is customer and Idempotency-Key."""
-        status = answer["statusCode"]
+    def responded(
+        self, process: Process, key: str | None, response: Mapping[str, Any], order: Mapping[str, Any]
+    ) -> None:
+        """The API responded to `POST /orders`. `key` is customer and Idempotency-Key."""
+        status = response["statusCode"]
         if status >= 500 and (not process.excused or self._wrote_order(process)):
-            self.broken(f"{process.name} was answered {status}, though its order is kept or nothing went wrong")
+            self.broken(f"{process.name} got a {status}, though its order is stored or nothing went wrong")
         if status < 500 and status not in {200, 201}:
-            self.broken(f"{process.name} was refused a good order with {status}")
+            self.broken(f"{process.name} got a {status} for a valid order")
         if status == 200 and key is None:
             self.broken(f"{process.name} got a 200 without an Idempotency-Key")
         if status not in {200, 201}:
@@ -249,7 +250,7 @@ class OnlineChecker:
                 self.broken(f"{process.name} made a second order with one Idempotency-Key")
 
     def _wrote_order(self, process: Process) -> bool:
-        """Whether the invocation wrote an order and knew it."""
+        """Whether the invocation stored an order, and learned of it."""
         return process in self._wrote and process.failed_call != "PutItem"
 
     # --- for the evidence -----------------------------------------------------------------------------------------
@@ -259,7 +260,7 @@ class OnlineChecker:
         return [sent.message for sent in self._sent]
 
     def may_repeat(self) -> dict[tuple[str, str], int]:
-        """A message may be sent again where something went wrong between its sending and the record of it."""
+        """Count, by order and channel, the messages that a fault may have left unrecorded: each may be sent again."""
         explained: Counter[tuple[str, str]] = Counter()
         for sent in self._sent:
             if len(sent.by.faults) > sent.faults_before or (sent.by.faults and sent.by.faults[-1] in _AFTER_SENDING):
@@ -267,8 +268,8 @@ class OnlineChecker:
         return dict(explained)
 
     def _latest_now(self) -> str:
-        """What the fastest of all clocks shows."""
-        return clock.timestamp(BEGINNING + timedelta(seconds=self.world.now + LARGEST_SKEW))
+        """Return the time by the fastest of all clocks."""
+        return clock.timestamp(START + timedelta(seconds=self.world.now + LARGEST_SKEW_SECONDS))
 
     @staticmethod
     def _has_ended(order: Mapping[str, Any]) -> bool:
@@ -276,8 +277,8 @@ class OnlineChecker:
         return order["status"] in ("FULFILLED", "PAYMENT_FAILED", *_FINAL) and "notification" in order
 
 
-_FAILED_INSIDE = {FaultKind.ENTRY_FAILED, FaultKind.KEYS_LEFT_OUT}
-"""What fails inside a call that succeeds: to try it again is up to our code, and not to the SDK."""
+_PARTIAL_FAILURES = {FaultKind.ENTRY_FAILED, FaultKind.KEYS_LEFT_OUT}
+"""Failures inside of a call that succeeds: the code retries these, and the SDK does not."""
 _MOST_RETRIES = 20
 _AFTER_SENDING = {FaultKind.CRASH_AFTER, FaultKind.HANGS_AFTER, FaultKind.LOST}
 

@@ -1,4 +1,4 @@
-"""Many runs on many cores."""
+"""Plays many runs on many cores."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -10,13 +10,14 @@ from verification.simulation.crashes import Crashes, pairs, singles
 from verification.simulation.crashes import play as play_crashes
 from verification.simulation.schedule import run
 
-CHUNK = 20  # schedules that a worker plays between two reports
-T = TypeVar("T")
-Played = TypeVar("Played")
+SCHEDULES_PER_CHUNK = 20
+"""How many a worker plays between two reports."""
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
-class Schedules(NamedTuple):
-    """What a worker reports of some schedules."""
+class PlayedSchedules(NamedTuple):
+    """A worker's report on a chunk of schedules."""
 
     number: int
     steps: int
@@ -26,28 +27,29 @@ class Schedules(NamedTuple):
 
 
 class PlayedCrashes(NamedTuple):
-    """What a worker reports of an order that was killed once, and once more at each place thereafter."""
+    """A worker's report on one crash, alone and with each crash that can follow it."""
 
     number: int
     failing: list[tuple[Crashes, str]]
-    """The crashes that the order did not survive, and the promise that was broken."""
+    """The crashes that broke a promise, each with the promise."""
 
 
-def play_schedules(first: int, count: int, orders: int, jobs: int) -> Iterator[Schedules]:
-    """Play so many seeds; ends with the first that fails."""
-    chunks = [(range(start, min(start + CHUNK, first + count)), orders) for start in range(first, first + count, CHUNK)]
-    for played in _on_all(_play_chunk, chunks, jobs):
+def play_schedules(first: int, count: int, orders: int, jobs: int) -> Iterator[PlayedSchedules]:
+    """Play `count` seeds, and stop at the first that fails."""
+    starts = range(first, first + count, SCHEDULES_PER_CHUNK)
+    chunks = [(range(start, min(start + SCHEDULES_PER_CHUNK, first + count)), orders) for start in starts]
+    for played in _in_parallel(_play_chunk, chunks, jobs):
         yield played
         if played.failing is not None:
             return
 
 
 def play_crash_points(seed: int, jobs: int) -> Iterator[PlayedCrashes]:
-    """Kill the order of a seed at every place, alone and in all pairs."""
-    yield from _on_all(_kill, [(seed, crashes) for crashes in singles(seed)], jobs)
+    """Play every crash of a seed's order, alone and in all pairs."""
+    yield from _in_parallel(_play_crash, [(seed, crashes) for crashes in singles(seed)], jobs)
 
 
-def _play_chunk(task: tuple[range, int]) -> Schedules:
+def _play_chunk(task: tuple[range, int]) -> PlayedSchedules:
     seeds, orders = task
     steps, faults = 0, Counter[str]()
     for played, seed in enumerate(seeds, start=1):
@@ -55,11 +57,11 @@ def _play_chunk(task: tuple[range, int]) -> Schedules:
         steps += len(outcome.trace.lines)
         faults.update(line.fault.value for line in outcome.trace.faults if line.fault)
         if not outcome.ok:
-            return Schedules(played, steps, faults, seed)
-    return Schedules(len(seeds), steps, faults, None)
+            return PlayedSchedules(played, steps, faults, seed)
+    return PlayedSchedules(len(seeds), steps, faults, None)
 
 
-def _kill(task: tuple[int, Crashes]) -> PlayedCrashes:
+def _play_crash(task: tuple[int, Crashes]) -> PlayedCrashes:
     seed, first = task
     every = [first, *pairs(seed, first)]
     outcomes = [(crashes, play_crashes(seed, crashes)) for crashes in every]
@@ -68,8 +70,8 @@ def _kill(task: tuple[int, Crashes]) -> PlayedCrashes:
     )
 
 
-def _on_all(play: Callable[[T], Played], tasks: Iterable[T], jobs: int) -> Iterator[Played]:
-    """What comes of the tasks, as it comes; whoever stops listening ends the rest."""
+def _in_parallel(play: Callable[[Task], Result], tasks: Iterable[Task], jobs: int) -> Iterator[Result]:
+    """Yield each task's result when it is done; closing the iterator cancels the rest."""
     if jobs == 1:
         yield from map(play, tasks)
         return

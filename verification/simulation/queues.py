@@ -1,4 +1,4 @@
-"""SQS's standard queues: a message is hidden while somebody holds it, and comes back unless it is deleted."""
+"""SQS's standard queues: a received message is hidden for a while, and visible again unless it is deleted."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 @dataclass
 class QueueMessage:
     name: str
-    """Its id; a receipt handle is made of it and of how often it was received."""
+    """Its id; a receipt handle consists of it and of `received`."""
     body: str
     attributes: Mapping[str, str]
     sent_at: float
@@ -27,11 +27,11 @@ class Queue:
         self.messages[message.name] = message
         return message
 
-    def receive(self, most: int, hidden: float) -> list[QueueMessage]:
-        """At most so many visible messages, hidden from others for so many seconds."""
+    def receive(self, most: int, visibility_timeout_seconds: float) -> list[QueueMessage]:
+        """Return at most so many visible messages, and hide them."""
         found = [message for message in self.messages.values() if message.visible_at <= self._now()][:most]
         for message in found:
-            message.visible_at = self._now() + hidden
+            message.visible_at = self._now() + visibility_timeout_seconds
             message.received += 1
         return found
 

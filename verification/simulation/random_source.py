@@ -1,7 +1,8 @@
-"""One seed, and everything that is left to chance drawn from it, by name.
+"""The random source: every random value of a run is drawn from its seed, by name.
 
-A draw depends on the seed and on its own name alone, not on how many were drawn before. So a schedule from which one
-fault is left out goes on as before, as far as that fault does not matter: that is what lets a trace be shortened.
+A draw depends on the seed and its own name only, not on earlier draws. So a schedule without one of its faults stays
+the same where that fault does not matter, and its trace can be shortened. Don't rename a draw: it would have another
+value, and every recorded schedule would change.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ class RandomSource:
         self._bytes_drawn = 0
 
     def draw(self, name: str) -> float:
-        """A number from 0 to 1, 1 excluded."""
+        """Return a number from 0 to 1, 1 excluded."""
         digest = blake2b(name.encode(), digest_size=7, key=self._key).digest()
         return int.from_bytes(digest, "big") / (1 << 56)
 
@@ -28,13 +29,13 @@ class RandomSource:
         return rate > 0 and self.draw(name) < rate
 
     def between(self, name: str, low: float, high: float) -> float:
-        """A number from `low` to `high`, each order of magnitude as likely as another."""
+        """Return a number from `low` to `high`; each order of magnitude is equally likely."""
         return exp(log(low) + self.draw(name) * (log(high) - log(low)))
 
     def one_of(self, name: str, choices: Sequence[T]) -> T:
         return choices[int(self.draw(name) * len(choices))]
 
     def random_bytes(self, count: int) -> bytes:
-        """Instead of `os.urandom`: ids are new each time, and the same for the same seed."""
+        """Replace `os.urandom`: new bytes at each call, the same for the same seed."""
         self._bytes_drawn += 1
         return blake2b(f"bytes {self._bytes_drawn}".encode(), digest_size=count, key=self._key).digest()

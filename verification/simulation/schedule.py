@@ -1,4 +1,4 @@
-"""One schedule: some orders, everything that may happen to them, and what came of it."""
+"""One schedule: some orders, the faults that strike them, and the outcome."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from functools import partial
 from orders.aws.dynamodb import from_item
 from verification.evidence import Evidence
 from verification.promises import violations
-from verification.simulation.cloud import DEAD_LETTERS, DEAD_NOTIFICATIONS, Cloud
+from verification.simulation.cloud import Cloud
+from verification.simulation.deployment import DEAD_LETTER_QUEUE_URLS
 from verification.simulation.faults import FaultInjector, Faults
 from verification.simulation.harness import deployed
 from verification.simulation.random_source import RandomSource
@@ -16,12 +17,12 @@ from verification.simulation.workload import Adversary, SimulatedCustomer, Simul
 from verification.simulation.world import World
 
 ORDERS = 20
-CALM = (1200.0, 6 * 3600.0)
-"""Seconds after which nothing goes wrong any more: drawn for each schedule."""
-HORIZON = 4 * 86400.0
-"""Seconds after which every order must have ended, whatever happened before."""
-_DAY = 86400.0
-_LATE_REPLAY = 26 * 3600.0
+FAULTS_END_SECONDS = (1200.0, 6 * 3600.0)
+"""The earliest and the latest end of the faults: drawn for each schedule."""
+LONGEST_SECONDS = 4 * 86400.0
+"""Every order must have ended by then."""
+_DAY_SECONDS = 86400.0
+_LATE_REPLAY_SECONDS = 26 * 3600.0
 """A replay after the payment provider has forgotten its idempotency keys."""
 
 
@@ -45,9 +46,9 @@ def run(
     only: Collection[str] | None = None,
     faults: Callable[[RandomSource], Faults] | None = None,
 ) -> Outcome:
-    """Play a schedule to its end, or to the first promise that is broken.
+    """Play a schedule to its end, or until a promise breaks.
 
-    `only` leaves out all faults but those at the places with these short names; `faults` replaces the injector.
+    With `only`, faults strike only at the places with these short names; `faults` replaces the fault injector.
     """
     rng, world = RandomSource(seed), World()
     injector = FaultInjector(rng, only)
@@ -56,28 +57,29 @@ def run(
     cloud = Cloud(world, chosen, rng, trace)
     operator = SimulatedOperator(cloud, chosen, rng, trace)
     numbers = sorted(orders)
-    calm = 0.0 if faults else rng.between("calm", *CALM)
+    faults_end = 0.0 if faults else rng.between("calm", *FAULTS_END_SECONDS)
 
     def end_faults() -> None:
         injector.active = False
-        trace.record("fault injector", "injects nothing from now on")
+        trace.record("fault injector", "stops")
 
     def over() -> bool:
-        return bool(cloud.checker.violations) or world.now > HORIZON or (world.busy == 0 and _all_closed(cloud))
+        return bool(cloud.checker.violations) or world.now > LONGEST_SECONDS or (world.busy == 0 and _all_closed(cloud))
 
     with deployed(cloud, rng):
         for number in numbers:
-            SimulatedCustomer(number, cloud, chosen, rng, trace).comes()
-        operator.comes(calm)
-        Adversary(cloud, chosen, rng, trace).comes([str(number) for number in numbers])
-        world.later(calm, end_faults)
-        world.later(60, cloud.tick, for_ever=True)
-        first_redrive = _DAY if rng.hits("no operator for a day", 0.5) else 360.0
-        for after in (0.0, 3 * 3600.0, 7 * 3600.0):  # what is late may fail after the first redrive
-            world.later(calm + first_redrive + after, partial(operator.redrives, f"redrive in the calm, {after:.0f}"))
-        world.later(calm + _DAY - 1, lambda: _all_must_be_closed(cloud))
+            SimulatedCustomer(number, cloud, chosen, rng, trace).schedule()
+        operator.schedule(until=faults_end)
+        Adversary(cloud, chosen, rng, trace).schedule([str(number) for number in numbers])
+        world.later(faults_end, end_faults)
+        world.later(60, cloud.run_schedule, for_ever=True)
+        first_redrive = _DAY_SECONDS if rng.hits("no operator for a day", 0.5) else 360.0
+        for after in (0.0, 3 * 3600.0, 7 * 3600.0):  # a late event may fail after the first redrive
+            name = f"redrive in the calm, {after:.0f}"
+            world.later(faults_end + first_redrive + after, partial(operator.redrive_dead_letters, name))
+        world.later(faults_end + _DAY_SECONDS - 1, lambda: _report_open_orders(cloud))
         if rng.hits("late replay", 0.2):
-            world.later(_LATE_REPLAY, lambda: operator.replays("late replay"))
+            world.later(_LATE_REPLAY_SECONDS, lambda: operator.replay_archive("late replay"))
         world.run(over)
     found = cloud.checker.violations or violations(evidence(cloud))
     if not found and not trace.faults:
@@ -95,15 +97,15 @@ def evidence(cloud: Cloud) -> Evidence:
         audit=[from_item(item) for item in cloud.tables["AuditLog"].items.values()],
         charges=checker.charges,
         messages=checker.messages,
-        dead_letters=[*cloud.letters(DEAD_LETTERS), *cloud.letters(DEAD_NOTIFICATIONS)],
+        dead_letters=[event for url in DEAD_LETTER_QUEUE_URLS for event in cloud.dead_letters(url)],
         forged=frozenset(checker.forged),
         rejected=frozenset(checker.rejected),
         may_repeat=checker.may_repeat(),
     )
 
 
-def _all_must_be_closed(cloud: Cloud) -> None:
-    """A day after the last fault the reconciler has healed every order, with or without an operator."""
+def _report_open_orders(cloud: Cloud) -> None:
+    """Report each order that the reconciler has not healed a day after the last fault, with or without an operator."""
     for item in cloud.tables["Orders"].items.values():
         if "dueAt" in item:
             cloud.checker.broken(f"order {item['orderId']['S']} is open a day after the last fault")

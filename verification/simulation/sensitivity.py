@@ -1,4 +1,4 @@
-"""Plants each bug in a copy of the code, whose own simulator then plays schedules until a promise breaks."""
+"""Plants each bug in a copy of the code, and lets the copy's simulator play schedules until a promise breaks."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from verification.simulation.bugs import Bug
 from verification.simulation.schedule import run
 
 MOST_SCHEDULES = 600
-"""A bug that survives so many is a hole."""
+"""A bug that survives these is not caught."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _COPIED = ("orders", "handlers", "operations", "tools", "verification", "resources", "serverless.yml")
 
@@ -41,17 +41,17 @@ def hunt(bug: Bug, *, most: int | None = None) -> HuntResult:
                 shutil.copy(source, copy)
         bug.plant(Path(folder))
         command = [sys.executable, "-m", "verification.simulation.sensitivity", str(most or MOST_SCHEDULES)]
-        answer = subprocess.run(
+        result = subprocess.run(
             command, cwd=folder, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": folder}, check=False
         )
-    if answer.returncode != 0:
-        raise RuntimeError(f"{bug.name}: {answer.stderr[-2000:]}")
-    found = json.loads(answer.stdout)
+    if result.returncode != 0:
+        raise RuntimeError(f"{bug.name}: {result.stderr[-2000:]}")
+    found = json.loads(result.stdout)
     return HuntResult(bug, found["caught"], found["schedules"])
 
 
 def hunt_all(bugs: Sequence[Bug], jobs: int, done: Callable[[HuntResult], None]) -> list[HuntResult]:
-    """All of them, several at a time; tells of each when it is done."""
+    """Hunt all bugs, `jobs` at a time, and call `done` after each."""
 
     def one(bug: Bug) -> HuntResult:
         verdict = hunt(bug)
@@ -63,12 +63,12 @@ def hunt_all(bugs: Sequence[Bug], jobs: int, done: Callable[[HuntResult], None])
 
 
 def report(verdicts: Sequence[HuntResult]) -> str:
-    """docs/sensitivity.md."""
+    """Return the text of docs/sensitivity.md."""
     lines = [
         "# Bugs put in on purpose",
         "",
-        "Each of these bugs, planted alone in a copy of the code, stands for a guarantee of the design.",
-        f"The simulator must break a promise within {MOST_SCHEDULES} schedules of 20 orders, seeds 0 and up.",
+        "Each of these bugs breaks a guarantee of the design. Planted alone in a copy of the code, it must make the",
+        f"simulator report a broken promise within {MOST_SCHEDULES} schedules of 20 orders, seeds 0 and up.",
         "`npm run simulate -- --bugs` writes this table; the patches are in"
         " [verification/simulation/bugs/](../verification/simulation/bugs/).",
         "",
@@ -82,7 +82,7 @@ def report(verdicts: Sequence[HuntResult]) -> str:
 
 
 def _play(most: int) -> None:
-    """In the copy: the first promise that breaks, as JSON."""
+    """Print the first promise that breaks, as JSON; runs in the copy."""
     for played, seed in enumerate(range(most), start=1):
         outcome = run(seed)
         if not outcome.ok:

@@ -1,4 +1,4 @@
-"""Shortens the trace of a run that went wrong: orders and faults are left out as long as it still goes wrong."""
+"""Shortens the trace of a failing run: it leaves out orders and faults as long as the run still fails."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def shortest(found: Outcome) -> Outcome:
-    """The same seed with as few orders, and then as few faults, as it needs. (Zeller's ddmin, 2002, in its essence.)"""
+    """Run the seed with the fewest orders, and then the fewest faults, that still fail. (Like Zeller's ddmin, 2002.)"""
 
     def fails_with_orders(orders: Sequence[int]) -> bool:
         return bool(orders) and not run(found.seed, orders).ok
@@ -29,14 +29,14 @@ def shortest(found: Outcome) -> Outcome:
 
 
 def command(outcome: Outcome) -> str:
-    """What to type to see it again."""
+    """Return the command that repeats a run."""
     places = dict.fromkeys(short(line.place) for line in outcome.trace.faults)
     orders = ",".join(map(str, outcome.orders))
     return f"npm run simulate -- --seed {outcome.seed} --orders {orders} --faults {','.join(places) or 'none'}"
 
 
 def _fewest(parts: list[T], fails: Callable[[Sequence[T]], bool]) -> list[T]:
-    """A sublist that still fails, none of whose chunks can be left out."""
+    """Return a sublist that still fails, and does not without any one of its parts."""
     size = max(1, len(parts) // 2)
     while True:
         start = 0

@@ -1,4 +1,4 @@
-"""What happened, line by line: the trace of a run, and what a person reads of one that went wrong."""
+"""The trace of a run, line by line, and how it is printed."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,7 +10,7 @@ from verification.simulation.world import Process, World
 
 
 class TraceEntry(NamedTuple):
-    """One thing that happened."""
+    """One line of the trace."""
 
     at: float
     order: str
@@ -18,7 +18,7 @@ class TraceEntry(NamedTuple):
     what: str
     fault: FaultKind | None
     place: str
-    """Name of the place where the fault was decided."""
+    """The name of the place where the fault was drawn."""
 
 
 class Trace:
@@ -35,7 +35,7 @@ class Trace:
         return [line for line in self.lines if line.fault]
 
     def text(self) -> str:
-        """Every line, whole: the same seed gives the same bytes."""
+        """Return every line in full: the same seed gives the same bytes."""
         return "\n".join(
             f"{line.at:.6f} {line.order} {line.who} {line.what} {line.fault.name if line.fault else '-'} {line.place}"
             for line in self.lines
@@ -45,7 +45,7 @@ class Trace:
         return sha256(self.text().encode()).hexdigest()
 
     def readable(self) -> Iterator[str]:
-        """As a table: when, which order, who, what, and what went wrong there."""
+        """Yield each line for the terminal: time, order, process, action, fault."""
         for line in self.lines:
             fault = f"  ✗ {line.fault.value} [{short(line.place)}]" if line.fault else ""
             yield f"{_clock(line.at):>12}  {line.order:>5}  {line.who:<48}  {line.what}{fault}"

@@ -1,4 +1,4 @@
-"""Who acts from outside: customers, operators, and somebody who puts lies on the bus."""
+"""The workload: customers, an operator, and an adversary who forges events."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,22 +8,25 @@ from typing import Any
 from operations.dead_letters import redrive
 from orders.aws.dynamodb import from_item
 from orders.catalogue import PRODUCTS
+from orders.events import EVENTS
 from orders.payments import DECLINES
 from verification.simulation.cloud import Cloud
+from verification.simulation.deployment import QUEUE_TRIGGERS, function_of
 from verification.simulation.faults import FaultKind, Faults
 from verification.simulation.harness import stack
 from verification.simulation.random_source import RandomSource
 from verification.simulation.trace import Trace
 from verification.simulation.world import Process
 
-ORDERING_TAKES = 600.0
-"""Seconds in which all orders of a schedule are placed."""
-_MOST_TRIES = 6
-_WHENEVER = 3600.0
+ORDERING_SECONDS = 600.0
+"""All orders of a schedule are placed within this time."""
+_MOST_ATTEMPTS = 6
+_READ_WITHIN_SECONDS = 3600.0
+_OPERATOR_INTERVAL_SECONDS = 300
 
 
 class SimulatedCustomer:
-    """Orders once; with an Idempotency-Key, repeats the request until there is an answer."""
+    """Places one order; with an Idempotency-Key, retries until there is a response."""
 
     def __init__(self, number: int, cloud: Cloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self.label = str(number)
@@ -40,30 +43,31 @@ class SimulatedCustomer:
             **({"phone": f"+4915112{number:05}"} if self._draw("phone") < 0.4 else {}),
         }
 
-    def comes(self) -> None:
-        """Some time; and perhaps clicks twice."""
-        when = self._draw("when") * ORDERING_TAKES
+    def schedule(self) -> None:
+        """Schedule the order, perhaps a double click, and two reads."""
+        when = self._draw("when") * ORDERING_SECONDS
         self._cloud.world.later(when, lambda: self._post(f"{self.label}.POST"))
         place = f"{self.label} clicks"
         if self._key and self._faults.at(place, (FaultKind.ASKED_TWICE,)):
             self._trace.record(place, "POST /orders", FaultKind.ASKED_TWICE, place)
             again = when + self._draw("again") * 0.1
             self._cloud.world.later(again, lambda: self._post(f"{self.label}.POST'"))
-        for look in range(2):
-            self._cloud.world.later(when + self._draw(f"look {look}") * _WHENEVER, partial(self._look, look))
+        for number in range(2):
+            read_at = when + self._draw(f"look {number}") * _READ_WITHIN_SECONDS
+            self._cloud.world.later(read_at, partial(self._read, number))
 
     def _post(self, name: str, attempt: int = 1) -> None:
-        def ended(answer: Any, error: BaseException | None) -> None:
+        def ended(response: Any, error: BaseException | None) -> None:
             lost = (
-                error or answer["statusCode"] >= 500 or self._faults.at(f"{name}.{attempt} answer", (FaultKind.LOST,))
+                error or response["statusCode"] >= 500 or self._faults.at(f"{name}.{attempt} answer", (FaultKind.LOST,))
             )
             if error is None:
-                order = json.loads(answer["body"])
-                self._cloud.checker.answered(process(), self._key and f"{self._who} {self._key}", answer, order)
-                self._trace.record(name, f"answered {answer['statusCode']}")
-                if answer["statusCode"] == 201 and self._key and self._draw("other order, same key") < 0.2:
+                order = json.loads(response["body"])
+                self._cloud.checker.responded(process(), self._key and f"{self._who} {self._key}", response, order)
+                self._trace.record(name, f"response {response['statusCode']}")
+                if response["statusCode"] == 201 and self._key and self._draw("other order, same key") < 0.2:
                     self._reuse_key(name)
-            if lost and self._key and attempt < _MOST_TRIES:
+            if lost and self._key and attempt < _MOST_ATTEMPTS:
                 wait = self._rng.between(f"{name}.{attempt} retry", 0.5, 90)
                 self._cloud.world.later(wait, lambda: self._post(name, attempt + 1))
 
@@ -73,35 +77,35 @@ class SimulatedCustomer:
         self._request("POST /orders", f"{name}.{attempt}", ended, body=json.dumps(self._body))
 
     def _reuse_key(self, name: str) -> None:
-        """Ask for something else with the same Idempotency-Key: that must be refused."""
+        """Place another order with the same Idempotency-Key, which must be refused."""
 
-        def ended(answer: Any, error: BaseException | None) -> None:
+        def ended(response: Any, error: BaseException | None) -> None:
             process = self._cloud.world.process
-            if error is None and answer["statusCode"] != 422 and not process.excused:
-                self._cloud.checker.broken(f"{process.name} asked for another order with one key: {answer}")
+            if error is None and response["statusCode"] != 422 and not process.excused:
+                self._cloud.checker.broken(f"{process.name} placed another order with one key: {response}")
 
         body = {**self._body, "items": [{"sku": "GRINDER", "quantity": 77}]}
         self._request("POST /orders", f"{name}.other", ended, body=json.dumps(body))
 
-    def _look(self, number: int) -> None:
-        """Read what there is: the list, and the first order's page and trail."""
+    def _read(self, number: int) -> None:
+        """Read the list of orders, and the first order's page and events."""
         name = f"{self.label}.look{number}"
 
-        def listed(answer: Any, error: BaseException | None) -> None:
-            self._refuse_failure(answer, error)
-            found = json.loads(answer["body"]).get("orders", []) if error is None else []
+        def listed(response: Any, error: BaseException | None) -> None:
+            self._expect_success(response, error)
+            found = json.loads(response["body"]).get("orders", []) if error is None else []
             for order in found[:1]:
                 path = {"orderId": order["orderId"]}
                 for route in ("GET /orders/{orderId}", "GET /orders/{orderId}/events"):
-                    self._request(route, f"{name}.{len(route)}", self._refuse_failure, path=path)
+                    self._request(route, f"{name}.{len(route)}", self._expect_success, path=path)
 
         self._request("GET /orders", name, listed)
 
-    def _refuse_failure(self, answer: Any, error: BaseException | None) -> None:
+    def _expect_success(self, response: Any, error: BaseException | None) -> None:
         process = self._cloud.world.process
-        excused = process.excused or self._cloud.checker.gave_up_retrying(process)
-        if error is None and answer["statusCode"] != 200 and not excused:
-            self._cloud.checker.broken(f"{process.name} was answered {answer['statusCode']}, and nothing went wrong")
+        excused = process.excused or self._cloud.checker.used_up_retries(process)
+        if error is None and response["statusCode"] != 200 and not excused:
+            self._cloud.checker.broken(f"{process.name} got a {response['statusCode']}, and nothing went wrong")
 
     def _request(
         self,
@@ -131,14 +135,14 @@ class SimulatedCustomer:
             "pathParameters": dict(path or {}),
             "queryStringParameters": {"limit": "2"} if route == "GET /orders" else {},
         }
-        self._cloud.invoke("orderService", request, name, self.label, ended, events=[])
+        self._cloud.invoke(function_of(route), request, name, self.label, ended, events=[])
 
     def _draw(self, what: str) -> float:
         return self._rng.draw(f"{self.label} {what}")
 
 
 class SimulatedOperator:
-    """Redrives and replays, at the wrong moments as well as at the right one."""
+    """Redrives the dead letters and replays the archive, also at the wrong moments."""
 
     def __init__(self, cloud: Cloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self._cloud = cloud
@@ -146,16 +150,18 @@ class SimulatedOperator:
         self._rng = rng
         self._trace = trace
 
-    def comes(self, until: float) -> None:
-        """Whenever the faults say so."""
-        for slot in range(0, int(until), 300):
-            if self._faults.at(f"redrive {slot}", (FaultKind.REDRIVEN,)):
-                self._cloud.world.later(slot, partial(self.redrives, f"redrive {slot}", FaultKind.REDRIVEN))
-            if self._faults.at(f"replay {slot}", (FaultKind.REPLAYED,)):
-                self._cloud.world.later(slot, partial(self.replays, f"replay {slot}", FaultKind.REPLAYED))
+    def schedule(self, until: float) -> None:
+        """Schedule the redrives and replays that the faults decide."""
+        for slot in range(0, int(until), _OPERATOR_INTERVAL_SECONDS):
+            name = f"redrive {slot}"
+            if self._faults.at(name, (FaultKind.REDRIVEN,)):
+                self._cloud.world.later(slot, partial(self.redrive_dead_letters, name, FaultKind.REDRIVEN))
+            name = f"replay {slot}"
+            if self._faults.at(name, (FaultKind.REPLAYED,)):
+                self._cloud.world.later(slot, partial(self.replay_archive, name, FaultKind.REPLAYED))
 
-    def redrives(self, name: str, fault: FaultKind | None = None) -> None:
-        """What `npm run dlq -- redrive` does, by the same code."""
+    def redrive_dead_letters(self, name: str, fault: FaultKind | None = None) -> None:
+        """Run the code of `npm run dlq -- redrive`."""
         process = Process(name, "")
         self._trace.record(process, "begins", fault, name if fault else "")
 
@@ -166,8 +172,8 @@ class SimulatedOperator:
 
         self._cloud.world.start(process, lambda: list(redrive(stack(self._cloud))), ended)
 
-    def replays(self, name: str, fault: FaultKind | None = None) -> None:
-        """What a replay of the archive does: every event once more, in no order."""
+    def replay_archive(self, name: str, fault: FaultKind | None = None) -> None:
+        """Deliver every event of the archive again, in random order."""
         self._trace.record(name, "begins", fault, name if fault else "")
         for envelope, event in self._cloud.archive:
             again = {**envelope, "replay-name": name}
@@ -176,7 +182,7 @@ class SimulatedOperator:
 
 
 class Adversary:
-    """Puts events on the bus that tell of nothing true, about orders that exist, and poison into the queue."""
+    """Forges events about orders that exist, and sends messages that are no JSON to the queues."""
 
     def __init__(self, cloud: Cloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self._cloud = cloud
@@ -184,34 +190,36 @@ class Adversary:
         self._rng = rng
         self._trace = trace
 
-    def comes(self, orders: list[str]) -> None:
+    def schedule(self, orders: list[str]) -> None:
         for label in orders:
             place = f"{label} forged"
             if self._faults.at(place, (FaultKind.FORGED,)):
-                when = self._rng.draw(f"{place} when") * 2 * ORDERING_TAKES
-                self._cloud.world.later(when, partial(self._lie, label, place))
+                when = self._rng.draw(f"{place} when") * 2 * ORDERING_SECONDS
+                self._cloud.world.later(when, partial(self._forge, label, place))
 
-    def _lie(self, label: str, place: str) -> None:
+    def _forge(self, label: str, place: str) -> None:
         items = self._cloud.tables["Orders"].items.values()
         found = [from_item(item) for item in items if self._cloud.checker.labels[item["orderId"]["S"]] == label]
         if not found:
             return
-        kind = self._rng.one_of(f"{place} kind", [_POISON, *sorted(_LIES)])
+        kind = self._rng.one_of(f"{place} kind", [_POISON, *sorted(_FORGERIES)])
         if kind == _POISON:
             body = f"no JSON {self._cloud.new_id()}"
             self._trace.record(place, "a message that is no JSON", FaultKind.FORGED, place)
             self._cloud.checker.forged.add(body)
-            self._cloud.queue_for_notification(body, place)
+            for trigger in QUEUE_TRIGGERS:
+                self._cloud.enqueue(trigger, body, place)
             return
-        detail_type, source, metadata, data = _LIES[kind](found[0], self._cloud.new_id)
+        detail_type, metadata, data = _FORGERIES[kind](found[0], self._cloud.new_id)
         self._trace.record(place, f"{kind}: {detail_type}", FaultKind.FORGED, place)
         detail = json.dumps({"metadata": metadata, "data": data})
-        self._cloud.put_event({"DetailType": detail_type, "Source": source, "Detail": detail}, forged=True)
+        entry = {"DetailType": detail_type, "Source": EVENTS[detail_type].source, "Detail": detail}
+        self._cloud.put_event(entry, forged=True)
 
 
 _POISON = "poison"
-_Lie = tuple[str, str, dict[str, Any], dict[str, Any]]
-_PAYMENT, _ORDERS, _FULFILLMENT = (f"order-processing.{name}" for name in ("payment", "orders", "fulfillment"))
+_Forgery = tuple[str, dict[str, Any], dict[str, Any]]
+"""An event's type, metadata and data."""
 
 
 def _metadata(order: Mapping[str, Any], new_id: Callable[[], str]) -> dict[str, Any]:
@@ -230,8 +238,8 @@ def _placed(order: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     return {**{name: order[name] for name in names}, **changes}
 
 
-def _first(order: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata of the event that placed the order, as it is."""
+def _placed_metadata(order: Mapping[str, Any]) -> dict[str, Any]:
+    """The true metadata of the event that placed the order."""
     first = order["statusHistory"][0]
     return {
         "eventId": first["eventId"],
@@ -243,93 +251,81 @@ def _first(order: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _last_fact(order: Mapping[str, Any], **changes: Any) -> _Lie:
+def _last_event(order: Mapping[str, Any], **changes: Any) -> _Forgery:
     """The last event of the order, true but for a part of its metadata."""
     if "fulfillment" in order:
-        kind, source, result = "FulfillmentCompletedEvent", _FULFILLMENT, order["fulfillment"]
+        kind, result = "FulfillmentCompletedEvent", order["fulfillment"]
         data = {"orderId": order["orderId"], **{name: result[name] for name in ("trackingId", "carrier")}}
     elif "payment" in order:
         result = order["payment"]
-        kind, source = f"Payment{result['status'].capitalize()}Event", _PAYMENT
-        more = {name: result[name] for name in ("paymentId", "reason") if name in result}
-        data = {**_money(order), **more}
+        kind = f"Payment{result['status'].capitalize()}Event"
+        data = {**_money(order), **{name: result[name] for name in ("paymentId", "reason") if name in result}}
     else:
-        return "OrderPlacedEvent", _ORDERS, {**_first(order), **changes, "causationId": None}, _placed(order)
+        return "OrderPlacedEvent", {**_placed_metadata(order), **changes, "causationId": None}, _placed(order)
     own = {name: result[name] for name in ("eventId", "occurredAt", "causationId")}
-    return kind, source, {**_first(order), **own, **changes}, data
+    return kind, {**_placed_metadata(order), **own, **changes}, data
 
 
 def _money(order: Mapping[str, Any]) -> dict[str, Any]:
     return {name: order[name] for name in ("orderId", "totalAmount", "currency")}
 
 
-_LIES: dict[str, Callable[[Mapping[str, Any], Callable[[], str]], _Lie]] = {
+_FORGERIES: dict[str, Callable[[Mapping[str, Any], Callable[[], str]], _Forgery]] = {
     "paid": lambda order, new_id: (
         "PaymentCompletedEvent",
-        _PAYMENT,
         _metadata(order, new_id),
         {**_money(order), "paymentId": new_id()},
     ),
     "declined": lambda order, new_id: (
         "PaymentFailedEvent",
-        _PAYMENT,
         _metadata(order, new_id),
         {**_money(order), "paymentId": new_id(), "reason": "card_declined"},
     ),
     "shipped": lambda order, new_id: (
         "FulfillmentCompletedEvent",
-        _FULFILLMENT,
         _metadata(order, new_id),
         {"orderId": order["orderId"], "trackingId": "NW000000000000", "carrier": "Northwind Parcel"},
     ),
     "cheaper": lambda order, new_id: (
         "OrderPlacedEvent",
-        _ORDERS,
         _metadata(order, new_id),
         _placed(order, totalAmount=order["totalAmount"] - 1),
     ),
     "another card": lambda order, new_id: (
         "OrderPlacedEvent",
-        _ORDERS,
         _metadata(order, new_id),
         _placed(order, paymentMethod="tok_visa" if order["paymentMethod"] != "tok_visa" else "tok_mastercard"),
     ),
     "other items": lambda order, new_id: (
         "OrderPlacedEvent",
-        _ORDERS,
-        _first(order),
+        _placed_metadata(order),
         _placed(order, items=[{**line, "name": "a brick"} for line in order["items"]]),
     ),
     "placed in the year 2999": lambda order, new_id: (
         "OrderPlacedEvent",
-        _ORDERS,
-        {**_first(order), "occurredAt": "2999-01-01T00:00:00.000Z"},
+        {**_placed_metadata(order), "occurredAt": "2999-01-01T00:00:00.000Z"},
         _placed(order),
     ),
     "placed by another event": lambda order, new_id: (
         "OrderPlacedEvent",
-        _ORDERS,
-        {**_first(order), "eventId": new_id()},
+        {**_placed_metadata(order), "eventId": new_id()},
         _placed(order),
     ),
-    "happened in the year 2999": lambda order, _: _last_fact(order, occurredAt="2999-01-01T00:00:00.000Z"),
-    "of another event's id": lambda order, new_id: _last_fact(order, eventId=new_id()),
-    "caused by another event": lambda order, new_id: _last_fact(order, eventId=new_id(), causationId=new_id()),
+    "happened in the year 2999": lambda order, _: _last_event(order, occurredAt="2999-01-01T00:00:00.000Z"),
+    "of another event's id": lambda order, new_id: _last_event(order, eventId=new_id()),
+    "caused by another event": lambda order, new_id: _last_event(order, eventId=new_id(), causationId=new_id()),
     "no such order": lambda order, new_id: (
         "OrderPlacedEvent",
-        _ORDERS,
         _metadata(order, new_id),
         _placed(order, orderId=new_id()),
     ),
     "malformed": lambda order, new_id: (
         "PaymentCompletedEvent",
-        _PAYMENT,
         _metadata(order, new_id),
         {**_money(order), "paymentId": "", "totalAmount": str(order["totalAmount"])},
     ),
     "another version": lambda order, new_id: (
         "FulfillmentCompletedEvent",
-        _FULFILLMENT,
         {**_metadata(order, new_id), "version": "2"},
         {"orderId": order["orderId"], "trackingId": "NW000000000000", "carrier": "Northwind Parcel"},
     ),

@@ -1,8 +1,8 @@
-"""Virtual time, and processes that live in it, one at a time and in an order that the seed alone decides.
+"""Virtual time, and the processes in it: they run one at a time, in an order that only the seed decides.
 
-A process is an invocation, a customer or an operator: plain code that runs until it waits, which is when it calls AWS.
-Then the next one runs, so that any two are interleaved at each of their calls. greenlet switches between them inside
-one thread: nothing is left to the operating system, and a switch costs less than a microsecond.
+A process is an invocation or an operator's command: plain code that runs until it waits, at each call of AWS. Then the
+next process runs, so that any two interleave at their calls. greenlet switches between them inside one thread: nothing
+depends on the operating system's scheduler, and a switch costs less than a microsecond.
 """
 
 from collections.abc import Callable
@@ -14,113 +14,114 @@ from greenlet import getcurrent, greenlet
 
 from verification.simulation.faults import FaultKind
 
-FOR_EVER = 1e9  # seconds
-LARGEST_SKEW = 0.1  # seconds that a process's clock may be wrong by
-BEGINNING = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+FOR_EVER_SECONDS = 1e9
+LARGEST_SKEW_SECONDS = 0.1
+"""By how much a process's clock may be wrong."""
+START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
 class Killed(BaseException):
-    """The process is no more. Not an Exception: no code of ours may catch it, as none survives a crash."""
+    """Ends a process that crashed. No Exception, since the code under test must not catch it."""
 
 
 class Process:
-    """Code with a name, a clock that may be wrong by a little, and whatever goes wrong for it."""
+    """Running code with a name, a clock that may be wrong, and the faults that struck it."""
 
     def __init__(self, name: str, order: str, *, skew: float = 0.0) -> None:
         self.name = name
         self.order = order
-        """Which order it is about, as the trace calls it."""
+        """The label of its order in the trace."""
         self.skew = skew
         self.started = 0.0
         self.faults: list[FaultKind] = []
         self.excused = False
-        """Whether something went wrong that the code could not bear: it died, or the SDK's retries were used up."""
+        """Whether a fault explains its failure: a crash, or a call whose retries were used up."""
         self.failed_call = ""
-        """The last call that the SDK gave up."""
+        """The last call whose retries were used up."""
         self.calls = 0
         self.dead = False
         self.over = False
         self.greenlet: Any = None
 
     def die(self) -> NoReturn:
-        """From inside: the process ends here, with nothing of what it had still to do."""
+        """End the running process here, like a crash."""
         self.dead = True
         raise Killed
 
 
 Ended = Callable[[Any, BaseException | None], None]
-"""Told once when a process has ended: with what it returned, or with what it raised."""
+"""Called once when a process has ended, with its result or its error."""
 
 
 class World:
-    """Everything that is still to happen, by time."""
+    """The clock, and everything that is still to happen, by time."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        """Seconds since the beginning."""
+        """Seconds since START."""
         self.current: Process | None = None
         self.busy = 0
-        """How much is still to come, but for what comes for ever."""
-        self._coming: list[tuple[float, int, Callable[[], None], bool]] = []
+        """How many actions are still to come, without those that are `for_ever`."""
+        self._queue: list[tuple[float, int, Callable[[], None], bool]] = []
         self._count = 0
-        self._hub = getcurrent()
+        self._main = getcurrent()
 
-    def later(self, seconds: float, what: Callable[[], None], *, for_ever: bool = False) -> None:
-        """Do something after so many seconds; `for_ever` marks what always comes again, or may never come."""
+    def later(self, seconds: float, action: Callable[[], None], *, for_ever: bool = False) -> None:
+        """Schedule an action; `for_ever` marks one that schedules itself again, or may never happen."""
         self._count += 1
         self.busy += not for_ever
-        heappush(self._coming, (self.now + seconds, self._count, what, for_ever))
+        heappush(self._queue, (self.now + seconds, self._count, action, for_ever))
 
     def run(self, until: Callable[[], bool]) -> None:
-        """Let happen what is to happen, until a condition holds or nothing is left."""
-        while self._coming and not until():
-            self.now, _, what, for_ever = heappop(self._coming)
+        """Run the scheduled actions in order, until the condition holds or none is left."""
+        while self._queue and not until():
+            self.now, _, action, for_ever = heappop(self._queue)
             self.busy -= not for_ever
-            what()
+            action()
 
     def start(self, process: Process, body: Callable[[], Any], ended: Ended) -> None:
-        """Let a process begin, as soon as whoever runs now waits."""
+        """Start a process; it runs when the current one waits."""
 
         def live() -> None:
             result, error = None, None
             try:
                 result = body()
-            except (Exception, Killed) as raised:  # noqa: BLE001 # the process ended so; whoever waits for it gets the error
+            except (Exception, Killed) as raised:  # noqa: BLE001 # passed on to `ended`
                 error = raised
             process.over = True
             ended(result, error)
 
         process.started = self.now
-        process.greenlet = greenlet(live, parent=self._hub)
-        self.later(0, lambda: self._go_on(process))
+        process.greenlet = greenlet(live, parent=self._main)
+        self.later(0, lambda: self._resume(process))
 
     def wait(self, seconds: float) -> None:
-        """Called by a process: let others go on meanwhile. Raises Killed where it does not live to see the end."""
+        """Let the running process wait while others run. Raises Killed if it is killed in the meantime."""
         process = self.process
         if process.dead:
             raise Killed
-        self.later(seconds, lambda: self._go_on(process), for_ever=seconds >= FOR_EVER)
-        self._hub.switch()
+        self.later(seconds, lambda: self._resume(process), for_ever=seconds >= FOR_EVER_SECONDS)
+        self._main.switch()
         if process.dead:
             raise Killed
 
     def kill(self, process: Process) -> None:
-        """From outside, while it waits."""
+        """Kill a process that waits."""
         if not process.over:
             process.dead = True
-            self._go_on(process)
+            self._resume(process)
 
     @property
     def process(self) -> Process:
-        assert self.current, "only a process can do that"
+        assert self.current, "no process is running"
         return self.current
 
     def moment(self) -> datetime:
-        """What the clock of the running process shows, cut to milliseconds."""
+        """Return the time by the running process's clock, in whole milliseconds."""
         skew = self.current.skew if self.current else 0.0
-        return BEGINNING + timedelta(milliseconds=int((self.now + skew) * 1000))
+        return START + timedelta(milliseconds=int((self.now + skew) * 1000))
 
-    def _go_on(self, process: Process) -> None:
+    def _resume(self, process: Process) -> None:
         if process.over:
             return
         before, self.current = self.current, process

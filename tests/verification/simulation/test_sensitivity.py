@@ -12,7 +12,7 @@ from verification.simulation.bugs import BUGS, Bug
 from verification.simulation.sensitivity import HuntResult, hunt, report
 
 HARMLESS = Bug("a new file", "none", "--- /dev/null\n+++ b/orders/harmless.py\n@@ -0,0 +1 @@\n+# harmless\n")
-[SOON_CAUGHT] = [bug for bug in BUGS if bug.name == "an order is written over by the one with the same id"]
+[SOON_CAUGHT] = [bug for bug in BUGS if bug.name == "an order is overwritten by one with the same id"]
 
 
 def test_each_bugs_patch_applies_to_todays_code() -> None:
