@@ -1,10 +1,9 @@
-"""`npm run chaos -- --orders N [--seed S]`: everything fails, and yet no promise is broken.
+"""`npm run chaos -- --orders N [--seed S]`: place orders while faults strike, and check that every promise is kept.
 
-The seed decides who orders what, which calls may fail and how often, and the draws and kills that follow from it. Which
-call each of them meets depends on what runs when, so two runs with one seed are alike and not the same.
+The seed decides who orders what, which calls may fail and how often, and when a process is killed. Which call a fault
+strikes depends on timing, so two runs with one seed are similar, not identical.
 
-Exit codes: 0 when every promise was kept, 1 when not or when something else went wrong, 128 and the signal's number
-when it was stopped.
+Exit codes: 0 if every promise was kept, 1 if not or after another error, 128 plus the signal's number if stopped.
 """
 
 import argparse
@@ -22,13 +21,13 @@ from tools.checkout import ROOT
 def main() -> int:
     arguments = _parser().parse_args()
     seed = arguments.seed if arguments.seed is not None else secrets.randbelow(1_000_000)
-    return carry_out(lambda: wreak(arguments.orders, seed))
+    return carry_out(lambda: run_chaos(arguments.orders, seed))
 
 
-def wreak(orders: int, seed: int) -> int:
-    """0 when every promise was kept. Raises LocalError."""
+def run_chaos(orders: int, seed: int) -> int:
+    """Return 0 if every promise was kept, else 1. Raises LocalError."""
     bypass_proxies()
-    from verification.chaos.run import Chaos  # takes a while: only now, when Ctrl-C is no traceback any more
+    from verification.chaos.run import Chaos  # slow to import; by now Ctrl-C is handled
 
     terminal = Terminal()
     terminal.say(f"Chaos: {orders} orders with seed {seed}")
@@ -39,7 +38,7 @@ def wreak(orders: int, seed: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="npm run chaos --", description="Place orders on the local stack while everything around them fails."
+        prog="npm run chaos --", description="Place orders on the local stack while faults strike everywhere."
     )
     parser.add_argument("--orders", type=_positive, default=300, metavar="N", help="how many; default: 300")
     parser.add_argument("--seed", type=int, metavar="S", help="decides load, faults and kills; default: a new one")

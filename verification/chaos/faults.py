@@ -1,4 +1,4 @@
-"""Which calls fail, how, and how often: microburst's rules, made of the seed."""
+"""The faults: which calls fail, how and how often, as rules of microburst drawn from the seed."""
 
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 
 class FaultRule(NamedTuple):
-    """One way in which a service's calls fail."""
+    """One kind of fault of one service."""
 
     service: str
-    """As it is signed for: `events` is EventBridge."""
+    """Its name in signatures: `events` is EventBridge."""
     kind: str
     rule: Mapping[str, Any]
     """As microburst takes it."""
@@ -24,7 +24,7 @@ LATE = "late"
 TOO_LATE = "too late"
 
 LOSES_THE_RESPONSE = {RESPONSE_LOST, TOO_LATE}
-"""The call takes effect, and its caller never learns of it."""
+"""The call takes effect, but its caller doesn't learn of it."""
 
 _ERRORS: Mapping[str, Sequence[tuple[str, str, int]]] = {
     "dynamodb": (
@@ -43,27 +43,29 @@ _READ_TIMEOUT_MS = 2000  # of orders/aws/client.py
 
 
 def faults(seed: int) -> list[FaultRule]:
-    """Every service's faults; each is drawn call by call, in this order, and the first one drawn happens."""
+    """Return the faults of every service. For each call microburst draws them in this order, until one strikes."""
     rng = Random(f"faults of {seed}")
 
-    def often(least: float, most: float) -> float:
+    def probability(least: float, most: float) -> float:
         return round(rng.uniform(least, most), 4)
 
     found = []
     for service, errors in _ERRORS.items():
         for kind, code, status in errors:
-            rule = {"probability": often(0.005, 0.025), "error": {"code": code, "status": status}}
+            rule = {"probability": probability(0.005, 0.025), "error": {"code": code, "status": status}}
             found.append(FaultRule(service, kind, rule))
         found += [
-            FaultRule(service, RESET, {"probability": often(0.005, 0.02), "reset": True}),
-            FaultRule(service, RESPONSE_LOST, {"probability": often(0.005, 0.02), "response": {"abort_bytes": 0}}),
-            FaultRule(service, LATE, {"probability": often(0.02, 0.06), "latency": {"min": 20, "max": 500}}),
-            FaultRule(service, TOO_LATE, {"probability": often(0.001, 0.004), "latency": _READ_TIMEOUT_MS + 300}),
+            FaultRule(service, RESET, {"probability": probability(0.005, 0.02), "reset": True}),
+            FaultRule(
+                service, RESPONSE_LOST, {"probability": probability(0.005, 0.02), "response": {"abort_bytes": 0}}
+            ),
+            FaultRule(service, LATE, {"probability": probability(0.02, 0.06), "latency": {"min": 20, "max": 500}}),
+            FaultRule(service, TOO_LATE, {"probability": probability(0.001, 0.004), "latency": _READ_TIMEOUT_MS + 300}),
         ]
-    failed = {"ErrorCode": "InternalFailure", "ErrorMessage": "the entry was not taken"}
+    failed = {"ErrorCode": "InternalFailure", "ErrorMessage": "the entry was not accepted"}
     rule = {
         "operation": "PutEvents",
-        "probability": often(0.02, 0.06),
+        "probability": probability(0.02, 0.06),
         # A response of 200 in which one entry failed.
         "error": {"code": "EntryFailed", "status": 200, "fields": {"FailedEntryCount": 1, "Entries": [failed]}},
     }

@@ -15,25 +15,26 @@ from operations.stack import Stack
 from orders.catalogue import PRODUCTS
 
 CUSTOMERS = 8
-ATTEMPTS = 40
+MOST_ATTEMPTS = 40
 _RETRY_SECONDS = 0.25  # before a customer tries again
 _READ_TIMEOUT_SECONDS = 15
+_PAUSE_INTERVAL_SECONDS = 0.05
 _CARDS = ["tok_visa"] * 5 + ["tok_mastercard"] * 2 + ["tok_declined"] * 2 + ["tok_insufficient_funds"]
 
 
 class Purchase(NamedTuple):
-    """What a customer wants, and does about it."""
+    """One order of a customer, and how the customer retries."""
 
     customer: int
     body: Mapping[str, Any]
     key: str | None
-    """The Idempotency-Key. Without one nobody repeats a request: it might be a second order."""
+    """The Idempotency-Key. A customer without one doesn't retry, since that might make a second order."""
     again: int
-    """How often the request is sent again though it was answered."""
+    """How often the request is sent again after its response."""
 
 
 def purchases(orders: int, seed: int) -> list[Purchase]:
-    """As many orders. Some are clicked twice: the same purchase then stands there twice, side by side."""
+    """Return a purchase for each order; a double click is the same purchase twice in a row."""
     rng, found = Random(f"orders of {seed}"), []
     customers = min(CUSTOMERS, 1 + orders // 10)
     for number in range(orders):
@@ -43,7 +44,7 @@ def purchases(orders: int, seed: int) -> list[Purchase]:
             "paymentMethod": rng.choice(_CARDS),
         }
         if rng.random() < 0.3:
-            body["phone"] = f"+49151{number:08}"  # everybody has another, so that a text message shows its order
+            body["phone"] = f"+49151{number:08}"  # each order has its own, so that a text message shows its order
         key = f"order-{seed}-{number}" if rng.random() < 0.75 else None
         again = rng.choice([0, 0, 0, 1, 2]) if key else 0
         purchase = Purchase(rng.randrange(customers), body, key, again)
@@ -52,98 +53,99 @@ def purchases(orders: int, seed: int) -> list[Purchase]:
 
 
 @dataclass
-class Answers:
-    """What the API answered. Several threads write."""
+class Responses:
+    """The API's responses. Several threads write them."""
 
     accepted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    clicked: dict[str, float] = field(default_factory=dict)
-    """By order, when its first request was sent, in seconds since 1970."""
+    requested_at: dict[str, float] = field(default_factory=dict)
+    """Order id → when its first request was sent, in seconds since 1970."""
     keys: dict[tuple[int, str], str] = field(default_factory=dict)
     requests: int = 0
     failed: int = 0
-    """Requests that were answered with a 5xx, or not at all."""
+    """Requests whose response was a 5xx, or that had none."""
     wrong: list[str] = field(default_factory=list)
-    """Answers that should not be, whatever fails."""
+    """Responses that are wrong whatever faults strike."""
     lock: Lock = field(default_factory=Lock)
 
 
-class Crowd:
+class Customers:
     """The customers, each signed in."""
 
-    def __init__(self, stack: Stack, ordering: Sequence[Purchase]) -> None:
+    def __init__(self, stack: Stack, purchases: Sequence[Purchase]) -> None:
         cognito = stack.client("cognito-idp")
-        self.answers = Answers()
-        self.waiting = len(ordering)
-        """Purchases that have not ended, for progress; also who may hold back new ones with `pause`."""
+        self.responses = Responses()
+        self.waiting = len(purchases)
+        """The number of purchases that have not ended."""
         self.pause = False
-        self._ordering = ordering
-        self._people = [
+        """Whether new purchases wait."""
+        self._purchases = purchases
+        self._accounts = [
             ShopAccount(cognito, stack.outputs, stack.api_url, f"customer-{number}@example.com")
-            for number in range(1 + max(purchase.customer for purchase in ordering))
+            for number in range(1 + max(purchase.customer for purchase in purchases))
         ]
         self._http = httpx.Client(base_url=stack.api_url, timeout=_READ_TIMEOUT_SECONDS, trust_env=False)
-        self._pool = ThreadPoolExecutor(len(self._people))
+        self._pool = ThreadPoolExecutor(len(self._accounts))
         self._running: list[Future[None]] = []
 
     def start(self) -> None:
-        self._running = [self._pool.submit(self._buy, purchase) for purchase in self._ordering]
+        self._running = [self._pool.submit(self._buy, purchase) for purchase in self._purchases]
 
     def is_done(self) -> bool:
-        """Raises what went wrong in a thread."""
+        """Whether every purchase has ended. Raises the error of a thread that failed."""
         return all(future.done() and future.result() is None for future in self._running)
 
-    def leave(self) -> None:
+    def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._http.close()
 
     def _buy(self, purchase: Purchase) -> None:
         while self.pause:
-            time.sleep(0.05)  # until the shop has caught up
-        clicked = time.time()
-        order = self._insist(purchase)
-        with self.answers.lock:
+            time.sleep(_PAUSE_INTERVAL_SECONDS)
+        requested_at = time.time()
+        order = self._order(purchase)
+        with self.responses.lock:
             if order:
                 order_id = str(order["orderId"])
-                earlier = self.answers.clicked.get(order_id, clicked)
-                self.answers.clicked[order_id] = min(earlier, clicked)
+                earlier = self.responses.requested_at.get(order_id, requested_at)
+                self.responses.requested_at[order_id] = min(earlier, requested_at)
         for _ in range(purchase.again if order else 0):
-            self._insist(purchase)
-        with self.answers.lock:
+            self._order(purchase)
+        with self.responses.lock:
             self.waiting -= 1
 
-    def _insist(self, purchase: Purchase) -> Mapping[str, Any] | None:
-        """Send the request until it is answered, if it has a key; the order, if there is an answer with one."""
-        for _ in range(ATTEMPTS if purchase.key else 1):
-            answer = self._post(purchase)
-            if answer is not None and answer.status_code < 500:
-                return self._taken(purchase, answer)
-            with self.answers.lock:
-                self.answers.failed += 1
+    def _order(self, purchase: Purchase) -> Mapping[str, Any] | None:
+        """Send the request, with a key until there is a response; return the order, if the response has one."""
+        for _ in range(MOST_ATTEMPTS if purchase.key else 1):
+            response = self._post(purchase)
+            if response is not None and response.status_code < 500:
+                return self._checked(purchase, response)
+            with self.responses.lock:
+                self.responses.failed += 1
             time.sleep(_RETRY_SECONDS)
         return None
 
     def _post(self, purchase: Purchase) -> httpx.Response | None:
-        headers = {"authorization": f"Bearer {self._people[purchase.customer].token}"}
+        headers = {"authorization": f"Bearer {self._accounts[purchase.customer].token}"}
         if purchase.key:
             headers["idempotency-key"] = purchase.key
-        with self.answers.lock:
-            self.answers.requests += 1
+        with self.responses.lock:
+            self.responses.requests += 1
         try:
             return self._http.post("/orders", json=purchase.body, headers=headers)
         except httpx.TransportError:
             return None
 
-    def _taken(self, purchase: Purchase, answer: httpx.Response) -> Mapping[str, Any] | None:
-        with self.answers.lock:
-            if answer.status_code not in (200, 201):
-                self.answers.wrong.append(f"POST /orders was answered with {answer.status_code}: {answer.text}")
+    def _checked(self, purchase: Purchase, response: httpx.Response) -> Mapping[str, Any] | None:
+        with self.responses.lock:
+            if response.status_code not in (200, 201):
+                self.responses.wrong.append(f"the response of POST /orders was {response.status_code}: {response.text}")
                 return None
-            order: Mapping[str, Any] = answer.json()
-            first = self.answers.accepted.setdefault(order["orderId"], order)
+            order: Mapping[str, Any] = response.json()
+            first = self.responses.accepted.setdefault(order["orderId"], order)
             if (
                 purchase.key
-                and self.answers.keys.setdefault((purchase.customer, purchase.key), order["orderId"])
+                and self.responses.keys.setdefault((purchase.customer, purchase.key), order["orderId"])
                 != (order["orderId"])
             ):
-                self.answers.wrong.append(f"one Idempotency-Key led to two orders: {first} and {order}")
+                self.responses.wrong.append(f"one Idempotency-Key led to two orders: {first} and {order}")
             return order

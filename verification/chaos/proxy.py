@@ -1,7 +1,7 @@
-"""Between the functions and AWS: microburst, which makes calls fail, and a killer of the workers that make them.
+"""The proxy between the functions and AWS: microburst, which makes calls fail, and a killer of function processes.
 
-A process of its own: `python -m verification.chaos.proxy …`. It ends when its standard input closes. Without rules,
-microburst's, it passes everything through, and kills nobody.
+It is a process of its own, `python -m verification.chaos.proxy …`, and ends when its standard input closes. As long as
+microburst has no rules, every call passes and no process is killed.
 """
 
 import argparse
@@ -31,19 +31,19 @@ from microburst.rules import RuleEngine
 
 from local.emulator.state import LocalError, State, require_loopback
 from operations.loopback import HOST
+from verification.chaos.call_log import ObservedCall, call_log_of
 from verification.chaos.faults import SERVICES
-from verification.chaos.ledger import ObservedCall, ledger_of
 
 CALLS_PER_KILL = 250
 _WORKER = re.compile(r"app/(\w+)-(\d+)")
 _ORDER = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 _under_way: ContextVar[dict[str, Any]] = ContextVar("_under_way")
-"""What is known so far of the call that this task handles, as ObservedCall has it."""
+"""The fields of ObservedCall that are known so far, of the call that this task handles."""
 
 
 class Killer:
-    """Kills the worker behind every n-th call, before the call reaches AWS or after, when AWS has done it."""
+    """Kills the process behind some calls, before the call reaches AWS or after it took effect."""
 
     def __init__(self, rng: random.Random, emulator: Callable[[], int]) -> None:
         """`emulator` returns its process id, which is also its group's."""
@@ -52,7 +52,7 @@ class Killer:
         self._left = rng.randint(15, CALLS_PER_KILL // 5)  # not too late for a short run
 
     def chooses(self) -> str | None:
-        """`before` or `after`, if the call at hand is its worker's last one."""
+        """Return `before` or `after` if the current call is its process's last one."""
         self._left -= 1
         if self._left > 0:
             return None
@@ -60,7 +60,7 @@ class Killer:
         return self._rng.choice(("before", "after"))
 
     def kill(self, process: int) -> bool:
-        """Only what the emulator started: a process id comes in a header, and anybody may write one."""
+        """Kill a process of the emulator's, and no other: the process id comes from a header, which anybody can set."""
         with suppress(ProcessLookupError, PermissionError):
             if process != self._emulator() == os.getpgid(process):
                 os.kill(process, signal.SIGKILL)
@@ -69,7 +69,7 @@ class Killer:
 
 
 class Rules(RuleEngine):  # type: ignore[misc]
-    """microburst's, that tell the ledger what they decided."""
+    """microburst's rules, which also record their decision for the call log."""
 
     def decide(self, info: Any) -> Any:
         call = _under_way.get()
@@ -81,7 +81,7 @@ class Rules(RuleEngine):  # type: ignore[misc]
 
 
 class ObservedUpstream(Upstream):  # type: ignore[misc]
-    """The emulator; a worker may die on the way to it or back."""
+    """The emulator as microburst's upstream; the calling process may be killed before or after a call."""
 
     def __init__(self, base_url: str, killer: Killer, rules: Rules, **options: Any) -> None:
         super().__init__(base_url, **options)
@@ -96,7 +96,7 @@ class ObservedUpstream(Upstream):  # type: ignore[misc]
         )
 
     def _outbound_headers(self, request: web.Request) -> dict[str, str]:
-        """With the Host that the caller signed: the emulator checks each signature."""
+        """Keep the Host header that the caller signed: the emulator checks each signature."""
         headers: dict[str, str] = super()._outbound_headers(request)
         return {**headers, "host": request.headers["Host"]}
 
@@ -107,12 +107,12 @@ class ObservedUpstream(Upstream):  # type: ignore[misc]
             call["doomed"] = self._killer.chooses()
         if call.get("doomed") == "before" and self._killer.kill(worker):
             call["killed"] = "before"
-            return web.Response(status=500)  # nobody is left to read it
+            return web.Response(status=500)  # the caller is dead
         response: web.StreamResponse = await super().relay(request, *rest, **more)
         return response
 
     async def _answered(self, _session: Any, _context: SimpleNamespace, end: aiohttp.TraceRequestEndParams) -> None:
-        """AWS has done it, and the worker has not heard of it yet."""
+        """Handle AWS's response before the calling process gets it."""
         call = _under_way.get()
         call["status"] = end.response.status
         if call.get("doomed") == "after" and self._killer.kill(call["process"]):
@@ -120,13 +120,13 @@ class ObservedUpstream(Upstream):  # type: ignore[misc]
 
 
 class Proxy(Microburst):  # type: ignore[misc]
-    """microburst with these; writes what matters into the ledger, a line for each call."""
+    """microburst with these rules and this upstream; writes each call that matters to the call log."""
 
-    def __init__(self, upstream: str, killer: Killer, ledger: TextIO) -> None:
+    def __init__(self, upstream: str, killer: Killer, call_log: TextIO) -> None:
         super().__init__(upstream, resign=False)
         self.engine = Rules()
         self.upstream = ObservedUpstream(upstream, killer, self.engine, stats=self.stats)
-        self._ledger = ledger
+        self._call_log = call_log
 
     async def handle_proxy(self, request: web.Request) -> web.StreamResponse:
         worker = _WORKER.search(request.headers.get("User-Agent", ""))
@@ -146,12 +146,12 @@ class Proxy(Microburst):  # type: ignore[misc]
             call["seconds"] = time.time() - call["at"]
             entry = ObservedCall._make(call.get(name) for name in ObservedCall._fields)
             if entry.matters:
-                self._ledger.write(json.dumps(entry._asdict()) + "\n")
+                self._call_log.write(json.dumps(entry._asdict()) + "\n")
         return response
 
 
 def subject(service: str | None, body: bytes | None) -> Mapping[str, str]:
-    """What a call is about: its order, the phone number that it writes to, the channel whose receipt it stores."""
+    """Return the subject of a call: its order, its phone number, the channel whose receipt it stores."""
     text = (body or b"").decode(errors="replace")
     if service == "sns":
         number = parse_qs(text).get("PhoneNumber")
@@ -178,8 +178,8 @@ async def serve(arguments: argparse.Namespace) -> None:
     state = State(arguments.state)
     killer = Killer(random.Random(f"kills of {arguments.seed}"), lambda: int(state.read_emulator()["pid"]))
     random.seed(f"draws of {arguments.seed}")  # microburst draws from the module
-    with ledger_of(state).open("w", buffering=1) as ledger:
-        runner = web.AppRunner(make_app(Proxy(arguments.upstream, killer, ledger)), access_log=None)
+    with call_log_of(state).open("w", buffering=1) as call_log:
+        runner = web.AppRunner(make_app(Proxy(arguments.upstream, killer, call_log)), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, HOST, arguments.port).start()
         await asyncio.to_thread(sys.stdin.buffer.read)  # whoever started us holds the other end

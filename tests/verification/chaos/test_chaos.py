@@ -1,4 +1,4 @@
-"""`npm run chaos`, with ten orders: the whole way from the first click to a verdict, and what a verdict is worth."""
+"""`npm run chaos` with ten orders: from the first order to the verdict, and what makes a verdict fail."""
 
 import io
 import json
@@ -74,7 +74,7 @@ def test_every_promise_holds_though_calls_fail_and_workers_are_killed(ran: Ran) 
     assert sum(numbers(report, "final statuses")) == ORDERS
 
 
-def test_a_row_that_is_gone_from_the_audit_log_fails_the_run_and_its_order_is_told(ran: Ran) -> None:
+def test_a_row_that_is_gone_from_the_audit_log_fails_the_run_and_its_order_is_shown(ran: Ran) -> None:
     table, row = ran.stack.outputs["AuditLogTableName"], an_event_of_the_log(ran.stack)
     ran.stack.client("dynamodb").delete_item(TableName=table, Key={key: row[key] for key in ("eventId", "timestamp")})
     try:

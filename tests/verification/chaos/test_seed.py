@@ -1,4 +1,4 @@
-"""What the seed decides, and whom the killer may kill."""
+"""What the seed decides, and which processes the killer may kill."""
 
 import os
 import random
@@ -23,7 +23,7 @@ def test_every_service_fails_in_every_way() -> None:
     assert {service for service, kind in kinds if kind == ENTRY_FAILED} == {"events"}
 
 
-def test_nobody_without_a_key_asks_twice_and_no_two_orders_have_one_phone_number() -> None:
+def test_nobody_without_a_key_retries_and_no_two_orders_have_one_phone_number() -> None:
     plan = purchases(200, 1)
     assert not [purchase for purchase in plan if purchase.key is None and purchase.again]
     phones = {purchase.body["phone"]: purchase.key for purchase in plan if "phone" in purchase.body}
@@ -48,7 +48,7 @@ def test_the_killer_kills_nothing_that_the_emulator_did_not_start() -> None:
         bystander.communicate()
 
 
-def test_each_call_tells_its_order() -> None:
+def test_each_call_shows_its_order() -> None:
     key = f'{{"Key": {{"orderId": {{"S": "{ORDER}"}}}}, "UpdateExpression": "SET #x = :x REMOVE #emailClaim, #dueAt"}}'
     put = f'{{"Entries": [{{"Detail": "{{\\"data\\": {{\\"orderId\\": \\"{ORDER}\\"}}}}"}}]}}'
     assert subject("dynamodb", key.encode()) == {"order": ORDER, "receipt": "email"}

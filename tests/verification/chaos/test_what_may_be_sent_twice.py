@@ -1,10 +1,10 @@
-"""A message may be sent again only where something kept the first sending from being recorded."""
+"""A message may be sent again only if a fault kept the first sending from being recorded."""
 
 from typing import Any
 
 import pytest
 
-from verification.chaos.ledger import ObservedCall, may_repeat
+from verification.chaos.call_log import ObservedCall, may_repeat
 
 LOST, THROTTLED = 7, 8
 EMAIL = ("order", "email")
@@ -38,9 +38,9 @@ def allowed(*calls: ObservedCall, timed_out: bool = False) -> dict[tuple[str, st
 @pytest.mark.parametrize(
     "calls",
     [
-        pytest.param([sent(killed="after")], id="the worker was killed when SES had it"),
-        pytest.param([sent(rule=LOST)], id="the answer was lost"),
-        pytest.param([sent(seconds=2.3)], id="the answer came too late"),
+        pytest.param([sent(killed="after")], id="the process was killed after SES accepted it"),
+        pytest.param([sent(rule=LOST)], id="the response was lost"),
+        pytest.param([sent(seconds=2.3)], id="the response came too late"),
         pytest.param([sent(), recorded(killed="before", status=None)], id="killed before the receipt was stored"),
         pytest.param(
             [sent(), *[recorded(rule=THROTTLED, status=None)] * 3], id="no attempt at the receipt got through"
@@ -78,6 +78,6 @@ def test_the_receipt_of_a_second_sending_is_not_the_firsts() -> None:
     assert allowed(sent(1), disturbed, sent(3), recorded(4)) == {EMAIL: 1}
 
 
-def test_a_worker_that_was_never_heard_of_again_may_have_timed_out() -> None:
+def test_a_process_that_made_no_further_call_may_have_timed_out() -> None:
     assert allowed(sent(), timed_out=True) == {EMAIL: 1}
     assert allowed(sent(), call(2, "dynamodb"), timed_out=True) == {}

@@ -1,1 +1,1 @@
-"""The simulator: what it models, what it finds, and that it would find more."""
+"""Tests of the simulator: its schedules, its crashes, its checker, and the planted bugs."""

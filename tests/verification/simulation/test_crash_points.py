@@ -1,4 +1,4 @@
-"""One order, killed before and after every call of every handler. All pairs: `npm run simulate -- --crashes`."""
+"""One order with a crash before and after every call of every handler. All pairs: `npm run simulate -- --crashes`."""
 
 import sys
 from datetime import timedelta
@@ -49,7 +49,7 @@ def test_a_second_crash_strikes_in_what_heals_the_first() -> None:
 
 @pytest.fixture
 def a_few_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every third of them, each alone, so that the command has done soon."""
+    """Every third of them, each alone, so that the command ends soon."""
     monkeypatch.setattr(playing, "singles", lambda seed: singles(seed)[::3])
     monkeypatch.setattr(playing, "pairs", lambda seed, first: ())
     monkeypatch.setattr(sys, "argv", ["simulate", "--crashes", "--jobs", "1"])
@@ -58,9 +58,9 @@ def a_few_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("a_few_crashes")
 def test_the_command_counts_the_crashes_that_an_order_survived(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main() == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for method in ("tok_visa", "tok_declined"):
-        assert f"✓ {method}: {len(singles(one_order(method))[::3])} crashes" in told
+        assert f"✓ {method}: {len(singles(one_order(method))[::3])} crashes" in printed
 
 
 @pytest.mark.usefixtures("a_few_crashes")
@@ -71,6 +71,6 @@ def test_the_command_fails_and_names_the_crash_that_an_order_did_not_survive(
     never = timedelta(days=1000)
     monkeypatch.setattr(OrdersTable, "claim", lambda *known, owner, **_: claim(*known, owner=owner, stale_after=never))
     assert command.main() == 1
-    told = capsys.readouterr().out
-    assert "✗ tok_visa" in told
-    assert "open a day after the last fault" in told
+    printed = capsys.readouterr().out
+    assert "✗ tok_visa" in printed
+    assert "open a day after the last fault" in printed

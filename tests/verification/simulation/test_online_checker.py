@@ -1,4 +1,4 @@
-"""What must not happen even for a moment is seen when it happens."""
+"""The online checker reports a broken promise when it breaks."""
 
 from collections.abc import Callable
 from typing import Any

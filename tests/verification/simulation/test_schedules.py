@@ -1,4 +1,4 @@
-"""Schedules of orders in which everything goes wrong that can: the promises hold, and each run can be had again."""
+"""Schedules of orders and faults: every promise is kept, and each schedule can be repeated."""
 
 import os
 import secrets
@@ -63,7 +63,7 @@ def test_a_schedule_without_its_faults_is_one_without_faults() -> None:
 
 @pytest.fixture
 def a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The claim of the right to tell the customer always succeeds."""
+    """The claim of the right to notify the customer always succeeds."""
     claim = OrdersTable.claim
 
     def careless(self, event, channel, *, owner, stale_after):  # type: ignore[no-untyped-def]
@@ -74,7 +74,7 @@ def a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("a_bug")
-def test_what_breaks_a_promise_is_shown_as_a_short_trace_and_the_command_that_tells_it_again(
+def test_what_breaks_a_promise_is_shown_as_a_short_trace_and_the_command_that_repeats_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # given a schedule that breaks one
@@ -89,11 +89,11 @@ def test_what_breaks_a_promise_is_shown_as_a_short_trace_and_the_command_that_te
     # then it needs one order, and no more faults than the whole schedule
     assert len(short.orders) == 1
     assert len(short.trace.faults) <= 2 < len(found.trace.faults)
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert status == 1
-    assert short.violations[0] in told.replace("\n", " ")
-    assert again in told
-    assert "notification begins" in told
+    assert short.violations[0] in printed.replace("\n", " ")
+    assert again in printed
+    assert "notification begins" in printed
 
 
 @pytest.mark.usefixtures("a_bug")

@@ -1,4 +1,4 @@
-"""The simulator would find a bug. All of them: `npm run simulate -- --bugs`, which writes docs/sensitivity.md."""
+"""The simulator finds a planted bug. All bugs: `npm run simulate -- --bugs`, which writes docs/sensitivity.md."""
 
 import sys
 from pathlib import Path

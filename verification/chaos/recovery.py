@@ -1,4 +1,4 @@
-"""The two that heal: the reconciler, and an operator who redrives the dead letters.
+"""Recovery: runs the reconciler, and redrives the dead letters as an operator would.
 
 The reconciler runs every few seconds here, and not every minute as scheduled: a run would mostly wait.
 """
@@ -19,30 +19,30 @@ _RECONCILE_INTERVAL_SECONDS = 4
 _REDRIVE_INTERVAL_SECONDS = 8
 
 
-class Caretaker:
-    """`stack` is reached as it is, `disturbed` through the proxy: an operator's calls fail as well."""
+class Recovery:
+    """Calls `stack` directly and `disturbed` through the proxy, since an operator's calls fail as well."""
 
     def __init__(self, stack: Stack, disturbed: Stack, tap: Tap) -> None:
         self.redriven: Counter[str] = Counter()
-        """Dead letters, by the consumer that had failed on them."""
+        """The number of dead letters, by the consumer that had failed."""
         self.interrupted = 0
         """Redrives that a fault ended."""
         self._tap = tap
         self._stack = stack
         self._disturbed = disturbed
-        self._reconciled = self._redrove = time.monotonic()
+        self._reconciled_at = self._redriven_at = time.monotonic()
 
-    def tick(self, *, calm: bool) -> None:
-        """Do what is due."""
+    def tick(self, *, faults_ended: bool) -> None:
+        """Reconcile and redrive, each at its interval; dead letters at once after the last fault."""
         self._tap.events()  # so that the queue stays short
         now = time.monotonic()
-        if now - self._reconciled > _RECONCILE_INTERVAL_SECONDS:
+        if now - self._reconciled_at > _RECONCILE_INTERVAL_SECONDS:
             name = self._stack.function("reconciler")
             self._stack.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
-            self._reconciled = now
-        if now - self._redrove > _REDRIVE_INTERVAL_SECONDS or (calm and self._dead_letters()):
-            self._redrive(self._stack if calm else self._disturbed)
-            self._redrove = time.monotonic()
+            self._reconciled_at = now
+        if now - self._redriven_at > _REDRIVE_INTERVAL_SECONDS or (faults_ended and self._dead_letters()):
+            self._redrive(self._stack if faults_ended else self._disturbed)
+            self._redriven_at = time.monotonic()
 
     def _redrive(self, stack: Stack) -> None:
         try:
@@ -52,10 +52,10 @@ class Caretaker:
             self.interrupted += 1
 
     def open_orders(self) -> set[str]:
-        """By the sparse index that the reconciler reads."""
+        """Return the ids of the open orders, from the sparse index that the reconciler reads."""
         return {item["orderId"] for item in scan(self._stack, "OrdersTableName", IndexName="openOrders")}
 
-    def is_quiet(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether no order is open, no queue holds a message, and the audit log has every event."""
         urls = [self._stack.outputs[name] for name in ("NotificationQueueUrl", *_DEAD)]
         if self.open_orders() or any(self._messages(url) for url in urls):
@@ -77,6 +77,6 @@ _DEAD = topology.dead_letter_outputs()
 
 
 def scan(stack: Stack, table: str, **options: Any) -> list[dict[str, Any]]:
-    """All items of a table, or of an index, as plain values."""
+    """Return all items of a table, or of an index, as plain values."""
     pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs[table], **options)
     return [from_item(item) for page in pages for item in page["Items"]]

@@ -1,4 +1,4 @@
-"""The proxy between the functions and AWS, and the shorter time-outs of a chaos run."""
+"""Starts the proxy between the functions and AWS and its faults, and shortens the time-outs for a chaos run."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ VISIBILITY_TIMEOUT_SECONDS = 12
 """Of the notification queue; 180 as deployed."""
 
 
-class Happened(NamedTuple):
+class FaultStatistics(NamedTuple):
     """microburst's own statistics."""
 
     calls: Counter[str]
@@ -33,7 +33,7 @@ class Happened(NamedTuple):
     """By service and kind."""
 
 
-class Disruption:
+class FaultProxy:
     """The running proxy."""
 
     def __init__(self, url: str, seed: int, log: Path) -> None:
@@ -42,54 +42,54 @@ class Disruption:
         self._faults = faults(seed)
         self._rules: dict[int, FaultRule] = {}
 
-    def step_between(self, stack: Stack) -> None:
-        """Lead every function's calls through the proxy. Raises LocalError."""
-        until(self._answers, seconds=60, what=f"the proxy's first answer (its log: {self._log})")
+    def route_functions(self, stack: Stack) -> None:
+        """Route every function's calls through the proxy. Raises LocalError."""
+        until(self._responds, seconds=60, what=f"the proxy's first response (its log: {self._log})")
         for function in topology.functions():
             stack.configure(function, AWS_ENDPOINT_URL=self.url)
 
-    def begin(self) -> None:
-        rules = self._ask("POST", "rules", [fault.rule for fault in self._faults])
+    def start_faults(self) -> None:
+        rules = self._call("POST", "rules", [fault.rule for fault in self._faults])
         self._rules = {rule["id"]: fault for rule, fault in zip(rules, self._faults, strict=True)}
 
-    def end(self) -> None:
-        """From now on every call passes, and nobody is killed."""
-        self._ask("POST", "rules", [])
+    def stop_faults(self) -> None:
+        """Let every call pass from now on, and kill no process."""
+        self._call("POST", "rules", [])
 
-    def happened(self) -> Happened:
-        stats = self._ask("GET", "stats")
+    def statistics(self) -> FaultStatistics:
+        stats = self._call("GET", "stats")
         count: Counter[tuple[str, str]] = Counter()
         for rule in stats["by_rule"]:
             fault = self._rules[rule["id"]]
             count[fault.service, fault.kind] += rule["fired"]
-        return Happened(Counter({each["service"]: each["requests"] for each in stats["by_service"]}), count)
+        return FaultStatistics(Counter({each["service"]: each["requests"] for each in stats["by_service"]}), count)
 
     @property
     def kinds(self) -> Mapping[int, str]:
-        """What each of microburst's rules does."""
+        """Rule of microburst → kind of its fault."""
         return {number: fault.kind for number, fault in self._rules.items()}
 
     @property
-    def lost(self) -> frozenset[int]:
-        """The rules that lose a response."""
+    def loses_response(self) -> frozenset[int]:
+        """The rules of microburst that lose a response."""
         return frozenset(number for number, kind in self.kinds.items() if kind in LOSES_THE_RESPONSE)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
-            return bool(self.happened())
+            return bool(self.statistics())
         except OSError:
             return False
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_microburst/{path}", data, method=method)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
 
 
 @contextmanager
-def disruption(state: State, *, seed: int, port: int, emulator_port: int) -> Iterator[Disruption]:
-    """The proxy, for as long as the block lasts. It may start before the emulator: it takes seconds to be ready."""
+def running_proxy(state: State, *, seed: int, port: int, emulator_port: int) -> Iterator[FaultProxy]:
+    """Run the proxy within the block. Start it before the emulator: it takes seconds to be ready."""
     url, log = f"http://{HOST}:{port}", state.folder / "proxy.log"
     state.folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "verification.chaos.proxy", "--upstream", f"http://{HOST}:{emulator_port}"]
@@ -99,7 +99,7 @@ def disruption(state: State, *, seed: int, port: int, emulator_port: int) -> Ite
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        yield Disruption(url, seed, log)
+        yield FaultProxy(url, seed, log)
     finally:
         process.kill()
         process.wait()
