@@ -1,11 +1,11 @@
-"""Bugs to put into the code on purpose, one patch each, each against a guarantee of the design.
+"""The seeded bugs: one patch for each, which breaks a guarantee of the design.
 
-A simulator that finds nothing proves something only if it would have found it: sensitivity.py plants each of these and
-lets the simulator look for it.
+A simulator that finds nothing proves something only if it would find a bug: sensitivity.py plants each of these and
+lets the simulator hunt for it.
 
-A patch begins with `Subject:` (the bug) and `Guarantee:`. Where a change of the code makes one fail to apply, plant the
-bug by hand, put the output of `git diff` under the two lines, and take your edit back. A patch that is off by some
-lines, or whose outermost context changed, still applies: it needs one line of context.
+A patch begins with `Subject:` (the bug) and `Guarantee:`. If it no longer applies after a change of the code, plant the
+bug by hand, put the output of `git diff` under the two lines, and undo your edit. A patch needs one line of context, so
+it still applies if lines moved or the outer context changed.
 """
 
 import os
@@ -24,9 +24,9 @@ class Bug(NamedTuple):
     patch: str
 
     def plant(self, checkout: Path, *, check_only: bool = False) -> None:
-        """Apply the patch to a checkout. Raises LookupError where the code has moved on from under the bug."""
+        """Apply the patch to a checkout. Raises LookupError if it does not apply to today's code."""
         command = ["git", "apply", "--recount", "-C1", *(["--check"] if check_only else []), "-"]
-        # No repository: else git would look for one around the copy, and apply to that.
+        # Without a repository, else git would find one above the copy, and apply the patch there.
         environment = {**os.environ, "GIT_DIR": str(checkout / "no-repository")}
         result = subprocess.run(
             command, cwd=checkout, input=self.patch, text=True, capture_output=True, check=False, env=environment
