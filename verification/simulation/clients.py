@@ -25,10 +25,10 @@ def client(cloud: Cloud, service: str, config: Any) -> Any:
 
 
 class _Client:
-    def __init__(self, cloud: Cloud, attempts: int, read_timeout: float) -> None:
+    def __init__(self, cloud: Cloud, attempts: int, read_timeout_seconds: float) -> None:
         self._cloud = cloud
         self._attempts = attempts
-        self._read_timeout = read_timeout
+        self._read_timeout_seconds = read_timeout_seconds
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -38,7 +38,7 @@ class _Client:
             action,
             effect,
             attempts=self._attempts,
-            read_timeout=self._read_timeout,
+            read_timeout_seconds=self._read_timeout_seconds,
             detail=detail,
             special=special,
         )

@@ -32,13 +32,13 @@ class Network:
         effect: Callable[[FaultKind | None], Any],
         *,
         attempts: int,
-        read_timeout: float = 2.0,
+        read_timeout_seconds: float = 2.0,
         detail: str = "",
         special: FaultKind | None = None,
     ) -> Any:
         """Make a call as the SDK does: at most `attempts` times on throttling, server errors and lost responses.
 
-        The process waits `read_timeout` seconds for a lost response. The effect takes place at one moment. It gets the
+        The process waits `read_timeout_seconds` for a lost response. The effect takes place at one moment. It gets the
         fault as its argument, so that it can carry out the `special` one.
         """
         process = self._world.process
@@ -78,7 +78,7 @@ class Network:
             if fault in _CRASHES_AFTER:
                 self._crash(fault)
             if fault is FaultKind.LOST:
-                self._world.wait(read_timeout)
+                self._world.wait(read_timeout_seconds)
                 error = ReadTimeoutError(endpoint_url="https://simulated.invalid", error=fault.value)
                 continue
             self._world.wait(latency)

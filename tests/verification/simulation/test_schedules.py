@@ -1,5 +1,6 @@
 """Schedules of orders and faults: every promise is kept, and each schedule can be repeated."""
 
+import ast
 import os
 import secrets
 import subprocess
@@ -9,6 +10,7 @@ from itertools import count
 import pytest
 
 from orders.aws.store import OrdersTable
+from tools import topology
 from tools.checkout import ROOT
 from verification.simulation.__main__ import main
 from verification.simulation.faults import FaultKind, ScriptedFaults
@@ -130,3 +132,12 @@ def test_what_the_simulator_replaces_is_back_afterwards() -> None:
 def test_the_simulator_is_no_part_of_the_package() -> None:
     shipped = (ROOT / "tools" / "build.py").read_text()
     assert "verification" not in shipped
+
+
+def test_the_simulator_names_no_function_queue_or_topic() -> None:
+    kinds = ("AWS::SQS::Queue", "AWS::SNS::Topic")
+    names = {*topology.functions(), *(name for name, each in topology.resources().items() if each["Type"] in kinds)}
+    attributes = {"fulfillment", "notification"}  # of an order, named like the functions that store them
+    for file in (ROOT / "verification" / "simulation").glob("*.py"):
+        strings = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
+        assert strings & names <= attributes, file.name
