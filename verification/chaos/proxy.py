@@ -182,7 +182,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         runner = web.AppRunner(make_app(Proxy(arguments.upstream, killer, call_log)), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, HOST, arguments.port).start()
-        await asyncio.to_thread(sys.stdin.buffer.read)  # whoever started us holds the other end
+        await asyncio.to_thread(sys.stdin.buffer.read)  # until the parent process closes it
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The harness: it runs the code that is deployed on the simulated AWS, with its own clock and randomness."""
+"""The harness: it runs the deployed code with a simulated AWS, clock and randomness in place of the real ones."""
 
 import io
 import logging
@@ -55,13 +55,13 @@ def deployed(cloud: Cloud, rng: RandomSource) -> Iterator[None]:
         except (ClientError, ReadTimeoutError) as error:
             raise GatewayUnavailable(str(error)) from error
 
-    def made(service: str, *, config: Any = None, **_: Any) -> Any:
+    def simulated_client(service: str, *, config: Any = None, **_: Any) -> Any:
         return client(cloud, service, config)
 
     before = logger.log_level
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, _ENVIRONMENT))
-        stack.enter_context(mock.patch.object(boto3, "client", made))
+        stack.enter_context(mock.patch.object(boto3, "client", simulated_client))
         stack.enter_context(mock.patch.object(clock, "now", cloud.world.moment))
         stack.enter_context(mock.patch.object(backoff, "time", SimpleNamespace(sleep=cloud.world.wait)))
         stack.enter_context(mock.patch.object(backoff, "random", SimpleNamespace(uniform=_jitter(cloud, rng))))
