@@ -40,7 +40,7 @@ ANNA = Caller("anna")
 BELA = Caller("bela", "bela@example.com")
 
 
-class Response(NamedTuple):
+class ApiResponse(NamedTuple):
     status: int
     headers: dict[str, str]
     body: Any
@@ -86,7 +86,7 @@ class Shop:
         headers: Mapping[str, str | None] | None = None,
         request_id: str | None = None,
         base64: bool = False,
-    ) -> Response:
+    ) -> ApiResponse:
         """A request as the HTTP API hands it on (payload format 2.0).
 
         A string as body is sent as it is, bytes in base64; a header that is None is left out.
@@ -125,9 +125,9 @@ class Shop:
                 raw_body = b64encode(raw_body if isinstance(raw_body, bytes) else raw_body.encode()).decode()
             request["body"] = raw_body
         raw = self.invoke("orderService", request)
-        return Response(raw["statusCode"], raw["headers"], json.loads(raw["body"]))
+        return ApiResponse(raw["statusCode"], raw["headers"], json.loads(raw["body"]))
 
-    def place(self, *, by: Caller = ANNA, key: str | None = None, **changes: Any) -> Response:
+    def place(self, *, by: Caller = ANNA, key: str | None = None, **changes: Any) -> ApiResponse:
         """`POST /orders` with a good order, changed as told; its event waits on the bus."""
         return self.call("POST", "/orders", an_order(**changes), by=by, headers={"idempotency-key": key} if key else {})
 
@@ -142,7 +142,7 @@ class Shop:
         assert response.status == 200, response
         return response.body
 
-    def orders(self, query: Mapping[str, str], *, by: Caller = ANNA) -> Response:
+    def orders(self, query: Mapping[str, str], *, by: Caller = ANNA) -> ApiResponse:
         return self.call("GET", "/orders?" + "&".join(f"{quote(k)}={quote(v)}" for k, v in query.items()), by=by)
 
     def trail(self, order_id: str, *, by: Caller = ANNA) -> list[dict[str, Any]]:

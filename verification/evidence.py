@@ -24,7 +24,7 @@ class TakenCharge(NamedTuple):
     currency: str
 
 
-class Message(NamedTuple):
+class SentMessage(NamedTuple):
     """An e-mail or a text message that its provider accepted."""
 
     order_id: str
@@ -46,7 +46,7 @@ class Evidence:
     audit: Sequence[Mapping[str, Any]]
     """The AuditLog table, as plain values."""
     charges: Sequence[TakenCharge]
-    messages: Sequence[Message]
+    messages: Sequence[SentMessage]
     dead_letters: Sequence[Envelope]
     """The events that are left in the dead-letter queues after their redrive."""
     forged: frozenset[str] = frozenset()

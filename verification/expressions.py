@@ -14,9 +14,10 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
+from orders.aws.dynamodb import Item
+
 Value = dict[str, Any]
 """A typed value: `{"S": "PLACED"}`."""
-Item = dict[str, Value]
 Path = tuple[str, ...]
 
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from verification.expressions import Bound, InvalidExpression, Item, check_bindings, holds, updated
+from orders.aws.dynamodb import Item
+from verification.expressions import Bound, InvalidExpression, check_bindings, holds, updated
 
 Key = tuple[str, ...]
 Wrote = Callable[[str, Item | None, Item], None]

@@ -12,7 +12,7 @@ from operations.stack import Stack
 _TIMEOUT_SECONDS = 60
 
 
-class Response(NamedTuple):
+class HttpResponse(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: Any
@@ -20,7 +20,7 @@ class Response(NamedTuple):
 
 def call(
     stack: Stack, method: str, path: str, *, token: str | None = None, body: object = None, key: str | None = None
-) -> Response:
+) -> HttpResponse:
     """One request. Raises OSError where nothing responds, and CheckFailed where what responds is no JSON."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
     headers |= {"idempotency-key": key} if key else {}
@@ -35,8 +35,8 @@ def call(
             return _read(method, path, error)
 
 
-def _read(method: str, path: str, response: Any) -> Response:
+def _read(method: str, path: str, response: Any) -> HttpResponse:
     try:
-        return Response(response.status, response.headers, json.loads(response.read()))
+        return HttpResponse(response.status, response.headers, json.loads(response.read()))
     except ValueError:
         raise CheckFailed(f"{method} {path} gave {response.status} and no JSON") from None

@@ -10,11 +10,9 @@ import boto3
 import httpx
 
 from operations.stack import stack_name
+from orders.aws.dynamodb import Item
 
 STACK = stack_name("local")
-
-Item = dict[str, Any]
-"""An item as the DynamoDB client has it: `{"orderId": {"S": "…"}}`."""
 
 
 class FailedInvocation(NamedTuple):

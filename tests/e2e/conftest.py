@@ -10,8 +10,9 @@ import pytest
 from local.emulator.ports import free_port
 from local.emulator.state import State
 from local.launcher.running import stack
+from orders.aws.dynamodb import Item
 from tests.conftest import ENVIRONMENT
-from tests.e2e.cloud import Cloud, FailedInvocation, Item
+from tests.e2e.cloud import Cloud, FailedInvocation
 from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for
 from tools.checkout import ROOT

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.cloud import Cloud, Item
+from orders.aws.dynamodb import Item
+from tests.e2e.cloud import Cloud
 from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for
 

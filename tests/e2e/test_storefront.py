@@ -24,7 +24,7 @@ STACK = stack_name("local")
 PASSWORD = "Secret-password-1"
 
 
-class Page:
+class Browser:
     """What the page in the browser asks its server for, and nothing past it. Signed up and in as a new customer."""
 
     def __init__(self, http: httpx.Client) -> None:
@@ -43,7 +43,7 @@ class Page:
             },
         )
 
-    def signs_up(self) -> "Page":
+    def signs_up(self) -> "Browser":
         attributes = [{"Name": "email", "Value": self.email}]
         asked = self.cognito("SignUp", Username=self.email, Password=PASSWORD, UserAttributes=attributes)
         assert asked.status_code == 200, asked.text
@@ -175,8 +175,8 @@ def http(cloud: Cloud) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def page(http: httpx.Client) -> Page:
-    return Page(http).signs_up()
+def page(http: httpx.Client) -> Browser:
+    return Browser(http).signs_up()
 
 
 @pytest.fixture(params=["panel", "command line"])
@@ -190,7 +190,7 @@ def operator(request: pytest.FixtureRequest, cloud: Cloud, http: httpx.Client) -
 # --- a customer -------------------------------------------------------------------------------------------------------
 
 
-def test_a_customer_goes_from_sign_up_to_the_e_mail_through_this_one_origin(page: Page) -> None:
+def test_a_customer_goes_from_sign_up_to_the_e_mail_through_this_one_origin(page: Browser) -> None:
     products = page.api("GET", "/products").json()["products"]
     order_id = page.orders(items=[{"sku": products[0]["sku"], "quantity": 1}])
 
@@ -205,8 +205,8 @@ def test_a_customer_goes_from_sign_up_to_the_e_mail_through_this_one_origin(page
     )
 
 
-def test_a_wrong_code_and_a_wrong_password_are_told_as_cognito_tells_them(http: httpx.Client, page: Page) -> None:
-    newcomer = Page(http)
+def test_a_wrong_code_and_a_wrong_password_are_told_as_cognito_tells_them(http: httpx.Client, page: Browser) -> None:
+    newcomer = Browser(http)
     attributes = [{"Name": "email", "Value": newcomer.email}]
     newcomer.cognito("SignUp", Username=newcomer.email, Password=PASSWORD, UserAttributes=attributes)
     credentials = {"USERNAME": page.email, "PASSWORD": f"{PASSWORD}0"}
@@ -218,7 +218,7 @@ def test_a_wrong_code_and_a_wrong_password_are_told_as_cognito_tells_them(http: 
         assert (answer.status_code, answer.json()["__type"].rpartition("#")[2]) == (400, kind)
 
 
-def test_an_order_that_is_sent_twice_with_its_key_is_one_order(page: Page) -> None:
+def test_an_order_that_is_sent_twice_with_its_key_is_one_order(page: Browser) -> None:
     key = {"idempotency-key": uuid4().hex}
     first, second = (page.api("POST", "/orders", json=an_order(), headers=key) for _ in range(2))
 
@@ -228,7 +228,7 @@ def test_an_order_that_is_sent_twice_with_its_key_is_one_order(page: Page) -> No
     assert second.json()["orderId"] == order_id
 
 
-def test_what_the_api_and_its_gateway_refuse_comes_back_as_they_said_it(page: Page, http: httpx.Client) -> None:
+def test_what_the_api_and_its_gateway_refuse_comes_back_as_they_said_it(page: Browser, http: httpx.Client) -> None:
     nobody = http.get("/api/orders")
     unknown = page.api("GET", f"/orders/{uuid4()}")
     wrong = page.api("POST", "/orders", json=an_order(paymentMethod="cash"))
@@ -239,7 +239,7 @@ def test_what_the_api_and_its_gateway_refuse_comes_back_as_they_said_it(page: Pa
         assert answer.json()["status"] == status
 
 
-def test_the_way_to_cognito_can_not_be_used_for_anything_of_an_administrators(page: Page, cloud: Cloud) -> None:
+def test_the_way_to_cognito_can_not_be_used_for_anything_of_an_administrators(page: Browser, cloud: Cloud) -> None:
     answer = page.cognito("AdminDeleteUser", UserPoolId=cloud.stack["UserPoolId"], Username=page.email)
 
     assert answer.status_code == 403
@@ -250,7 +250,9 @@ def test_the_way_to_cognito_can_not_be_used_for_anything_of_an_administrators(pa
 # --- the panel --------------------------------------------------------------------------------------------------------
 
 
-def test_an_order_waits_for_a_gateway_that_is_down_and_is_healed_by_a_redrive(page: Page, operator: Operator) -> None:
+def test_an_order_waits_for_a_gateway_that_is_down_and_is_healed_by_a_redrive(
+    page: Browser, operator: Operator
+) -> None:
     operator.switches_the_gateway("down")
     assert operator.gateway() == "down"
     order_id = page.orders()
@@ -270,7 +272,7 @@ def test_an_order_waits_for_a_gateway_that_is_down_and_is_healed_by_a_redrive(pa
 
 
 def test_a_redrive_beside_a_look_from_another_window_finds_every_dead_letter(
-    cloud: Cloud, http: httpx.Client, page: Page
+    cloud: Cloud, http: httpx.Client, page: Browser
 ) -> None:
     """A look hides the dead letters for a moment, as SQS does with whatever is received."""
     order_id = page.orders()
@@ -299,7 +301,7 @@ def test_a_redrive_beside_a_look_from_another_window_finds_every_dead_letter(
 
 
 def test_an_event_that_is_sent_twice_is_recorded_twice_and_changes_nothing(
-    page: Page, operator: Operator, cloud: Cloud
+    page: Browser, operator: Operator, cloud: Cloud
 ) -> None:
     order_id = page.orders()
     order = page.ended(order_id)
@@ -318,7 +320,7 @@ def test_an_event_that_is_sent_twice_is_recorded_twice_and_changes_nothing(
     assert len([letter for letter in page.inbox() if order_id in letter["text"]]) == 1
 
 
-def test_an_order_that_nobody_knows_can_not_be_sent_twice(page: Page, http: httpx.Client, cloud: Cloud) -> None:
+def test_an_order_that_nobody_knows_can_not_be_sent_twice(page: Browser, http: httpx.Client, cloud: Cloud) -> None:
     order_id = str(uuid4())
 
     answer = http.post("/break-it/send-twice", json={"orderId": order_id})

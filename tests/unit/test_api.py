@@ -12,10 +12,10 @@ from orders import clock
 from orders.aws.backoff import ATTEMPTS
 from orders.catalogue import PRODUCTS
 from tests.conftest import Lines
-from tests.shop import ANNA, BELA, Response, Shop, an_order
+from tests.shop import ANNA, BELA, ApiResponse, Shop, an_order
 
 
-def _problem(response: Response, status: int) -> Any:
+def _problem(response: ApiResponse, status: int) -> Any:
     """The body of an error as RFC 9457 and the contract have it."""
     assert response.status == response.body["status"] == status
     assert response.headers["content-type"] == "application/problem+json"

@@ -7,13 +7,13 @@ import pytest
 from handlers.http import LONGEST_NAME
 from tests.conftest import Lines
 from tests.odd_requests import REFUSED, TAKEN, OddRequest, assert_refused
-from tests.shop import Response, Shop, an_order
+from tests.shop import ApiResponse, Shop, an_order
 
 LONGEST_LINE = 4 * 1024
 """Of the log, in characters."""
 
 
-def send(shop: Shop, request: OddRequest) -> Response:
+def send(shop: Shop, request: OddRequest) -> ApiResponse:
     headers = {"content-type": None, **request.headers}
     return shop.call(request.method, request.path, request.body, headers=headers)
 

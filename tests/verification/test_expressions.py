@@ -7,14 +7,15 @@ from uuid import uuid4
 import pytest
 
 from orders.aws.audit import AuditLogTable
+from orders.aws.dynamodb import Item
 from orders.aws.store import OVER_AN_HOUR, OrdersTable
 from tests.shop import Shop
 from tests.verification.simulation import writes as w
 from tests.wire import Wire
 from tools import topology
-from verification.expressions import Bound, InvalidExpression, Item, Value, check_bindings, holds, updated
+from verification.expressions import Bound, InvalidExpression, Value, check_bindings, holds, updated
 from verification.simulation.clients import client
-from verification.simulation.cloud import Cloud
+from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.faults import ScriptedFaults
 from verification.simulation.random_source import RandomSource
 from verification.simulation.trace import Trace
@@ -61,7 +62,7 @@ def test_every_query_of_the_code_finds_the_same_pages_as_in_moto_s_dynamodb(shop
     # given the same orders and rows there and here
     random = Random(4)
     world = World()
-    simulated = Cloud(world, ScriptedFaults({}), RandomSource(4), Trace(world))
+    simulated = SimulatedCloud(world, ScriptedFaults({}), RandomSource(4), Trace(world))
     seconds = random.sample(range(60), 40)  # no two at once: each DynamoDB orders those in its own way
     orders = [_order(random, n, second) for n, second in enumerate(seconds)]
     rows = [_row(random, n) for n in range(40)]

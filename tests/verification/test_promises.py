@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from verification.evidence import Evidence, Message, TakenCharge
+from verification.evidence import Evidence, SentMessage, TakenCharge
 from verification.promises import violations
 from verification.simulation.faults import ScriptedFaults
 from verification.simulation.schedule import evidence, run
@@ -85,12 +85,12 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
     "no e-mail": (lambda _, kept: replace(kept, messages=[]), "was notified 0 times by email"),
     "two e-mails": (
         lambda order, kept: replace(
-            kept, messages=[*kept.messages, Message(order["orderId"], "email", order["email"])]
+            kept, messages=[*kept.messages, SentMessage(order["orderId"], "email", order["email"])]
         ),
         "was notified 2 times by email",
     ),
     "an e-mail to somebody else": (
-        lambda order, kept: replace(kept, messages=[*kept.messages, Message(order["orderId"], "email", "x@y.z")]),
+        lambda order, kept: replace(kept, messages=[*kept.messages, SentMessage(order["orderId"], "email", "x@y.z")]),
         "at another address",
     ),
     "no text message": (lambda order, _: _without(order, "sms"), "has no receipt of its sms"),

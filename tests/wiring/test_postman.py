@@ -15,7 +15,7 @@ import pytest
 from botocore.validate import ParamValidator
 
 from orders.model import OrderRequest
-from tests.shop import ANNA, Response, Shop
+from tests.shop import ANNA, ApiResponse, Shop
 from verification.contract.openapi import document
 from verification.contract.postman import collection
 
@@ -65,11 +65,11 @@ class Postman:
         return re.sub(r"{{(\w+)}}", lambda found: str({**self.environment, **self.variables}[found[1]]), text)
 
 
-def send(shop: Shop, postman: Postman, request: Json) -> Response:
+def send(shop: Shop, postman: Postman, request: Json) -> ApiResponse:
     """The API's response. The gateway's own for a request without a token: 401."""
     token = request.get("auth", {"type": "bearer", "bearer": [{"value": "{{idToken}}"}]})
     if token["type"] == "noauth":
-        return Response(401, {}, {"message": "Unauthorized"})
+        return ApiResponse(401, {}, {"message": "Unauthorized"})
     caller = {"an ID token": ANNA, "an access token": ANNA._replace(token_use="access")}
     return shop.call(
         request["method"],

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from uuid import uuid4
 
+from orders.aws.dynamodb import Item
 from verification.bench.counts import Counts, counts, timeline
 from verification.bench.journey import SCHEDULED, Functions, functions, request
 from verification.bench.stub import Stub
-from verification.expressions import Bound, Item
+from verification.expressions import Bound
 
 SIZES = (1_000, 10_000, 100_000)
 CUSTOMERS = 1_000

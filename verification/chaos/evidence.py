@@ -11,7 +11,7 @@ from operations.stack import Stack
 from orders.payments import SimulatedGateway
 from verification.chaos.call_log import ObservedCall, may_repeat
 from verification.chaos.recovery import scan
-from verification.evidence import Envelope, Evidence, Message, TakenCharge
+from verification.evidence import Envelope, Evidence, SentMessage, TakenCharge
 
 _ORDER = re.compile(r"Order number: ([0-9a-f-]{36})")
 
@@ -79,17 +79,17 @@ def under_another_key(orders: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
                 yield f"order {order_id} was not charged with its own id as the key: {payment['paymentId']}"
 
 
-def emails(stack: Stack) -> Iterator[Message]:
+def emails(stack: Stack) -> Iterator[SentMessage]:
     for sent in _ministack(stack, "ses/messages")["messages"].values():
         for email in sent:
             if order := _ORDER.search(email["BodyText"]):  # Cognito's e-mails have none
-                yield Message(order[1], "email", email["To"][0])
+                yield SentMessage(order[1], "email", email["To"][0])
 
 
-def text_messages(stack: Stack, orders: Mapping[str, str]) -> Iterator[Message]:
+def text_messages(stack: Stack, orders: Mapping[str, str]) -> Iterator[SentMessage]:
     for phone, sent in _ministack(stack, "sns/sms-messages")["sms_messages"].items():
         for _ in sent:
-            yield Message(orders[phone], "sms", phone)
+            yield SentMessage(orders[phone], "sms", phone)
 
 
 def log_lines(stack: Stack, function: str, text: str) -> Iterator[str]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from verification.evidence import Message as Sent
-from verification.expressions import Bound, Item
-from verification.simulation.cloud import Cloud
+from orders.aws.dynamodb import Item
+from verification.evidence import SentMessage
+from verification.expressions import Bound
+from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.faults import FaultKind
 from verification.tables import ConditionalCheckFailedException, QueryPage, Write
 
@@ -18,14 +19,14 @@ Response = dict[str, Any]
 _RECEIPT = " receipt "
 
 
-def client(cloud: Cloud, service: str, config: Any) -> Any:
+def client(cloud: SimulatedCloud, service: str, config: Any) -> Any:
     """Replace `boto3.client(service, config=Config(…))`; without a Config the attempts are boto3's default."""
     attempts = config.retries["total_max_attempts"] if config else 5
     return _CLIENTS[service](cloud, attempts, config.read_timeout if config else 60)
 
 
 class _Client:
-    def __init__(self, cloud: Cloud, attempts: int, read_timeout_seconds: float) -> None:
+    def __init__(self, cloud: SimulatedCloud, attempts: int, read_timeout_seconds: float) -> None:
         self._cloud = cloud
         self._attempts = attempts
         self._read_timeout_seconds = read_timeout_seconds
@@ -198,7 +199,7 @@ class SES(_Client):
             if fault is FaultKind.REJECTED:
                 self._cloud.checker.rejected.add((order_id, "email"))
                 raise ClientError({"Error": {"Code": "MessageRejected", "Message": fault.value}}, "SendEmail")
-            self._cloud.checker.sent(Sent(order_id, "email", address))
+            self._cloud.checker.sent(SentMessage(order_id, "email", address))
             return {"MessageId": self._cloud.new_id()}
 
         return self._call("SendEmail", effect, address, FaultKind.REJECTED)  # type: ignore[no-any-return]
@@ -214,7 +215,7 @@ class SNS(_Client):
             else:
                 known = self._cloud.checker.labels
                 [order_id] = [order_id for order_id in known if order_id[:8].upper() in Message]
-                self._cloud.checker.sent(Sent(order_id, "sms", PhoneNumber))
+                self._cloud.checker.sent(SentMessage(order_id, "sms", PhoneNumber))
             return {"MessageId": self._cloud.new_id()}
 
         return self._call("Publish", effect, PhoneNumber or TopicArn)  # type: ignore[no-any-return]

@@ -38,7 +38,7 @@ class _Context:
     get_remaining_time_in_millis: Callable[[], float]
 
 
-class Cloud:
+class SimulatedCloud:
     def __init__(self, world: World, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self.world = world
         self.checker = OnlineChecker(world)

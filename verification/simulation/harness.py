@@ -25,7 +25,7 @@ from orders.payments import SimulatedGateway
 from orders.ports import Charge
 from tools import topology
 from verification.simulation.clients import client
-from verification.simulation.cloud import Cloud
+from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.deployment import QUEUES, queue_url
 from verification.simulation.faults import FaultKind
 from verification.simulation.random_source import RandomSource
@@ -35,7 +35,7 @@ _ENVIRONMENT = topology.environment({"OrdersTable": "Orders", "AuditLogTable": "
 
 
 @contextmanager
-def deployed(cloud: Cloud, rng: RandomSource) -> Iterator[None]:
+def deployed(cloud: SimulatedCloud, rng: RandomSource) -> Iterator[None]:
     """Within the block, let the handlers and the operator's commands use this cloud instead of AWS."""
     gateway = SimulatedGateway.charge
 
@@ -80,18 +80,18 @@ def deployed(cloud: Cloud, rng: RandomSource) -> Iterator[None]:
             cloud.checker.broken("an order was left out of its customer's list")
 
 
-def stack(cloud: Cloud) -> Stack:
+def stack(cloud: SimulatedCloud) -> Stack:
     """The deployed stack as the operator's commands see it."""
     session = SimpleNamespace(client=lambda service, **_: client(cloud, service, None))
     outputs = {f"{queue}Url": queue_url(queue) for queue in QUEUES}
     return Stack("simulated", cast(Any, session), None, outputs)
 
 
-def _time(cloud: Cloud) -> Any:
+def _time(cloud: SimulatedCloud) -> Any:
     return SimpleNamespace(time=lambda: cloud.milliseconds(cloud.world.now) / 1000)
 
 
-def _jitter(cloud: Cloud, rng: RandomSource) -> Callable[[float, float], float]:
+def _jitter(cloud: SimulatedCloud, rng: RandomSource) -> Callable[[float, float], float]:
     def uniform(low: float, high: float) -> float:
         return low + (high - low) * rng.draw(f"pause {cloud.world.process.name} {cloud.world.process.calls}")
 

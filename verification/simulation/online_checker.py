@@ -12,10 +12,9 @@ from typing import Any
 
 from orders import clock
 from orders.aws.backoff import ATTEMPTS
-from orders.aws.dynamodb import from_item
+from orders.aws.dynamodb import Item, from_item
 from tools import flow, topology
-from verification.evidence import Envelope, Message, TakenCharge, order_id_of
-from verification.expressions import Item
+from verification.evidence import Envelope, SentMessage, TakenCharge, order_id_of
 from verification.simulation.faults import FaultKind
 from verification.simulation.world import LARGEST_SKEW_SECONDS, START, Killed, Process, World
 
@@ -38,7 +37,7 @@ _RECORDERS = set(flow.recorders())
 
 @dataclass
 class _Sent:
-    message: Message
+    message: SentMessage
     by: Process
     faults_before: int
 
@@ -157,7 +156,7 @@ class OnlineChecker:
         if order_id in self._paid_for.get(process, ()):
             self.broken(f"order {order_id} had a payment when {process.name} began, which calls the gateway again")
 
-    def sent(self, message: Message) -> None:
+    def sent(self, message: SentMessage) -> None:
         process = self.world.process
         if any(sent.by is process and sent.message == message for sent in self._sent):
             self.broken(f"{process.name} sends the {message.channel} of order {message.order_id} a second time")
@@ -256,7 +255,7 @@ class OnlineChecker:
     # --- for the evidence -----------------------------------------------------------------------------------------
 
     @property
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[SentMessage]:
         return [sent.message for sent in self._sent]
 
     def may_repeat(self) -> dict[tuple[str, str], int]:

@@ -7,7 +7,7 @@ from functools import partial
 from orders.aws.dynamodb import from_item
 from verification.evidence import Evidence
 from verification.promises import violations
-from verification.simulation.cloud import Cloud
+from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.deployment import DEAD_LETTER_QUEUE_URLS
 from verification.simulation.faults import FaultInjector, Faults
 from verification.simulation.harness import deployed
@@ -32,7 +32,7 @@ class Outcome:
     orders: Sequence[int]
     violations: list[str]
     trace: Trace
-    cloud: Cloud
+    cloud: SimulatedCloud
 
     @property
     def ok(self) -> bool:
@@ -54,7 +54,7 @@ def run(
     injector = FaultInjector(rng, only)
     chosen = faults(rng) if faults else injector
     trace = Trace(world)
-    cloud = Cloud(world, chosen, rng, trace)
+    cloud = SimulatedCloud(world, chosen, rng, trace)
     operator = SimulatedOperator(cloud, chosen, rng, trace)
     numbers = sorted(orders)
     faults_end = 0.0 if faults else rng.between("calm", *FAULTS_END_SECONDS)
@@ -87,7 +87,7 @@ def run(
     return Outcome(seed, numbers, found, trace, cloud)
 
 
-def evidence(cloud: Cloud) -> Evidence:
+def evidence(cloud: SimulatedCloud) -> Evidence:
     orders = {str(item["orderId"]["S"]): from_item(item) for item in cloud.tables["Orders"].items.values()}
     checker = cloud.checker
     return Evidence(
@@ -104,17 +104,17 @@ def evidence(cloud: Cloud) -> Evidence:
     )
 
 
-def _report_open_orders(cloud: Cloud) -> None:
+def _report_open_orders(cloud: SimulatedCloud) -> None:
     """Report each order that the reconciler has not healed a day after the last fault, with or without an operator."""
     for item in cloud.tables["Orders"].items.values():
         if "dueAt" in item:
             cloud.checker.broken(f"order {item['orderId']['S']} is open a day after the last fault")
 
 
-def _reconciled(cloud: Cloud) -> list[str]:
+def _reconciled(cloud: SimulatedCloud) -> list[str]:
     items = cloud.tables["Orders"].items.values()
     return [item["orderId"]["S"] for item in items if item["attempt"] != {"N": "1"}]
 
 
-def _all_closed(cloud: Cloud) -> bool:
+def _all_closed(cloud: SimulatedCloud) -> bool:
     return not any("dueAt" in item for item in cloud.tables["Orders"].items.values())

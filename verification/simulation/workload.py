@@ -10,7 +10,7 @@ from orders.aws.dynamodb import from_item
 from orders.catalogue import PRODUCTS
 from orders.events import EVENTS
 from orders.payments import DECLINES
-from verification.simulation.cloud import Cloud
+from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.deployment import QUEUE_TRIGGERS, function_of
 from verification.simulation.faults import FaultKind, Faults
 from verification.simulation.harness import stack
@@ -28,7 +28,7 @@ _OPERATOR_INTERVAL_SECONDS = 300
 class SimulatedCustomer:
     """Places one order; with an Idempotency-Key, retries until there is a response."""
 
-    def __init__(self, number: int, cloud: Cloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
+    def __init__(self, number: int, cloud: SimulatedCloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self.label = str(number)
         self._cloud = cloud
         self._faults = faults
@@ -144,7 +144,7 @@ class SimulatedCustomer:
 class SimulatedOperator:
     """Redrives the dead letters and replays the archive, also at the wrong moments."""
 
-    def __init__(self, cloud: Cloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
+    def __init__(self, cloud: SimulatedCloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self._cloud = cloud
         self._faults = faults
         self._rng = rng
@@ -184,7 +184,7 @@ class SimulatedOperator:
 class Adversary:
     """Forges events about orders that exist, and sends messages that are no JSON to the queues."""
 
-    def __init__(self, cloud: Cloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
+    def __init__(self, cloud: SimulatedCloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self._cloud = cloud
         self._faults = faults
         self._rng = rng

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orders.aws.dynamodb import to_item
-from verification.evidence import Message, TakenCharge
+from verification.evidence import SentMessage, TakenCharge
 from verification.simulation.faults import FaultKind
 from verification.simulation.online_checker import OnlineChecker
 from verification.simulation.world import Process, World
@@ -90,7 +90,7 @@ def test_a_row_of_the_audit_log_that_is_overwritten_is_seen(checker: OnlineCheck
     [
         lambda checker: checker.event_accepted(EVENT),
         lambda checker: checker.charged(TakenCharge("1", "p", 1, "EUR")),
-        lambda checker: checker.sent(Message("1", "email", "anna@example.com")),
+        lambda checker: checker.sent(SentMessage("1", "email", "anna@example.com")),
         lambda checker: _change(checker, CLOSED, {**CLOSED, "attempt": 2}),
     ],
     ids=["publishes", "charges", "sends", "writes"],
@@ -156,14 +156,14 @@ def test_a_step_that_succeeds_without_publishing_the_next_event_is_seen(checker:
 
 def test_a_message_that_the_sdk_sends_twice_is_seen(checker: OnlineChecker) -> None:
     for _ in range(2):
-        checker.sent(Message("1", "email", "anna@example.com"))
+        checker.sent(SentMessage("1", "email", "anna@example.com"))
     assert "a second time" in checker.violations[0]
 
 
 def test_a_message_may_be_repeated_only_after_a_crash_between_sending_and_recording(
     checker: OnlineChecker, world: World
 ) -> None:
-    checker.sent(Message("1", "email", "anna@example.com"))
+    checker.sent(SentMessage("1", "email", "anna@example.com"))
     assert checker.may_repeat() == {}
     world.process.faults.append(FaultKind.CRASH_BEFORE)
     assert checker.may_repeat() == {("1", "email"): 1}

@@ -7,11 +7,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from orders.aws.dynamodb import Item
 from orders.aws.store import OrdersTable
 from orders.ports import Due
-from verification.expressions import Item, Value
+from verification.expressions import Value
 from verification.simulation.clients import client
-from verification.simulation.cloud import Cloud
+from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.faults import ScriptedFaults
 from verification.simulation.random_source import RandomSource
 from verification.simulation.schedule import run
@@ -38,7 +39,7 @@ def writes() -> list[Write]:
 def putting_off() -> dict[tuple[str, str, str], Write]:
     """The one write that no schedule needs: nobody there damages an order in the table."""
     world = World()
-    cloud = Cloud(world, ScriptedFaults({}), RandomSource(0), Trace(world))
+    cloud = SimulatedCloud(world, ScriptedFaults({}), RandomSource(0), Trace(world))
     due = Due("2026-01-31T09:30:00.000Z", "00000000-0000-4000-8000-000000000000")
     store = OrdersTable(client(cloud, "dynamodb", None), "Orders")
     world.start(Process("test", ""), lambda: store.postpone(due, "2026-01-31T15:30:00.000Z"), lambda _, error: None)
