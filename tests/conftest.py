@@ -45,7 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class FilesTogether(LoadFileScheduling):  # type: ignore[misc] # pytest-xdist has no types
-    """A file's tests run in one process, and so do folders whose tests share what takes long: a stack, a template."""
+    """A file's tests run in one process, and so do folders whose tests share what takes long: a stack, a template.
+
+    The default. `--dist loadfile` gives each file of these folders to any process: more work, in less time.
+    """
 
     _FOLDERS = ("tests/e2e", "tests/tools")
 
@@ -55,8 +58,8 @@ class FilesTogether(LoadFileScheduling):  # type: ignore[misc] # pytest-xdist ha
 
 
 @pytest.hookimpl(optionalhook=True)  # pytest-xdist's
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether:
-    return FilesTogether(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether | None:
+    return None if config.getoption("dist") == "loadfile" else FilesTogether(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """One stack for all tests, with a port and a state of its own, so that it runs beside `npm start`."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -27,7 +28,7 @@ def cloud() -> Iterator[Cloud]:
     with pytest.MonkeyPatch.context() as patch, ExitStack() as closing:
         for name in ENVIRONMENT:  # what the other tests run with must not reach the deployed functions
             patch.delenv(name)
-        state = State(ROOT / ".local" / "test")
+        state = State(ROOT / ".local" / f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}")
         running = stack(state, free_port(), web_port=free_port(), parameters={"reconcileAfterSeconds": "10"})
         yield Cloud(closing.enter_context(running), closing)
 

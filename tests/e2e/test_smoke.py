@@ -48,7 +48,7 @@ def test_the_whole_story_passes_and_leaves_no_account_and_no_dead_letter(
     cloud: Cloud, stack: Stack, tmp_path: Path
 ) -> None:
     before, file = users(cloud), tmp_path / "report.md"
-    began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
     ran = command(cloud, "operations.smoke", "--outage", "--report", str(file))
 
@@ -57,8 +57,9 @@ def test_the_whole_story_passes_and_leaves_no_account_and_no_dead_letter(
     assert lines(ran.stdout, "–") == ["business metrics: not on this stage: the embedded AWS has no metrics from logs"]
     assert len(lines(ran.stdout, "✓")) == 15
     assert users(cloud) == before
-    # What another file's tests replayed may fail only now.
-    assert [letter for letter in dead_letters(stack) if letter.event.get("time", began) >= began] == []
+    # An order of other tests, placed before, may have a dead letter only now: the reconciler publishes it again.
+    items = [cloud.item(letter.order_id) for letter in dead_letters(stack)]
+    assert [item for item in items if item and item["placedAt"]["S"] >= began] == []
 
     report = file.read_text()
     assert "**Every check passed** on the embedded AWS, not AWS." in report
@@ -83,7 +84,7 @@ def test_dead_letters_of_others_stay_where_they_are(cloud: Cloud, stack: Stack) 
     ran = command(cloud, "operations.smoke")
 
     assert ran.returncode == 0, ran.stdout
-    assert {letter.event["id"] for letter in dead_letters(stack)} == {event_id}
+    assert event_id in {letter.event["id"] for letter in dead_letters(stack)}
 
 
 # --- what was taken away ----------------------------------------------------------------------------------------------
