@@ -182,8 +182,9 @@ def _on_aws(stage: str, region: str, profile: str | None) -> Stack:
             ) from error
         raise StackUnavailable(f"AWS in {region} refuses to show {name}: {error}") from error
     except BotoCoreError as error:  # no credentials, no such profile, no such region, no network
+        why = str(error).rstrip(".")
         raise StackUnavailable(
-            f"AWS in {region} can't be asked for {name}: {error} The local stack is: --stage local"
+            f"AWS in {region} can't be asked for {name}: {why}; for the stack on this machine: --stage local"
         ) from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     return Stack(stage, session, None, Outputs(outputs))

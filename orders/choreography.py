@@ -7,10 +7,10 @@
     record_event     adds every event to the audit log
     reconcile        republishes an order that has been open for too long
 
-Events arrive at least once and in any order. So each step first stores its result, with a conditional write that the
-first one wins, and then returns the event *built from what is stored*: a step that runs again, after a crash between
-the two or for any other reason, returns the same event. Each step verifies its event against the order, which is the
-truth, and returns an event of its own only while the order is open.
+Events arrive at least once and in any order. So each step first stores its result by a conditional write, which only
+the first writer wins, and then returns the event *built from what is stored*: a step that runs again, after a crash
+between the two or for any other reason, returns the same event. Each step verifies its event against the order, which
+is the truth, and returns an event of its own only while the order is open.
 """
 
 from collections.abc import Mapping
@@ -60,9 +60,9 @@ def place_order(
 ) -> WriteResult:
     """Store the order. `applied` is False when an earlier request with the same key stored it.
 
-    With a key, the order's id is derived from customer and key: the same key can only ever mean the same order. The
-    reconciler looks at the order first after `due_in`. Raises IdempotencyKeyReused when the key's order is not what
-    the request asks for, and UnknownProduct when there is no such order and no such product.
+    With a key, the order's id is derived from customer and key: the same key can only ever mean the same order. After
+    `due_in` the reconciler republishes the order, if it is still open. Raises IdempotencyKeyReused when the key's order
+    is not what the request asks for, and UnknownProduct when there is no such order and no such product.
     """
     own = uuid5(_KEYED_ORDERS, customer.customer_id)
     order_id = str(uuid4() if idempotency_key is None else uuid5(own, idempotency_key))

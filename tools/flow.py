@@ -4,7 +4,6 @@
 """
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -84,4 +83,4 @@ def _listed(value: Any) -> list[str]:
 
 
 if __name__ == "__main__":
-    json.dump(described(), sys.stdout)
+    print(json.dumps(described()))

@@ -82,10 +82,11 @@ Ask it for the sample orders, signed in as {customer}:
 curl {around_proxy}-H "Authorization: Bearer $(cat {token})" {orders}
 
 [bold]What next?[/]
-  orders/choreography.py              what an order goes through, on one page
-  npm test                            the stories that the tests tell
-  npm run dlq -- list --stage local   what could not be handled, and why
-  Ctrl-C                              stops everything
+  npm run notebooks                                  the tour: eleven notebooks on this stack
+  npm run break-it -- gateway down --stage local     then order something, and watch it wait; `gateway up` heals it
+  npm run dlq -- list --stage local                  what could not be handled, and why
+  orders/choreography.py                             what an order goes through, on one page
+  Ctrl-C                                             stops everything
 """
     terminal.say(
         words,

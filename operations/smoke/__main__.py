@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -34,6 +35,8 @@ def _work(stack: Stack, arguments: argparse.Namespace) -> int:
     if arguments.report:
         arguments.report.write_text(report(visit, seen), encoding="utf-8")
         screen.print(f"the report is in {arguments.report}")
+    counted = Counter(each.result for each in seen)
+    screen.print(", ".join(f"{number} {result}" for result, number in counted.items()))
     failed = [each for each in seen if each.result == "failed"]
     if failed:
         print_error(f"{len(failed)} of {len(seen)} checks failed")
