@@ -286,6 +286,10 @@ class OrdersTable:
             if not stored:
                 raise OrderNotFound(order_id) from refusal
             return WriteResult(_order(stored), applied=own is not None and stored.get(own[0]) == own[1])
+        except self._dynamodb.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationException":  # such as a text where a list is to grow
+                raise MalformedOrder(f"order {order_id}: {error}") from error
+            raise
         return WriteResult(_order(from_item(response["Attributes"])), applied=True)
 
 

@@ -342,6 +342,13 @@ def test_an_order_that_nobody_can_read_is_an_error_with_the_reason(shop: Shop, r
     refuses("paymentProcessing", placed, MalformedOrder, f"order {order_id}: status: Input should be 'PLACED'")
 
 
+def test_an_order_whose_history_can_not_grow_is_an_error_with_the_reason(shop: Shop, refuses: Refuses) -> None:
+    order_id, placed = shop.placed()
+    shop.deliver("paymentProcessing", placed)
+    shop.change(order_id, statusHistory="PLACED")
+    refuses("orderStatusUpdater", shop.published[-1], MalformedOrder, f"order {order_id}: .*ValidationException")
+
+
 def test_the_reason_stands_in_the_log_with_the_ids_of_order_and_event(
     shop: Shop, events: dict[str, Envelope], log_lines: Lines
 ) -> None:

@@ -46,6 +46,7 @@ class _Client:
 
 
 class _Exceptions:
+    ClientError = ClientError
     ConditionalCheckFailedException = ConditionalCheckFailedException
 
 
