@@ -56,6 +56,7 @@ def test_the_whole_story_passes_and_leaves_no_account_and_no_dead_letter(
     assert lines(ran.stdout, "✗") == []
     assert lines(ran.stdout, "–") == ["business metrics: not on this stage: the embedded AWS has no metrics from logs"]
     assert len(lines(ran.stdout, "✓")) == 15
+    assert ran.stdout.endswith("\n15 passed, 1 not tried\n")
     assert users(cloud) == before
     # An order of other tests, placed before, may have a dead letter only now: the reconciler publishes it again.
     items = [cloud.item(letter.order_id) for letter in dead_letters(stack)]
