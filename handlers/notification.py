@@ -1,4 +1,7 @@
-"""Notification: PaymentFailedEvent | FulfillmentCompletedEvent, through SNS and SQS ─▶ e-mail and text message"""
+"""Notification: PaymentFailedEvent | FulfillmentCompletedEvent | OrderCancelledEvent ─▶ e-mail and text message
+
+The events come through SNS and SQS.
+"""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +10,7 @@ from typing import TypedDict
 from handlers.edge import Context, consumer
 from handlers.wiring import claim_stale_after, notifier, store
 from orders.choreography import notify_customer
-from orders.events import FulfillmentCompletedEvent, PaymentFailedEvent
+from orders.events import FinalEvent
 from orders.observability import logger
 
 
@@ -47,7 +50,7 @@ def _is_notified(record: Record, context: Context) -> bool:
     owner = f"{context.aws_request_id}/{record['messageId']}"
 
     @consumer
-    def notify(event: PaymentFailedEvent | FulfillmentCompletedEvent) -> None:
+    def notify(event: FinalEvent) -> None:
         notify_customer(event, store(), notifier(), owner=owner, stale_after=claim_stale_after())
 
     try:

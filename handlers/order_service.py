@@ -1,4 +1,7 @@
-"""OrderService: the HTTP API. POST /orders ─▶ OrderPlacedEvent; the other routes read."""
+"""OrderService: the HTTP API. The routes that don't publish only read.
+
+POST /orders ─▶ OrderPlacedEvent, POST /orders/{orderId}/cancellation ─▶ OrderCancelledEvent
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -17,9 +20,9 @@ from handlers.paging import next_token, page
 from handlers.responses import EventResponse, EventsResponse, OrderResponse, OrdersResponse, ProductsResponse
 from handlers.wiring import audit_log, bus, reconcile_after, store
 from orders.catalogue import PRODUCTS
-from orders.choreography import place_order
-from orders.errors import IdempotencyKeyReused, OrderNotFound, PublishFailed, UnknownProduct
-from orders.events import is_id
+from orders.choreography import cancel_order, place_order
+from orders.errors import IdempotencyKeyReused, OrderNotFound, PublishFailed, TooLateToCancel, UnknownProduct
+from orders.events import Event, is_id
 from orders.model import Order, OrderRequest
 from orders.observability import count, logger
 
@@ -66,13 +69,32 @@ def create_order(request: Request) -> GatewayResponse:
     body, location = OrderResponse.model_validate(order), f"/orders/{order.order_id}"
     if not is_new:
         return respond(200, body, {"location": location, "idempotency-replayed": "true"})
-    with logger.append_context_keys(orderId=order.order_id):
-        try:
-            bus().publish(order.placed_event())
-            logger.info("Placed the order")
-        except PublishFailed as error:
-            logger.exception("Placed the order, but could not publish it; the reconciler will publish it: %s", error)
+    logger.info("Placed the order", orderId=order.order_id)
+    _publish(order.placed_event())
     return respond(201, body, {"location": location})
+
+
+def create_cancellation(request: Request) -> GatewayResponse:
+    """Cancel the caller's order in the path, then publish that: 202. Cancelled by an earlier request: 200, no event.
+
+    The response does not wait until the payment is settled. There is no body to send, and one that is sent is ignored.
+    """
+    caller = customer_id(request)
+    try:
+        order, is_new = cancel_order(
+            _order_id(request),
+            caller,
+            store(),
+            request_id=request["requestContext"]["requestId"],
+            due_in=reconcile_after(),
+        )
+    except OrderNotFound:
+        raise _not_found() from None
+    except TooLateToCancel as error:
+        raise Problem("too-late", str(error)) from error
+    if is_new:
+        _publish(order.cancelled_event())
+    return respond(202 if is_new else 200, OrderResponse.model_validate(order))
 
 
 def get_order(request: Request) -> GatewayResponse:
@@ -104,23 +126,42 @@ ROUTES: Mapping[str, Callable[[Request], GatewayResponse]] = {
     "GET /orders": list_orders,
     "GET /orders/{orderId}": get_order,
     "GET /orders/{orderId}/events": list_events,
+    "POST /orders/{orderId}/cancellation": create_cancellation,
 }
 """API Gateway's route → its function. Each may raise Problem."""
 
 
 def _own_order(request: Request) -> Order:
     """The order in the path. Raises Problem 404, also where it is another customer's: only they may know of it."""
-    caller, order_id = customer_id(request), request["pathParameters"]["orderId"]
-    not_found = Problem("order-not-found", "you have no such order; GET /orders lists yours")
-    if not is_id(order_id):
-        raise not_found
+    caller = customer_id(request)
     try:
-        order = store().get(order_id)
+        order = store().get(_order_id(request))
     except OrderNotFound:
-        raise not_found from None
+        raise _not_found() from None
     if order.customer_id != caller:
-        raise not_found
+        raise _not_found()
     return order
+
+
+def _order_id(request: Request) -> str:
+    """The order's id in the path. Raises Problem 404 for what can't be one."""
+    order_id = request["pathParameters"]["orderId"]
+    if not is_id(order_id):
+        raise _not_found()
+    return order_id
+
+
+def _not_found() -> Problem:
+    return Problem("order-not-found", "you have no such order; GET /orders lists yours")
+
+
+def _publish(event: Event) -> None:
+    """Publish what is stored. Where that fails, the request does not: the reconciler publishes it."""
+    try:
+        bus().publish(event)
+    except PublishFailed as error:
+        reason = "%s could not be published; the reconciler will publish it: %s"
+        logger.exception(reason, event.detail_type(), error, orderId=event.order_id)
 
 
 def _unknown_product(position: int) -> Fault:

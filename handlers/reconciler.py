@@ -1,7 +1,7 @@
-"""Reconciler: every minute ─▶ OrderPlacedEvent again, for each order that has been open for too long"""
+"""Reconciler: every minute ─▶ OrderPlacedEvent or OrderCancelledEvent again, for each order open for too long"""
 
 from handlers.edge import Context
-from handlers.wiring import bus, reconcile_after, store
+from handlers.wiring import bus, cancel_after, reconcile_after, store
 from orders.choreography import reconcile
 from orders.config import config
 from orders.errors import ReconciliationIncomplete
@@ -13,7 +13,9 @@ _RESERVE_MS = 3000
 
 def handler(_event: object, context: Context) -> None:
     """Reconcile the due orders one by one. An order that fails does not hold up the others; it fails the run's end."""
-    count("OrdersOpenOverAnHour", store().open_over_an_hour())
+    overdue = store().overdue()
+    count("OrdersOpenOverAnHour", overdue.open)
+    count("OrdersUnsettledOverAnHour", overdue.unsettled)
     failed = []
     orders = store().due(limit=config().reconcile_max_orders)
     for done, due in enumerate(orders):
@@ -22,10 +24,10 @@ def handler(_event: object, context: Context) -> None:
             break
         with logger.append_context_keys(orderId=due.order_id):
             try:
-                placed = reconcile(due, store(), first_pause=reconcile_after())
-                if placed:
-                    bus().publish(placed)
-                    logger.info("Republished the order", correlationId=placed.metadata.correlation_id)
+                event = reconcile(due, store(), first_pause=reconcile_after(), cancel_after=cancel_after())
+                if event:
+                    bus().publish(event)
+                    logger.info("Published the order's event", correlationId=event.metadata.correlation_id)
             except Exception as error:  # noqa: BLE001 # logged; fails the run at its end
                 logger.exception("%s: %s", type(error).__name__, error)
                 failed.append(due.order_id)

@@ -28,6 +28,7 @@ PROBLEMS = {
     "email-not-verified": 403,
     "not-an-id-token": 403,
     "order-not-found": 404,
+    "too-late": 409,
     "body-too-large": 413,
     "unsupported-media-type": 415,
     "idempotency-key-reused": 422,
@@ -41,6 +42,7 @@ TITLES = {  # RFC 9110's; Python's own differ from version to version
     400: "Bad Request",
     403: "Forbidden",
     404: "Not Found",
+    409: "Conflict",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
@@ -112,10 +114,10 @@ class LineResponse(Response):
 
 
 class PaymentResponse(Response):
-    """The order's payment. `reason` says why it failed."""
+    """The order's payment. `reason` says why it failed. One that is voided was never made, and has no id."""
 
-    payment_id: Text
-    status: Literal["COMPLETED", "FAILED"]
+    payment_id: AbsentIfNone[Text] = None
+    status: Literal["COMPLETED", "FAILED", "VOIDED"]
     reason: AbsentIfNone[Text] = None
 
 
@@ -124,6 +126,21 @@ class FulfillmentResponse(Response):
 
     tracking_id: Text
     carrier: Text
+
+
+class CancellationResponse(Response):
+    """When the order was cancelled."""
+
+    at: Annotated[Timestamp, Field(validation_alias="occurred_at")]
+
+
+class RefundResponse(Response):
+    """What the card got back: all that was charged, in minor units (cents)."""
+
+    refund_id: Text
+    amount: MinorUnits
+    currency: Currency
+    at: Annotated[Timestamp, Field(validation_alias="occurred_at")]
 
 
 class NotificationResponse(Response):
@@ -155,6 +172,8 @@ class OrderResponse(Response):
     placed_at: Timestamp
     payment: AbsentIfNone[PaymentResponse] = None
     fulfillment: AbsentIfNone[FulfillmentResponse] = None
+    cancellation: AbsentIfNone[CancellationResponse] = None
+    refund: AbsentIfNone[RefundResponse] = None
     notification: AbsentIfNone[NotificationResponse] = None
     status_history: tuple[StatusChangeResponse, ...]
 

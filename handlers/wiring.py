@@ -1,15 +1,16 @@
 """The composition root: the adapters that the handlers pass to the steps, each made once per process, when needed."""
 
+import os
 from datetime import timedelta
 from functools import cache
 
 from orders.aws.audit import AuditLogTable
 from orders.aws.bus import EventBus
 from orders.aws.client import client
+from orders.aws.gateway import SimulatedGateway
 from orders.aws.notifier import SesSnsNotifier
 from orders.aws.store import OrdersTable
 from orders.config import config
-from orders.payments import SimulatedGateway
 from orders.ports import PaymentGateway
 
 MAIL_SECONDS = 10
@@ -36,8 +37,8 @@ def bus() -> EventBus:
 
 @cache
 def gateway() -> PaymentGateway:
-    """The payment provider."""
-    return SimulatedGateway()
+    """The payment provider. Its ledger is its own: no other function knows the table."""
+    return SimulatedGateway(client("dynamodb"), os.environ["GATEWAY_LEDGER_TABLE_NAME"])
 
 
 @cache
@@ -52,6 +53,11 @@ def notifier() -> SesSnsNotifier:
 def reconcile_after() -> timedelta:
     """How long after it was placed the reconciler looks at an order first."""
     return timedelta(seconds=config().reconcile_after_seconds)
+
+
+def cancel_after() -> timedelta | None:
+    """How long an order may be open before the reconciler cancels it; None for as long as it takes."""
+    return timedelta(hours=config().cancel_after_hours) or None
 
 
 def claim_stale_after() -> timedelta:

@@ -20,7 +20,7 @@ class Product(BaseModel):
 CURRENCY = "EUR"  # ISO 4217; the whole shop has one currency, so that an order has one total
 
 PaymentMethod = Literal["tok_visa", "tok_mastercard", "tok_declined", "tok_insufficient_funds"]
-"""The payment tokens that `POST /orders` accepts: the simulated provider's (`payments.py`).
+"""The payment tokens that `POST /orders` accepts: the simulated provider's (`aws/gateway.py`).
 
 Only the request is held to them. A stored order and its events take any text.
 """

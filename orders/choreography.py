@@ -2,43 +2,78 @@
 
     place_order ─▶ OrderPlacedEvent ─▶ take_payment ─▶ PaymentCompletedEvent ─▶ fulfill ─▶ FulfillmentCompletedEvent
                                                     └▶ PaymentFailedEvent
-    update_status    changes the order's status after payment and fulfilment
-    notify_customer  writes to the customer when the order has ended
+    cancel_order ─▶ OrderCancelledEvent ─▶ settle ─▶ PaymentRefundedEvent, where the card was charged
+
+    update_status    changes the order's status after payment, fulfilment, cancellation and refund
+    notify_customer  writes to the customer when the order was shipped, its payment failed or it was cancelled
     record_event     adds every event to the audit log
-    reconcile        republishes an order that has been open for too long
+    reconcile        republishes an order that has been open for too long, and cancels one at its deadline
 
 Events arrive at least once and in any order. So each step first stores its result by a conditional write, which only
 the first writer wins, and then returns the event *built from what is stored*: a step that runs again, after a crash
 between the two or for any other reason, returns the same event. Each step verifies its event against the order, which
 is the truth, and returns an event of its own only while the order is open.
+
+A cancellation may come at any moment before the shipment. The order decides which of the two comes first: each is a
+write that requires the absence of the other. The payment provider decides whether there is money to give back: it voids
+what was not charged, so that a charge that is still under way can't succeed later, and refunds what was.
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Literal
 from uuid import UUID, uuid4, uuid5
 
 from orders import clock
 from orders.errors import (
     ClaimedByAnother,
+    GatewayContradictsOrder,
     IdempotencyKeyReused,
     MalformedEvent,
     MalformedOrder,
     MessageRejected,
     OrderNotFound,
+    TooLateToCancel,
     UnknownProduct,
 )
 from orders.events import (
     FinalEvent,
     FulfillmentCompletedEvent,
+    OrderCancelledEvent,
     OrderPlacedEvent,
     PaymentCompletedEvent,
     PaymentFailedEvent,
+    PaymentRefundedEvent,
+    StatusEvent,
     new_id,
 )
 from orders.message import message
-from orders.model import Channel, Customer, Fulfillment, Order, OrderRequest, Payment, Receipt
+from orders.model import (
+    Cancellation,
+    CancellationReason,
+    Channel,
+    Customer,
+    Fulfillment,
+    Order,
+    OrderRequest,
+    Payment,
+    Receipt,
+    Refund,
+    VoidedPayment,
+)
 from orders.observability import count, logger, seconds
-from orders.ports import AuditEntry, AuditLog, Due, Notifier, OrderStore, PaymentGateway, WriteResult
+from orders.ports import (
+    AuditEntry,
+    AuditLog,
+    Declined,
+    Due,
+    Notifier,
+    OrderStore,
+    PaymentGateway,
+    Refunded,
+    Voided,
+    WriteResult,
+)
 
 CARRIER = "Northwind Parcel"
 HOUR = timedelta(hours=1)
@@ -93,42 +128,180 @@ def place_order(
     return placed
 
 
+def cancel_order(
+    order_id: str, customer_id: str, store: OrderStore, *, request_id: str, due_in: timedelta
+) -> WriteResult:
+    """Cancel the customer's order. `applied` is False when an earlier request cancelled it.
+
+    After `due_in` the reconciler republishes the cancellation, if the order is still open. Raises OrderNotFound, also
+    where the order is another customer's, and TooLateToCancel, whose text says what came first.
+    """
+    order, applied = _cancel(
+        order_id, customer_id, store, reason="customer_request", request_id=request_id, due_in=due_in
+    )
+    if order.customer_id != customer_id:
+        raise OrderNotFound(order_id)
+    if order.fulfillment:
+        raise TooLateToCancel("the order was handed to the carrier; you can return the parcel")
+    if not order.cancellation:
+        raise TooLateToCancel("the payment failed; nothing was charged and nothing will be shipped")
+    return WriteResult(order, applied)
+
+
+def _cancel(
+    order_id: str,
+    customer_id: str,
+    store: OrderStore,
+    *,
+    reason: CancellationReason,
+    request_id: str,
+    due_in: timedelta,
+    after: str | None = None,
+) -> WriteResult:
+    now = clock.now()
+    cancellation = Cancellation(
+        event_id=new_id(),
+        occurred_at=clock.just_after(after) if after else clock.timestamp(now),
+        reason=reason,
+        request_id=request_id,
+    )
+    order, applied = store.cancel(order_id, customer_id, cancellation, due_at=clock.timestamp(now + due_in))
+    if applied:
+        count("OrdersCancelled")
+        logger.info("The order is cancelled", orderId=order_id, reason=reason)
+    elif order.customer_id == customer_id and order.can_be_cancelled and not after:
+        # Only the time was refused: this machine's clock runs behind that of the one that placed the order.
+        return _cancel(
+            order_id,
+            customer_id,
+            store,
+            reason=reason,
+            request_id=request_id,
+            due_in=due_in,
+            after=order.placed_at,
+        )
+    return WriteResult(order, applied)
+
+
 # --- PaymentProcessing ------------------------------------------------------------------------------------------------
 
 
 def take_payment(
     placed: OrderPlacedEvent, store: OrderStore, gateway: PaymentGateway
-) -> PaymentCompletedEvent | PaymentFailedEvent | None:
-    """Charge the stored amount once, however often the event arrives; None when the order is closed.
+) -> PaymentCompletedEvent | PaymentFailedEvent | PaymentRefundedEvent | None:
+    """Charge the stored amount once, however often the event arrives; settle an order that is cancelled.
 
-    Raises GatewayUnavailable, OrderNotFound, EventContradictsOrder.
+    None when the order is closed, or cancelled and voided. Raises GatewayUnavailable, OrderNotFound,
+    EventContradictsOrder, GatewayContradictsOrder.
     """
     order = store.get(placed.order_id)
     order.verify(placed)
-    if order.is_open and order.payment is None:
-        charge = gateway.charge(
-            order.payment_method, order.total_amount, order.currency, idempotency_key=order.order_id
-        )
-        payment = Payment(
-            payment_id=charge.payment_id,
-            status="FAILED" if charge.declined else "COMPLETED",
-            reason=charge.declined,
-            event_id=new_id(),
-            occurred_at=clock.just_after(placed.metadata.occurred_at),
-            causation_id=placed.metadata.event_id,
-        )
-        order = store.record_payment(order, payment)
-        if order.payment == payment:
-            count("OrdersDeclined" if charge.declined else "OrdersPaid")
-            logger.info("The payment is %s", payment.status, paymentId=payment.payment_id, reason=payment.reason)
+    if order.is_open and not order.payment and not order.cancellation:
+        order = _charge(order, placed, store, gateway)
+    if order.cancellation:
+        return _settle(order, store, gateway)
     return order.payment_event() if order.is_open else None
+
+
+def _charge(order: Order, placed: OrderPlacedEvent, store: OrderStore, gateway: PaymentGateway) -> Order:
+    """The order after the charge: with the payment, or cancelled meanwhile."""
+    charge = gateway.charge(
+        order.payment_method,
+        order.total_amount,
+        order.currency,
+        idempotency_key=order.order_id,
+        reference=order.order_id,
+    )
+    if isinstance(charge, Voided):
+        order = store.get(order.order_id)
+        if not order.cancellation:
+            raise GatewayContradictsOrder(f"order {order.order_id}: the payment is voided, the order is not cancelled")
+        return order
+    declined = charge.reason if isinstance(charge, Declined) else None
+    payment = Payment(
+        payment_id=charge.payment_id,
+        status="FAILED" if declined else "COMPLETED",
+        reason=declined,
+        event_id=new_id(),
+        occurred_at=clock.just_after(placed.metadata.occurred_at),
+        causation_id=placed.metadata.event_id,
+    )
+    order = store.record_payment(order, payment)
+    if order.payment == payment:
+        count("OrdersDeclined" if declined else "OrdersPaid")
+        logger.info("The payment is %s", payment.status, paymentId=payment.payment_id, reason=payment.reason)
+    return order
+
+
+def settle(cancelled: OrderCancelledEvent, store: OrderStore, gateway: PaymentGateway) -> PaymentRefundedEvent | None:
+    """Give back what was charged for a cancelled order, once, or make sure that nothing will ever be charged.
+
+    None when nothing was charged, or when the order is closed. Raises GatewayUnavailable, OrderNotFound,
+    EventContradictsOrder, GatewayContradictsOrder.
+    """
+    order = store.get(cancelled.order_id)
+    order.verify(cancelled)
+    return _settle(order, store, gateway)
+
+
+def _settle(order: Order, store: OrderStore, gateway: PaymentGateway) -> PaymentRefundedEvent | None:
+    if order.is_open and order.is_unsettled:
+        outcome = gateway.cancel(idempotency_key=order.order_id, reference=order.order_id)
+        match outcome:
+            case Refunded():
+                order = _record_refund(order, outcome, store)
+            case Voided():
+                order = _record_void(order, store)
+    return order.refunded_event() if order.is_open and order.refund else None
+
+
+def _record_refund(order: Order, refunded: Refunded, store: OrderStore) -> Order:
+    """Store the refund and, where the response to the charge was lost, the payment with it."""
+    cancellation = order.cancellation
+    assert cancellation, f"order {order.order_id} is not cancelled"
+    payment = order.payment or Payment(
+        payment_id=refunded.payment_id,
+        status="COMPLETED",
+        event_id=new_id(),
+        occurred_at=clock.just_after(order.placed_at),
+        causation_id=order.status_history[0].event_id if order.status_history else cancellation.event_id,
+    )
+    if not isinstance(payment, Payment) or payment.payment_id != refunded.payment_id:
+        raise GatewayContradictsOrder(f"order {order.order_id}: {refunded} is not a refund of the stored {payment!r}")
+    refund = Refund(
+        refund_id=refunded.refund_id,
+        amount=order.total_amount,
+        currency=order.currency,
+        event_id=new_id(),
+        occurred_at=clock.just_after(max(cancellation.occurred_at, payment.occurred_at)),
+        causation_id=cancellation.event_id,
+    )
+    order, applied = store.record_refund(order, payment, refund)
+    if not applied:
+        return _record_refund(order, refunded, store)  # another invocation has stored the payment, which never changes
+    if order.refund == refund:
+        count("PaymentsRefunded")
+        logger.info("The payment is refunded", paymentId=payment.payment_id, refundId=refund.refund_id)
+    return order
+
+
+def _record_void(order: Order, store: OrderStore) -> Order:
+    cancellation = order.cancellation
+    assert cancellation, f"order {order.order_id} is not cancelled"
+    voided = VoidedPayment(occurred_at=clock.just_after(cancellation.occurred_at), causation_id=cancellation.event_id)
+    order, applied = store.record_void(order, voided)
+    if not applied:
+        raise GatewayContradictsOrder(f"order {order.order_id}: nothing was charged, but it has {order.payment!r}")
+    logger.info("The payment is voided")
+    _close_if_ended(order, store)
+    return order
 
 
 # --- Fulfillment ------------------------------------------------------------------------------------------------------
 
 
 def fulfill(paid: PaymentCompletedEvent, store: OrderStore) -> FulfillmentCompletedEvent | None:
-    """Make the order ready to ship, with a tracking id, once; None when the order is closed.
+    """Make the order ready to ship, with a tracking id, once; None when the order is closed or cancelled.
 
     Raises OrderNotFound, and EventContradictsOrder when the stored payment does not match the event.
     """
@@ -145,15 +318,13 @@ def fulfill(paid: PaymentCompletedEvent, store: OrderStore) -> FulfillmentComple
     if order.fulfillment == fulfillment:
         count("OrdersFulfilled")
         logger.info("The order is ready to ship", trackingId=fulfillment.tracking_id)
-    return order.fulfillment_event() if order.is_open else None
+    return order.fulfillment_event() if order.is_open and order.fulfillment else None
 
 
 # --- OrderStatusUpdater -----------------------------------------------------------------------------------------------
 
 
-def update_status(
-    event: PaymentCompletedEvent | PaymentFailedEvent | FulfillmentCompletedEvent, store: OrderStore
-) -> None:
+def update_status(event: StatusEvent, store: OrderStore) -> None:
     """Change the status as the state machine allows; an event that comes late or again changes nothing.
 
     Raises OrderNotFound, EventContradictsOrder.
@@ -161,7 +332,7 @@ def update_status(
     order, changed = store.advance(event)
     if changed:
         logger.info("The order is %s", order.status)
-        if order.is_final:
+        if order.is_final and not order.cancellation:
             seconds("SecondsToFinalStatus", (clock.now() - clock.moment(order.placed_at)).total_seconds())
     else:
         order.verify(event)
@@ -210,7 +381,7 @@ def _send_once(
 
 
 def _close_if_ended(order: Order, store: OrderStore) -> None:
-    """Close the order after the write of status updater or notification: the later of the two sees the other's."""
+    """Close the order after a write of the status updater, of the notification or of a void: the last one sees all."""
     if order.due_at and not order.is_open:
         store.close(order)
 
@@ -264,12 +435,16 @@ def _required_text(envelope: Mapping[str, object], name: str) -> str:
 # --- Reconciler -------------------------------------------------------------------------------------------------------
 
 
-def reconcile(due: Due, store: OrderStore, *, first_pause: timedelta) -> OrderPlacedEvent | None:
+def reconcile(
+    due: Due, store: OrderStore, *, first_pause: timedelta, cancel_after: timedelta | None
+) -> OrderPlacedEvent | OrderCancelledEvent | None:
     """Return the event that starts a due order again: each step finds its result stored and publishes the next event.
 
-    None when the order has ended, which closes it, or when another run reconciles it. The pauses double, up to six
-    hours, without end; one of them ends when the order has been open for exactly an hour, so that from then on the
-    order is counted. Raises OrderNotFound, and MalformedOrder, after which the order is due again after the longest
+    For a cancelled order it is the cancellation's. An order that has been open for `cancel_after` is cancelled first,
+    if that is still possible; None for never. The step returns None when the order has ended, which closes it, or when
+    another run reconciles it. The pauses double, up to six hours, without end, and each of the moments at which an
+    order becomes late ends one: an hour after it was placed and after it was cancelled, when it starts to count, and
+    `cancel_after`. Raises OrderNotFound, and MalformedOrder, after which the order is due again after the longest
     pause.
     """
     now = clock.now()
@@ -278,15 +453,27 @@ def reconcile(due: Due, store: OrderStore, *, first_pause: timedelta) -> OrderPl
     except MalformedOrder:
         store.postpone(due, clock.timestamp(now + LONGEST_PAUSE))  # else it would stay the first that is due
         raise
-    an_hour_old = clock.moment(order.placed_at) + HOUR
-    next_due = now + min(first_pause * 2 ** min(order.attempt, 16), LONGEST_PAUSE)
-    if now < an_hour_old:
-        next_due = min(next_due, an_hour_old)
-    order, applied = store.reconcile(due, next_due=clock.timestamp(next_due), over_an_hour=now >= an_hour_old)
+    placed_at = clock.moment(order.placed_at)
+    moments = [placed_at + HOUR]
+    late: Literal["open", "unsettled"] | None = "open" if now >= placed_at + HOUR else None
+    if order.cancellation and order.is_unsettled:
+        moments.append(clock.moment(order.cancellation.occurred_at) + HOUR)
+        late = "unsettled" if now >= moments[-1] else late
+    elif cancel_after and order.is_open and order.can_be_cancelled:
+        moments.append(placed_at + cancel_after)
+        if now >= moments[-1]:
+            cancelled, applied = _cancel(
+                order.order_id, order.customer_id, store, reason="timed_out", request_id=new_id(), due_in=first_pause
+            )
+            if applied:
+                return cancelled.cancelled_event()
+    pause = min(first_pause * 2 ** min(order.attempt, 16), LONGEST_PAUSE)
+    next_due = min([now + pause, *(moment for moment in moments if moment > now)])
+    order, applied = store.reconcile(due, next_due=clock.timestamp(next_due), late=late)
     if not applied:
         return None
     if not order.is_open:
         store.close(order)
         return None
     count("OrdersReconciled")
-    return order.placed_event()
+    return order.cancelled_event() if order.cancellation else order.placed_event()

@@ -21,6 +21,8 @@ class Config(BaseModel):
     """The reconciler looks at an order first this long after it was placed."""
     reconcile_max_orders: int = Field(alias="RECONCILE_MAX_ORDERS", gt=0)
     """A run of the reconciler reconciles at most so many orders."""
+    cancel_after_hours: int = Field(alias="CANCEL_AFTER_HOURS", ge=0)
+    """The reconciler cancels an order that has been open for so long; 0 for never."""
     claim_seconds: int = Field(alias="CLAIM_SECONDS", gt=0)
     """The notification function's time-out: the owner of an older claim no longer runs."""
 

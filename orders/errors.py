@@ -6,6 +6,7 @@
     ├── OrderNotFound            the event, or the caller, names an order that does not exist
     ├── EventContradictsOrder    the event does not match the stored order
     ├── GatewayUnavailable       the payment gateway does not respond
+    ├── GatewayContradictsOrder  the payment gateway says otherwise than the stored order
     ├── PublishFailed            EventBridge did not accept the event
     ├── ReadIncomplete           DynamoDB left out some of the orders that were asked for
     ├── MessageRejected          SES or SNS will never deliver this message
@@ -13,6 +14,7 @@
     ├── NotifierUnavailable      SES or SNS does not accept this message for now
     ├── ClaimedByAnother         another invocation is notifying the customer right now
     ├── IdempotencyKeyReused     the key belongs to another order
+    ├── TooLateToCancel          the order was shipped, or its payment failed
     ├── UnknownProduct           the catalogue has no such product
     └── ReconciliationIncomplete some orders could not be reconciled
 
@@ -50,6 +52,10 @@ class GatewayUnavailable(OrderProcessingError):
     """Lambda retries twice, then the dead-letter queue keeps the event. The reconciler republishes the order."""
 
 
+class GatewayContradictsOrder(OrderProcessingError):
+    """Nothing is changed, the order stays open and the dead-letter queue keeps the event: somebody has to look."""
+
+
 class PublishFailed(OrderProcessingError):
     """Lambda retries the event's consumer. OrderService does not fail: the reconciler publishes the stored order."""
 
@@ -76,6 +82,10 @@ class ClaimedByAnother(OrderProcessingError):
 
 class IdempotencyKeyReused(OrderProcessingError):
     """The API responds with 422; the caller takes a new key."""
+
+
+class TooLateToCancel(OrderProcessingError):
+    """The API responds with 409; the customer returns the parcel, or has nothing to pay anyway."""
 
 
 class UnknownProduct(OrderProcessingError):

@@ -1,4 +1,4 @@
-"""The four events on the bus, each a fact about one order.
+"""The six events on the bus, each a fact about one order.
 
 A class's name is EventBridge's `detail-type`, `source` names who publishes it, and `preconditions` lists what the
 stored order has if the event is true. A consumer ignores fields that it does not know.
@@ -76,7 +76,7 @@ class Metadata(Frozen):
     correlation_id: Text
     """The id of the API request that placed the order."""
     causation_id: Id | None = None
-    """`event_id` of the event that led to this one; None for the first."""
+    """`event_id` of the event that led to this one; None for one that no event led to."""
     attempt: Annotated[int, Field(ge=1)] = 1
     """1 plus the number of times the reconciler has republished the order."""
 
@@ -223,12 +223,74 @@ class FulfillmentCompletedEvent(Event):
         }
 
 
-FinalEvent = PaymentFailedEvent | FulfillmentCompletedEvent
-"""The two events that end an order and of which its customer is notified."""
+class OrderCancelled(EventData):
+    customer_id: Text
+    reason: Text
+    """`customer_request`, or `timed_out` where the order stayed open for too long."""
+
+
+class OrderCancelledEvent(Event):
+    """The order was cancelled before it was shipped. It may overtake the order's other events, OrderPlacedEvent too."""
+
+    source = "order-processing.orders"
+
+    data: OrderCancelled
+
+    def preconditions(self) -> Mapping[str, Any]:
+        return {
+            "customerId": self.data.customer_id,
+            "cancellation.reason": self.data.reason,
+            "cancellation.eventId": self.metadata.event_id,
+            "cancellation.occurredAt": self.metadata.occurred_at,
+        }
+
+
+class PaymentRefunded(EventData):
+    payment_id: Text
+    """The charge that was refunded; its PaymentCompletedEvent may never have been published."""
+    refund_id: Text
+    """The payment provider's own id."""
+    total_amount: MinorUnits
+    currency: Currency
+
+
+class PaymentRefundedEvent(Event):
+    """The charge of a cancelled order was refunded, in full."""
+
+    source = "order-processing.payment"
+
+    data: PaymentRefunded
+
+    def preconditions(self) -> Mapping[str, Any]:
+        return {
+            "payment.paymentId": self.data.payment_id,
+            "refund.refundId": self.data.refund_id,
+            "refund.amount": self.data.total_amount,
+            "refund.currency": self.data.currency,
+            "totalAmount": self.data.total_amount,
+            "currency": self.data.currency,
+            **self._stored_as("refund"),
+        }
+
+
+FinalEvent = PaymentFailedEvent | FulfillmentCompletedEvent | OrderCancelledEvent
+"""The events of which the customer is notified; an order has exactly one of them."""
+
+StatusEvent = (
+    PaymentCompletedEvent | PaymentFailedEvent | FulfillmentCompletedEvent | OrderCancelledEvent | PaymentRefundedEvent
+)
+"""The events that change an order's status."""
 
 EVENTS: Mapping[str, type[Event]] = {
     event.detail_type(): event
-    for event in (OrderPlacedEvent, PaymentCompletedEvent, PaymentFailedEvent, FulfillmentCompletedEvent)
+    for event in (
+        OrderPlacedEvent,
+        PaymentCompletedEvent,
+        PaymentFailedEvent,
+        FulfillmentCompletedEvent,
+        OrderCancelledEvent,
+        PaymentRefundedEvent,
+    )
 }
 """Detail type → class, of the events that are published today."""
 

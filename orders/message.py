@@ -4,7 +4,7 @@ from html import escape
 from typing import NamedTuple
 
 from orders.errors import MalformedOrder
-from orders.model import Order
+from orders.model import Order, Payment
 from orders.money import format_money
 
 _REASONS = {
@@ -31,13 +31,18 @@ def message(order: Order) -> Message:
         lead = f"Thank you! {parcel.carrier} is bringing your parcel."
         follow_up = f"Follow it with the tracking number {parcel.tracking_id}."
         sms = f"Order {number} is on its way with {parcel.carrier}, tracking number {parcel.tracking_id}."
-    elif order.payment and order.payment.reason:
+    elif order.cancellation:
+        subject = f"Your order {number} is cancelled"
+        lead = "We cancelled your order. Nothing will be shipped."
+        follow_up = "If your card was charged, the full amount will be refunded."
+        sms = f"Order {number} is cancelled. If your card was charged, the full amount will be refunded."
+    elif isinstance(order.payment, Payment) and order.payment.reason:
         subject = f"We could not take the payment for your order {number}"
         lead = f"{_REASONS.get(order.payment.reason, 'The payment was not possible.')} Nothing was charged."
-        follow_up = "Your order is cancelled. You can order again with another card."
+        follow_up = "Your order was not completed. You can order again with another card."
         sms = f"Order {number}: the payment of {total} failed, nothing was charged. Please order again."
     else:
-        raise MalformedOrder(f"order {order.order_id} has neither a fulfilment nor a failed payment to write about")
+        raise MalformedOrder(f"order {order.order_id} has no fulfilment, cancellation or failed payment to write about")
     return Message(subject, _text(order, lead, follow_up, total), _html(order, subject, lead, follow_up, total), sms)
 
 

@@ -3,6 +3,10 @@
     PLACED ──PaymentCompleted──▶ PAID ──FulfillmentCompleted──▶ FULFILLED
        └─────PaymentFailed─────▶ PAYMENT_FAILED
 
+    PLACED, PAID ──OrderCancelled──▶ CANCELLED ──PaymentRefunded──▶ REFUNDED
+
+An order that was never charged stays CANCELLED. PaymentRefunded may overtake OrderCancelled: PLACED, PAID ──▶ REFUNDED.
+
 The stored item has the model's names in camelCase, which are the API's names.
 """
 
@@ -24,28 +28,36 @@ from orders.events import (
     Id,
     Line,
     Metadata,
+    OrderCancelled,
+    OrderCancelledEvent,
     OrderPlaced,
     OrderPlacedEvent,
     PaymentCompleted,
     PaymentCompletedEvent,
     PaymentFailed,
     PaymentFailedEvent,
+    PaymentRefunded,
+    PaymentRefundedEvent,
     Text,
     Timestamp,
 )
 from orders.money import Currency, MinorUnits
 
-Status = Literal["PLACED", "PAID", "PAYMENT_FAILED", "FULFILLED"]
+Status = Literal["PLACED", "PAID", "PAYMENT_FAILED", "FULFILLED", "CANCELLED", "REFUNDED"]
 Channel = Literal["email", "sms"]
+CancellationReason = Literal["customer_request", "timed_out"]
 
-FINAL: frozenset[Status] = frozenset({"PAYMENT_FAILED", "FULFILLED"})
-"""The statuses that no event changes."""
+FINAL: frozenset[Status] = frozenset({"PAYMENT_FAILED", "FULFILLED", "REFUNDED"})
+"""The statuses that no event changes. CANCELLED is final as well once the payment is voided: `Order.is_final`."""
 
 TRANSITIONS: Mapping[type[Event], tuple[Status, frozenset[Status]]] = {
     PaymentCompletedEvent: ("PAID", frozenset({"PLACED"})),
     PaymentFailedEvent: ("PAYMENT_FAILED", frozenset({"PLACED"})),
     # FulfillmentCompleted may overtake PaymentCompleted on the bus; its payment is stored all the same.
     FulfillmentCompletedEvent: ("FULFILLED", frozenset({"PLACED", "PAID"})),
+    OrderCancelledEvent: ("CANCELLED", frozenset({"PLACED", "PAID"})),
+    # PaymentRefunded may overtake OrderCancelled; its cancellation is stored all the same.
+    PaymentRefundedEvent: ("REFUNDED", frozenset({"PLACED", "PAID", "CANCELLED"})),
 }
 """Event → the status that it leads to, and the statuses that this one may follow."""
 
@@ -113,6 +125,34 @@ class Payment(_Result):
     """Why the payment failed."""
 
 
+class VoidedPayment(Frozen):
+    """The provider charged nothing for a cancelled order, and never will. No event tells of it."""
+
+    status: Literal["VOIDED"] = "VOIDED"
+    occurred_at: Timestamp
+    causation_id: Id
+    """The OrderCancelledEvent's."""
+
+
+class Refund(_Result):
+    """What the payment provider gave back of a cancelled order's charge, once: all of it."""
+
+    refund_id: Text
+    """The provider's own id."""
+    amount: MinorUnits
+    currency: Currency
+
+
+class Cancellation(Frozen):
+    """The order will not be shipped. With this, as with a step's result, the event is stored."""
+
+    event_id: Id
+    occurred_at: Timestamp
+    reason: CancellationReason
+    request_id: Text
+    """The id of the API request or of the reconciler's run that cancelled the order."""
+
+
 class Fulfillment(_Result):
     """The parcel."""
 
@@ -147,8 +187,10 @@ class Order(Frozen):
     """The id of the API request that placed the order; an order put into the table by hand has none."""
     attempt: Annotated[int, Field(ge=1)] = 1
     """1 plus the number of times the reconciler has republished the order."""
-    payment: Payment | None = None
+    payment: Annotated[Payment | VoidedPayment, Field(discriminator="status")] | None = None
     fulfillment: Fulfillment | None = None
+    cancellation: Cancellation | None = None
+    refund: Refund | None = None
     notification: Receipt | None = None
     """The e-mail's receipt: this one closes the order."""
     sms: Receipt | None = None
@@ -212,7 +254,23 @@ class Order(Frozen):
     @property
     def is_final(self) -> bool:
         """Whether no event changes the status any more."""
-        return self.status in FINAL
+        return self.status in FINAL or (self.status == "CANCELLED" and self.is_voided)
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        """Whether the order is neither shipped nor cancelled, and its payment has not failed."""
+        failed = isinstance(self.payment, Payment) and self.payment.status == "FAILED"
+        return not (self.cancellation or self.fulfillment or failed)
+
+    @property
+    def is_voided(self) -> bool:
+        """Whether the payment provider charged nothing and never will."""
+        return isinstance(self.payment, VoidedPayment)
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether the order is cancelled and the payment neither voided nor refunded yet."""
+        return bool(self.cancellation) and not (self.refund or self.is_voided)
 
     @property
     def is_open(self) -> bool:
@@ -253,9 +311,9 @@ class Order(Frozen):
         )
 
     def payment_event(self) -> PaymentCompletedEvent | PaymentFailedEvent:
-        """The event of the payment, which must be stored."""
+        """The event of the charge or the decline, which must be stored."""
         payment = self.payment
-        assert payment, f"order {self.order_id} has no payment"
+        assert isinstance(payment, Payment), f"order {self.order_id} was neither charged nor declined"
         metadata = self._metadata(payment.event_id, payment.occurred_at, payment.causation_id)
         completed = PaymentCompleted(
             order_id=self.order_id,
@@ -275,6 +333,31 @@ class Order(Frozen):
         return FulfillmentCompletedEvent(
             metadata=self._metadata(parcel.event_id, parcel.occurred_at, parcel.causation_id),
             data=FulfillmentCompleted(order_id=self.order_id, tracking_id=parcel.tracking_id, carrier=parcel.carrier),
+        )
+
+    def cancelled_event(self) -> OrderCancelledEvent:
+        """The event of the cancellation, which must be stored."""
+        cancellation = self.cancellation
+        assert cancellation, f"order {self.order_id} is not cancelled"
+        return OrderCancelledEvent(
+            metadata=self._metadata(cancellation.event_id, cancellation.occurred_at, None),
+            data=OrderCancelled(order_id=self.order_id, customer_id=self.customer_id, reason=cancellation.reason),
+        )
+
+    def refunded_event(self) -> PaymentRefundedEvent:
+        """The event of the refund, which must be stored, and with it the payment."""
+        refund, payment = self.refund, self.payment
+        assert refund, f"order {self.order_id} was not refunded"
+        assert isinstance(payment, Payment), f"order {self.order_id} was never charged"
+        return PaymentRefundedEvent(
+            metadata=self._metadata(refund.event_id, refund.occurred_at, refund.causation_id),
+            data=PaymentRefunded(
+                order_id=self.order_id,
+                payment_id=payment.payment_id,
+                refund_id=refund.refund_id,
+                total_amount=refund.amount,
+                currency=refund.currency,
+            ),
         )
 
     def _metadata(self, event_id: str, occurred_at: str, causation_id: str | None) -> Metadata:

@@ -1,18 +1,19 @@
 """The ports: what the steps need from the outside, as protocols, and the values that cross them.
 
-The steps in `choreography.py` know these and nothing behind them. `orders/aws` has the adapters for AWS, `payments.py`
-the simulated payment provider, and `handlers/wiring.py` decides which ones run. An adapter inherits from nothing here:
-it has the same methods, and mypy checks that where `handlers` passes it to a step.
+The steps in `choreography.py` know these and nothing behind them. `orders/aws` has the adapters, the simulated payment
+provider's as well, and `handlers/wiring.py` decides which ones run. An adapter inherits from nothing here: it has the
+same methods, and mypy checks that where `handlers` passes it to a step.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from orders.errors import MalformedOrder, OrderNotFound
 from orders.events import Event, PaymentCompletedEvent
 from orders.message import Message
-from orders.model import Channel, Fulfillment, Order, Payment, Receipt
+from orders.model import Cancellation, Channel, Fulfillment, Order, Payment, Receipt, Refund, VoidedPayment
 
 # --- the orders -------------------------------------------------------------------------------------------------------
 
@@ -36,6 +37,15 @@ class Position(NamedTuple):
 
     placed_at: str
     order_id: str
+
+
+class Overdue(NamedTuple):
+    """How many orders `reconcile` has found to be late and nothing has closed since."""
+
+    open: int
+    """Open for over an hour."""
+    unsettled: int
+    """Of these: cancelled for over an hour, and the payment neither voided nor refunded."""
 
 
 class OrdersOfCustomer(NamedTuple):
@@ -63,11 +73,30 @@ class OrderStore(Protocol):
     def of_customer(self, customer_id: str, *, limit: int, start: Position | None = None) -> OrdersOfCustomer:
         """At most `limit` of a customer's orders, newest first. Raises ReadIncomplete."""
 
+    def cancel(self, order_id: str, customer_id: str, cancellation: Cancellation, *, due_at: str) -> WriteResult:
+        """Store the cancellation, unless one is stored, if the order is this customer's and can still be cancelled.
+
+        This write and `record_fulfillment` exclude each other: exactly one of the two is applied. The order is then
+        due at `due_at`.
+        """
+
     def record_payment(self, order: Order, payment: Payment) -> Order:
-        """Store the payment unless one is stored; return the order with the first one."""
+        """Store the payment unless one is stored; return the order with the first one.
+
+        A failed payment is not stored on a cancelled order: that one is voided instead.
+        """
+
+    def record_void(self, order: Order, voided: VoidedPayment) -> WriteResult:
+        """Store that nothing was charged, unless a payment is stored."""
+
+    def record_refund(self, order: Order, payment: Payment, refund: Refund) -> WriteResult:
+        """Store payment and refund, unless each is stored, if no other payment than this one is stored."""
 
     def record_fulfillment(self, paid: PaymentCompletedEvent, fulfillment: Fulfillment) -> WriteResult:
-        """Store the fulfilment if the stored payment matches the event; the first write wins."""
+        """Store the fulfilment if the stored payment matches the event and the order is not cancelled.
+
+        The first write wins.
+        """
 
     def advance(self, event: Event) -> WriteResult:
         """Change the status if the order matches the event and `model.TRANSITIONS` allows it."""
@@ -87,14 +116,17 @@ class OrderStore(Protocol):
     def due(self, *, limit: int) -> Sequence[Due]:
         """At most `limit` open orders whose due time has passed, the oldest due first."""
 
-    def reconcile(self, due: Due, *, next_due: str, over_an_hour: bool) -> WriteResult:
-        """Count one more attempt and set the next due time, unless another run did so or the order has closed."""
+    def reconcile(self, due: Due, *, next_due: str, late: Literal["open", "unsettled"] | None) -> WriteResult:
+        """Count one more attempt and set the next due time, unless another run did so or the order has closed.
+
+        `late` says as what the order counts in `overdue`.
+        """
 
     def postpone(self, due: Due, until: str) -> None:
         """Move the due time of an order that can't be read, unless it has changed meanwhile."""
 
-    def open_over_an_hour(self) -> int:
-        """How many orders `reconcile` has found to be open for over an hour and nothing has closed since."""
+    def overdue(self) -> Overdue:
+        """Count the late orders."""
 
 
 # --- the audit log ----------------------------------------------------------------------------------------------------
@@ -133,29 +165,52 @@ class AuditLog(Protocol):
 # --- payment ----------------------------------------------------------------------------------------------------------
 
 
-class Charge(NamedTuple):
-    """What the payment provider did."""
+@dataclass(frozen=True)
+class Charged:
+    """The card was charged. The ids, here and below, are the provider's own: any text but an empty one."""
 
     payment_id: str
-    """The provider's own id: any text but an empty one."""
-    declined: str | None
-    """Why the card was declined; None when it was charged."""
+
+
+@dataclass(frozen=True)
+class Declined:
+    """The card was declined."""
+
+    payment_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Voided:
+    """Nothing is charged, and nothing will ever be."""
+
+
+@dataclass(frozen=True)
+class Refunded:
+    """The card was charged, and all of it was given back."""
+
+    payment_id: str
+    refund_id: str
 
 
 class PaymentGateway(Protocol):
-    """A payment provider that decides at once.
+    """A payment provider that decides at once, and that never forgets an idempotency key.
 
-    One with *pending* payments (a bank transfer, 3-D Secure) needs more than another adapter: a third result of
-    `charge`, and a function that takes the provider's webhook. docs/architecture.md, "A real payment provider", says
-    what.
+    `reference` is what the provider files the purchase under. Both methods raise GatewayUnavailable when the provider
+    does not respond or its response is lost: the step is repeated, with the same key. A provider with *pending*
+    payments (a bank transfer, 3-D Secure) needs more than another adapter: docs/payment-provider.md says what.
     """
 
-    def charge(self, token: str, amount: int, currency: str, *, idempotency_key: str) -> Charge:
+    def charge(
+        self, token: str, amount: int, currency: str, *, idempotency_key: str, reference: str
+    ) -> Charged | Declined | Voided:
         """Charge `amount` (minor units). Two calls with the same key are one charge, with the same result.
 
-        A declined card is a result. Raises GatewayUnavailable when the provider does not respond or its response is
-        lost: the step is repeated, with the same key.
+        Voided once `cancel` has voided the key, however late this call arrives. A declined card is a result.
         """
+
+    def cancel(self, *, idempotency_key: str, reference: str) -> Voided | Refunded:
+        """Refund what was charged with the key, in full and once; void the key when nothing was charged with it."""
 
 
 # --- notification -----------------------------------------------------------------------------------------------------

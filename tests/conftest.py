@@ -19,6 +19,12 @@ from tools import topology
 # Before the code is imported: its logger reads the environment then. Nothing here can reach an account of the user's.
 for _name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
     del os.environ[_name]
+RESOURCE_NAMES = {
+    "OrdersTable": "Orders",
+    "AuditLogTable": "AuditLog",
+    "GatewayLedgerTable": "GatewayLedger",
+    "EventBus": "test",
+}
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -26,17 +32,16 @@ ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
-    **topology.environment({"OrdersTable": "Orders", "AuditLogTable": "AuditLog", "EventBus": "test"}),
+    **topology.environment(RESOURCE_NAMES),
 }
 os.environ |= ENVIRONMENT
 
 from orders import clock
+from orders.aws.gateway import SimulatedGateway
 from orders.config import config
 from orders.observability import logger
-from orders.payments import SimulatedGateway
-from orders.ports import Charge
 from tests.recorded_rights import RecordedRights
-from tests.shop import AUDIT_LOG, ORDERS, Shop
+from tests.shop import AUDIT_LOG, LEDGER, ORDERS, Shop
 from tests.wire import Wire
 
 
@@ -86,8 +91,9 @@ def shop(wire: Wire) -> Shop:
     dynamodb = wire.client("dynamodb")
     tables = topology.of_type("AWS::DynamoDB::Table")
     taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    for name, resource in {ORDERS: "OrdersTable", AUDIT_LOG: "AuditLogTable"}.items():
-        dynamodb.create_table(TableName=name, **{part: tables[resource][part] for part in taken})
+    for name, resource in {ORDERS: "OrdersTable", AUDIT_LOG: "AuditLogTable", LEDGER: "GatewayLedgerTable"}.items():
+        properties = tables[resource]
+        dynamodb.create_table(TableName=name, **{part: properties[part] for part in taken if part in properties})
     wire.client("events").create_event_bus(Name=os.environ["EVENT_BUS_NAME"])
     wire.client("sesv2").create_email_identity(EmailIdentity=os.environ["SENDER_EMAIL"])
     wire.reset()
@@ -106,13 +112,16 @@ def let_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return let_pass
 
 
+Charges = list[Any]
+
+
 @pytest.fixture
-def charges(monkeypatch: pytest.MonkeyPatch) -> list[Charge]:
-    """What the payment gateway was asked for, call by call; the real one answers."""
-    answers: list[Charge] = []
+def charges(monkeypatch: pytest.MonkeyPatch) -> Charges:
+    """What the payment gateway answered to each request for a charge; the real one answers."""
+    answers: Charges = []
     charge = SimulatedGateway.charge
 
-    def watched(*args: Any, **kwargs: Any) -> Charge:
+    def watched(*args: Any, **kwargs: Any) -> Any:
         answers.append(charge(*args, **kwargs))
         return answers[-1]
 

@@ -10,7 +10,7 @@ Right = tuple[str, str]
 """An action, and what it is done to: `("dynamodb:Query", "OrdersTable/index/byCustomer")`."""
 
 FUNCTIONS = list(topology.service()["functions"])
-TABLES = {"Orders": "OrdersTable", "AuditLog": "AuditLogTable"}
+TABLES = {"Orders": "OrdersTable", "AuditLog": "AuditLogTable", "GatewayLedger": "GatewayLedgerTable"}
 
 
 def needed_by(call: AwsCall) -> Iterator[Right]:

@@ -21,7 +21,11 @@ from verification import matching
 Envelope = dict[str, Any]
 """An event as EventBridge hands it to its targets."""
 
-ORDERS, AUDIT_LOG = "Orders", "AuditLog"  # the tables' names, as the environment in conftest.py has them
+ORDERS, AUDIT_LOG, LEDGER = (
+    "Orders",
+    "AuditLog",
+    "GatewayLedger",
+)  # the tables' names, as the environment in conftest.py has them
 
 
 class Caller(NamedTuple):
@@ -142,6 +146,10 @@ class Shop:
         assert response.status == 200, response
         return response.body
 
+    def cancel(self, order_id: str, *, by: Caller = ANNA, request_id: str | None = None) -> ApiResponse:
+        """`POST /orders/{orderId}/cancellation`; its event waits on the bus."""
+        return self.call("POST", f"/orders/{order_id}/cancellation", by=by, request_id=request_id)
+
     def orders(self, query: Mapping[str, str], *, by: Caller = ANNA) -> ApiResponse:
         return self.call("GET", "/orders?" + "&".join(f"{quote(k)}={quote(v)}" for k, v in query.items()), by=by)
 
@@ -223,14 +231,19 @@ class Shop:
         self.store({name: value for name, value in {**self.item(order_id), **changes}.items() if value is not None})
 
     def everything(self) -> dict[str, list[dict[str, Any]]]:
-        """Both tables: to see that nothing changed."""
+        """All tables: to see that nothing changed."""
         return {
             table: sorted(map(from_item, self._dynamodb.scan(TableName=table)["Items"]), key=str)
-            for table in (ORDERS, AUDIT_LOG)
+            for table in (ORDERS, AUDIT_LOG, LEDGER)
         }
 
     def log_entries(self) -> list[dict[str, Any]]:
         return self.everything()[AUDIT_LOG]
+
+    @property
+    def ledger(self) -> dict[str, dict[str, Any]]:
+        """The payment provider's ledger, by idempotency key."""
+        return {row["idempotencyKey"]: row for row in self.everything()[LEDGER]}
 
     @property
     def emails(self) -> list[Mapping[str, Any]]:

@@ -15,6 +15,7 @@ const { asRead, isGiven, readParameters } = require('./parameters.js');
 const { refuse } = require('./refusal.js');
 const { refuseTooLong } = require('./stage.js');
 const storefront = require('./storefront.js');
+const updateOrder = require('./update_order.js');
 
 const OFFLINE = new Set(['package', 'print', 'plugin', 'help']);
 const BUILDS = new Set(['package', 'deploy']);
@@ -44,7 +45,7 @@ class OrderProcessing {
     };
     this.hooks = {
       'before:package:createDeploymentArtifacts': () => this.build(),
-      'before:package:finalize': () => this.addAlarms(),
+      'before:package:finalize': () => this.completeTemplate(),
       'before:aws:deploy:deploy:updateStack': async () => {
         this.release(); // everything is uploaded
         if (this.hasStorefront) this.flow = JSON.parse(this.run(['-m', 'tools.flow'], process.env)); // before AWS changes
@@ -113,10 +114,12 @@ class OrderProcessing {
       .map((rule) => ({ 'Fn::GetAtt': [naming.getEventBridgeRuleLogicalId(rule), 'Arn'] }));
   }
 
-  addAlarms() {
+  completeTemplate() {
     const { naming } = this.serverless.getProvider('aws');
     const { Resources } = this.serverless.service.provider.compiledCloudFormationTemplate;
-    Object.assign(Resources, alarms.functionErrors(naming, this.serverless.service.getAllFunctions()));
+    const functionNames = this.serverless.service.getAllFunctions();
+    Object.assign(Resources, alarms.functionErrors(naming, functionNames));
+    updateOrder.consumersFirst(naming, functionNames, Resources);
   }
 
   /** Points the AWS SDK at the running embedded AWS, whatever profile, region or proxy the user's shell has. */

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orders import clock
-from orders.payments import DECLINES
+from orders.aws.gateway import DECLINES
 from verification.evidence import Envelope, Evidence
 
 PATHS = {("PLACED", "PAID", "FULFILLED"), ("PLACED", "FULFILLED"), ("PLACED", "PAYMENT_FAILED")}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from heapq import merge
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -18,8 +18,18 @@ from orders.aws import backoff
 from orders.aws.dynamodb import from_item, names_in, to_item
 from orders.errors import MalformedOrder, OrderNotFound, ReadIncomplete
 from orders.events import Event, PaymentCompletedEvent, new_id
-from orders.model import TRANSITIONS, Channel, Fulfillment, Order, Payment, Receipt
-from orders.ports import Due, OrdersOfCustomer, Position, WriteResult
+from orders.model import (
+    TRANSITIONS,
+    Cancellation,
+    Channel,
+    Fulfillment,
+    Order,
+    Payment,
+    Receipt,
+    Refund,
+    VoidedPayment,
+)
+from orders.ports import Due, OrdersOfCustomer, Overdue, Position, WriteResult
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -27,8 +37,8 @@ if TYPE_CHECKING:
 
 YOUNG_SHARDS = 20
 """Open orders spread over this many keys of `openOrders`, since one key takes 1,000 writes a second."""
-OVER_AN_HOUR = YOUNG_SHARDS
-"""The key to which `reconcile` moves an order that has been open for over an hour: counting this one counts those."""
+LATE_SHARDS = {"open": YOUNG_SHARDS, "unsettled": YOUNG_SHARDS + 1}
+"""The keys to which `reconcile` moves an order that is late: counting a key counts those."""
 
 _RECEIPT = {"email": "notification", "sms": "sms"}
 _CLAIM = {"email": "emailClaim", "sms": "smsClaim"}
@@ -116,14 +126,53 @@ class OrdersTable:
             backoff.pause(attempt)
         raise ReadIncomplete(f"DynamoDB left out {len(wanted[self._table]['Keys'])} of {len(order_ids)} orders")
 
+    def cancel(self, order_id: str, customer_id: str, cancellation: Cancellation, *, due_at: str) -> WriteResult:
+        """A stored cancellation is this request's own when it has the request's id."""
+        order, _ = self._update(
+            order_id,
+            "SET #cancellation = :cancellation, #dueAt = :dueAt",
+            "attribute_not_exists(#cancellation) AND attribute_not_exists(#fulfillment)"
+            " AND (attribute_not_exists(#payment) OR #payment.#status <> :failed) AND #placedAt < :at",
+            preconditions={"customerId": customer_id},
+            values={
+                ":cancellation": cancellation.model_dump(by_alias=True),
+                ":dueAt": due_at,
+                ":failed": "FAILED",
+                ":at": cancellation.occurred_at,
+            },
+        )
+        stored = order.cancellation
+        return WriteResult(order, applied=stored is not None and stored.request_id == cancellation.request_id)
+
     # --- PaymentProcessing ----------------------------------------------------------------------------------------
 
     def record_payment(self, order: Order, payment: Payment) -> Order:
         return self._update(
             order.order_id,
             "SET #payment = if_not_exists(#payment, :payment)",
+            "attribute_not_exists(#cancellation)" if payment.status == "FAILED" else "",
             values={":payment": payment.model_dump(by_alias=True, exclude_none=True)},
         ).order
+
+    def record_void(self, order: Order, voided: VoidedPayment) -> WriteResult:
+        return self._update(
+            order.order_id,
+            "SET #payment = if_not_exists(#payment, :voided)",
+            "(attribute_not_exists(#payment) OR #payment.#status = :status)",
+            values={":voided": voided.model_dump(by_alias=True), ":status": voided.status},
+        )
+
+    def record_refund(self, order: Order, payment: Payment, refund: Refund) -> WriteResult:
+        return self._update(
+            order.order_id,
+            "SET #payment = if_not_exists(#payment, :payment), #refund = if_not_exists(#refund, :refund)",
+            "(attribute_not_exists(#payment) OR #payment.#eventId = :eventId)",
+            values={
+                ":payment": payment.model_dump(by_alias=True, exclude_none=True),
+                ":refund": refund.model_dump(by_alias=True),
+                ":eventId": payment.event_id,
+            },
+        )
 
     # --- Fulfillment ----------------------------------------------------------------------------------------------
 
@@ -131,6 +180,7 @@ class OrdersTable:
         return self._update(
             paid.order_id,
             "SET #fulfillment = if_not_exists(#fulfillment, :fulfillment)",
+            "attribute_not_exists(#cancellation)",
             preconditions=paid.preconditions(),
             values={":fulfillment": fulfillment.model_dump(by_alias=True, exclude_none=True)},
         )
@@ -186,7 +236,7 @@ class OrdersTable:
 
     def due(self, *, limit: int) -> list[Due]:
         now = clock.timestamp(clock.now())
-        shards = [self._due_in(shard, now, limit) for shard in range(OVER_AN_HOUR + 1)]
+        shards = [self._due_in(shard, now, limit) for shard in (*range(YOUNG_SHARDS), *LATE_SHARDS.values())]
         return list(islice(merge(*shards), limit))
 
     def _due_in(self, shard: int, now: str, limit: int) -> list[Due]:
@@ -199,13 +249,13 @@ class OrdersTable:
         )
         return [Due(key["dueAt"], key["orderId"]) for key in map(from_item, response["Items"])]
 
-    def reconcile(self, due: Due, *, next_due: str, over_an_hour: bool) -> WriteResult:
+    def reconcile(self, due: Due, *, next_due: str, late: Literal["open", "unsettled"] | None) -> WriteResult:
         """Compare and set `dueAt`; the index may lag. A `reconciliationId` tells this run's own write from another's.
 
         The due time would not tell: two runs that read an order of 35 minutes both set it to the full hour.
         """
         own_id = new_id()
-        move = ", #openShard = :overAnHour" if over_an_hour else ""
+        move = ", #openShard = :shard" if late else ""
         return self._update(
             due.order_id,
             "SET #dueAt = :next, #reconciliationId = :id, #attempt = if_not_exists(#attempt, :one) + :one" + move,
@@ -215,7 +265,7 @@ class OrdersTable:
                 ":id": own_id,
                 ":due": due.due_at,
                 ":one": 1,
-                **({":overAnHour": OVER_AN_HOUR} if over_an_hour else {}),
+                **({":shard": LATE_SHARDS[late]} if late else {}),
             },
             own=("reconciliationId", own_id),
         )
@@ -235,12 +285,16 @@ class OrdersTable:
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return  # the order has changed meanwhile
 
-    def open_over_an_hour(self) -> int:
+    def overdue(self) -> Overdue:
+        unsettled = self._count(LATE_SHARDS["unsettled"])
+        return Overdue(open=self._count(LATE_SHARDS["open"]) + unsettled, unsettled=unsettled)
+
+    def _count(self, shard: int) -> int:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="openOrders",
             KeyConditionExpression="openShard = :shard",
-            ExpressionAttributeValues=to_item({":shard": OVER_AN_HOUR}),
+            ExpressionAttributeValues=to_item({":shard": shard}),
             Select="COUNT",
         )
         return sum(page["Count"] for page in pages)

@@ -3,18 +3,17 @@
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
-from uuid import UUID
 
 import pytest
 from pydantic import TypeAdapter
 
 from orders import clock, errors
+from orders.aws.gateway import DECLINES
 from orders.catalogue import PaymentMethod
 from orders.config import Config
-from orders.errors import GatewayUnavailable, OrderProcessingError
-from orders.events import EVENTS, Event, FinalEvent, is_id, new_id
+from orders.errors import OrderProcessingError
+from orders.events import EVENTS, Event, FinalEvent, PaymentRefundedEvent, StatusEvent, is_id, new_id
 from orders.model import FINAL, TRANSITIONS, Order, Status
-from orders.payments import DECLINES, SimulatedGateway
 from tests.conftest import Lines
 from tests.shop import Shop
 
@@ -38,10 +37,13 @@ def test_each_status_is_reached_and_what_is_final_is_left_by_no_event() -> None:
     left = {origin for _, origins in TRANSITIONS.values() for origin in origins}
     assert reached | {"PLACED"} == set(get_args(Status))
     assert set(FINAL) == set(get_args(Status)) - left
+    assert set(get_args(StatusEvent)) == set(TRANSITIONS)
 
 
-def test_the_customer_is_notified_of_exactly_the_events_that_end_an_order() -> None:
-    assert set(get_args(FinalEvent)) == {event for event, (to, _) in TRANSITIONS.items() if to in FINAL}
+def test_the_customer_is_notified_of_each_event_that_decides_an_order_s_end() -> None:
+    """A refund only follows from one: the cancellation."""
+    decisive = {event for event, (to, _) in TRANSITIONS.items() if to in FINAL | {"CANCELLED"}}
+    assert set(get_args(FinalEvent)) == decisive - {PaymentRefundedEvent}
 
 
 def test_every_error_is_in_the_tree_of_its_file_and_says_what_becomes_of_it() -> None:
@@ -62,27 +64,6 @@ def test_an_event_is_never_changed(shop: Shop) -> None:
 def test_a_new_id_is_a_uuid_in_36_characters_and_no_other_has_it() -> None:
     assert is_id(new_id())
     assert new_id() != new_id()
-
-
-# --- the gateway ------------------------------------------------------------------------------------------------------
-
-
-def test_the_gateway_is_deterministic_in_token_and_key_and_honours_the_key() -> None:
-    gateway = SimulatedGateway()
-
-    def charge(token: str, key: str, amount: int = 100) -> Any:
-        return gateway.charge(token, amount, "EUR", idempotency_key=key)
-
-    assert charge("tok_visa", "a") == charge("tok_visa", "a") == charge("tok_visa", "a", amount=200)
-    assert len({charge(token, key).payment_id for token in DECLINES for key in "ab"}) == 2 * len(DECLINES)
-    assert {token: charge(token, "a").declined for token in DECLINES} == DECLINES
-    assert str(UUID(charge("tok_visa", "a").payment_id)) == charge("tok_visa", "a").payment_id
-
-
-def test_a_gateway_that_is_down_raises_and_charges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAYMENT_GATEWAY", "down")
-    with pytest.raises(GatewayUnavailable, match=r"; 1\.00 EUR were not charged"):
-        SimulatedGateway().charge("tok_visa", 100, "EUR", idempotency_key="a")
 
 
 # --- time -------------------------------------------------------------------------------------------------------------

@@ -7,10 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from orders.aws.gateway import SimulatedGateway
 from orders.errors import EventContradictsOrder, GatewayUnavailable, MalformedEvent, MalformedOrder, OrderNotFound
-from orders.payments import SimulatedGateway
-from orders.ports import Charge
-from tests.conftest import Lines
+from tests.conftest import Charges, Lines
 from tests.shop import Envelope, NotTold, Shop, changed, envelope
 from tools import topology
 from verification import matching
@@ -129,7 +128,7 @@ def test_an_event_by_hand_that_waits_with_the_true_one_for_the_gateway_leaves_no
 
 
 def test_an_order_by_hand_that_does_not_know_what_placed_it_takes_the_word_of_its_event(
-    shop: Shop, charges: list[Charge]
+    shop: Shop, charges: Charges
 ) -> None:
     # given
     order_id, placed = shop.placed()
@@ -303,7 +302,7 @@ def test_an_event_that_goes_astray_is_refused(refuses: Refuses, events: dict[str
                 refuses(function, event, MalformedEvent, f"{event['detail-type']} was delivered to a consumer of .*")
 
 
-def test_fields_that_a_consumer_does_not_know_are_ignored(shop: Shop, charges: list[Charge]) -> None:
+def test_fields_that_a_consumer_does_not_know_are_ignored(shop: Shop, charges: Charges) -> None:
     # given
     order_id, placed = shop.placed()
     for path in ("giftWrap", "detail.giftWrap", "detail.metadata.giftWrap", "detail.data.giftWrap"):
@@ -322,7 +321,7 @@ def test_the_stored_amount_is_charged_under_the_order_s_id(shop: Shop, monkeypat
     asked: list[tuple[Any, ...]] = []
     charge = SimulatedGateway.charge
 
-    def watched(gateway: SimulatedGateway, *args: Any, **more: Any) -> Charge:
+    def watched(gateway: SimulatedGateway, *args: Any, **more: Any) -> Any:
         asked.append((*args, more))
         return charge(gateway, *args, **more)
 
@@ -333,7 +332,7 @@ def test_the_stored_amount_is_charged_under_the_order_s_id(shop: Shop, monkeypat
     shop.deliver("paymentProcessing", placed)
 
     # then
-    assert asked == [("tok_visa", 2800, "EUR", {"idempotency_key": order_id})]
+    assert asked == [("tok_visa", 2800, "EUR", {"idempotency_key": order_id, "reference": order_id})]
 
 
 def test_an_order_that_nobody_can_read_is_an_error_with_the_reason(shop: Shop, refuses: Refuses) -> None:

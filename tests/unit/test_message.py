@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from orders.aws.gateway import DECLINES
 from orders.catalogue import PRODUCTS
 from orders.errors import MalformedOrder
 from orders.message import message
 from orders.model import Order
 from orders.money import format_money
-from orders.payments import DECLINES
 from tests.shop import Shop
 
 VOID = {"meta", "br", "hr"}
@@ -132,7 +132,7 @@ def test_what_the_carrier_brings_is_escaped_as_well(shop: Shop) -> None:
 def test_there_is_no_message_about_an_order_that_has_not_ended(shop: Shop) -> None:
     order_id, placed = shop.placed()
     shop.deliver("paymentProcessing", placed)
-    with pytest.raises(MalformedOrder, match=f"order {order_id} has neither a fulfilment nor a failed payment"):
+    with pytest.raises(MalformedOrder, match=f"order {order_id} has no fulfilment, cancellation or failed payment"):
         message(Order.model_validate(shop.item(order_id)))
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from handlers.wiring import store
 from orders import clock
-from orders.aws.store import OVER_AN_HOUR, YOUNG_SHARDS
+from orders.aws.store import LATE_SHARDS, YOUNG_SHARDS
 from orders.choreography import reconcile
 from orders.errors import GatewayUnavailable, OrderNotFound, ReconciliationIncomplete
-from orders.ports import Charge, Due
-from tests.conftest import Lines
+from orders.ports import Due
+from tests.conftest import Charges, Lines
 from tests.shop import NotTold, Shop, changed
 
 LetPass = Any
@@ -47,7 +47,7 @@ def test_a_young_order_is_due_after_the_seconds_that_the_deployment_says(
 
 @pytest.mark.parametrize("lost", ["OrderPlacedEvent", "PaymentCompletedEvent", "FulfillmentCompletedEvent"])
 def test_whichever_event_is_lost_the_order_ends_all_the_same(
-    shop: Shop, let_pass: LetPass, charges: list[Charge], lost: str
+    shop: Shop, let_pass: LetPass, charges: Charges, lost: str
 ) -> None:
     # given an order one of whose events reaches nobody
     order_id, event = shop.placed()
@@ -125,7 +125,7 @@ def test_the_pauses_double_up_to_six_hours_and_one_ends_at_the_one_hour_mark(sho
     assert pauses[5:8] == pytest.approx([64, 128, 256], abs=0.5)
     assert pauses[8:] == pytest.approx([360] * 7, abs=0.5)
     assert set(shards[:6]) == {UUID(order_id).int % YOUNG_SHARDS}
-    assert set(shards[6:]) == {OVER_AN_HOUR}
+    assert set(shards[6:]) == {LATE_SHARDS["open"]}
 
 
 def test_after_any_number_of_attempts_there_is_a_next_one(shop: Shop, let_pass: LetPass) -> None:
@@ -207,9 +207,9 @@ def test_of_two_runs_at_once_one_reconciles_the_order(shop: Shop, let_pass: LetP
     [due] = store().due(limit=10)
 
     # when
-    first = reconcile(due, store(), first_pause=MINUTE)
+    first = reconcile(due, store(), first_pause=MINUTE, cancel_after=None)
     let_pass(milliseconds=1)
-    second = reconcile(due, store(), first_pause=MINUTE)
+    second = reconcile(due, store(), first_pause=MINUTE, cancel_after=None)
 
     # then
     assert first is not None
@@ -229,7 +229,7 @@ def test_of_two_runs_that_plan_the_same_next_time_exactly_one_reconciles_the_ord
     monkeypatch.setattr(type(store()), "get", lambda *_: as_read)  # both have read it before either writes
 
     # when
-    taken = [reconcile(due, store(), first_pause=MINUTE) for _ in range(2)]
+    taken = [reconcile(due, store(), first_pause=MINUTE, cancel_after=None) for _ in range(2)]
 
     # then
     assert [event is not None for event in taken] == [True, False]
@@ -383,7 +383,7 @@ def test_an_event_that_the_bus_does_not_take_is_published_at_the_next_attempt(
 
 def test_an_order_that_has_vanished_fails_the_run_and_stays_away(shop: Shop) -> None:
     with pytest.raises(OrderNotFound):
-        reconcile(Due("2026-01-31T09:30:00.123Z", str(uuid4())), store(), first_pause=MINUTE)
+        reconcile(Due("2026-01-31T09:30:00.123Z", str(uuid4())), store(), first_pause=MINUTE, cancel_after=None)
     assert shop.everything()["Orders"] == []
 
 
@@ -402,7 +402,7 @@ def test_every_shard_is_asked(shop: Shop, let_pass: LetPass) -> None:
     order_id = shop.place().body["orderId"]
     template = shop.item(order_id)
     ids = {order_id}
-    for shard in range(OVER_AN_HOUR + 1):
+    for shard in (*range(YOUNG_SHARDS), *LATE_SHARDS.values()):
         ids.add(copy_id := str(uuid4()))
         shop.store({**template, "orderId": copy_id, "openShard": shard})
 

@@ -8,7 +8,7 @@ import pytest
 
 from orders.aws.audit import AuditLogTable
 from orders.aws.dynamodb import Item
-from orders.aws.store import OVER_AN_HOUR, OrdersTable
+from orders.aws.store import LATE_SHARDS, YOUNG_SHARDS, OrdersTable
 from tests.shop import Shop
 from tests.verification.simulation import writes as w
 from tests.wire import Wire
@@ -78,7 +78,7 @@ def test_every_query_of_the_code_finds_the_same_pages_as_in_moto_s_dynamodb(shop
             listed, unreadable, start = store.of_customer("customer-1", limit=4, start=start)
             assert unreadable == []
             pages.append(([order.order_id for order in listed], start))
-        return [pages, store.due(limit=7), store.due(limit=100), store.open_over_an_hour(), log.trail("order-1")]
+        return [pages, store.due(limit=7), store.due(limit=100), store.overdue(), log.trail("order-1")]
 
     # when
     answers: list[Any] = []
@@ -99,7 +99,7 @@ def test_every_query_of_the_code_finds_the_same_pages_as_in_moto_s_dynamodb(shop
 
 def _order(random: Random, number: int, second: int) -> Item:
     at = f"2025-01-31T09:30:{second:02}.000Z"
-    is_open = {"openShard": {"N": str(random.randrange(OVER_AN_HOUR + 1))}, "dueAt": {"S": at}}
+    is_open = {"openShard": {"N": str(random.randrange(YOUNG_SHARDS + len(LATE_SHARDS)))}, "dueAt": {"S": at}}
     return {
         "orderId": {"S": f"{number:08}-0000-4000-8000-{random.randrange(10**12):012}"},
         "customerId": {"S": f"customer-{random.randrange(2)}"},

@@ -30,7 +30,14 @@ ENVIRONMENT = {
     # As Lambda has them for the tracer, which takes no samples here.
     "LAMBDA_TASK_ROOT": "/var/task",
     "_X_AMZN_TRACE_ID": "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0",
-    **topology.environment({"OrdersTable": "Orders", "AuditLogTable": "AuditLog", "EventBus": "bench"}),
+    **topology.environment(
+        {
+            "OrdersTable": "Orders",
+            "AuditLogTable": "AuditLog",
+            "GatewayLedgerTable": "GatewayLedger",
+            "EventBus": "bench",
+        }
+    ),
 }
 
 CUSTOMER = {

@@ -21,7 +21,7 @@ from verification.bench.units import Usage
 from verification.expressions import Bound
 from verification.tables import Table
 
-TABLES = {"Orders": "OrdersTable", "AuditLog": "AuditLogTable"}
+TABLES = {"Orders": "OrdersTable", "AuditLog": "AuditLogTable", "GatewayLedger": "GatewayLedgerTable"}
 """Name → logical id."""
 _SERVICES = {"DynamoDB_20120810": "dynamodb", "AWSEvents": "events"}
 """By the name that X-Amz-Target has for them."""

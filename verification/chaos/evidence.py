@@ -6,9 +6,10 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from orders.payments import SimulatedGateway
+
 from operations.dead_letters import dead_letters
 from operations.stack import Stack
-from orders.payments import SimulatedGateway
 from verification.chaos.call_log import ObservedCall, may_repeat
 from verification.chaos.recovery import scan
 from verification.evidence import Envelope, Evidence, SentMessage, TakenCharge

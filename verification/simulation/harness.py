@@ -11,6 +11,7 @@ from unittest import mock
 
 import boto3
 from botocore.exceptions import ClientError, ReadTimeoutError
+from orders.payments import SimulatedGateway
 
 from handlers import wiring
 from operations import dead_letters
@@ -21,7 +22,6 @@ from orders.aws.client import client as aws_client
 from orders.config import config
 from orders.errors import GatewayUnavailable
 from orders.observability import logger
-from orders.payments import SimulatedGateway
 from orders.ports import Charge
 from tools import topology
 from verification.simulation.clients import client

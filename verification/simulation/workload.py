@@ -7,9 +7,9 @@ from typing import Any
 
 from operations.dead_letters import redrive
 from orders.aws.dynamodb import from_item
+from orders.aws.gateway import DECLINES
 from orders.catalogue import PRODUCTS
 from orders.events import EVENTS
-from orders.payments import DECLINES
 from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.deployment import QUEUE_TRIGGERS, function_of
 from verification.simulation.faults import FaultKind, Faults

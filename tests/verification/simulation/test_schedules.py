@@ -120,9 +120,9 @@ def test_the_command_sums_up_what_it_played(
 
 def test_what_the_simulator_replaces_is_back_afterwards() -> None:
     import boto3
+    from orders.payments import SimulatedGateway
 
     from orders import clock
-    from orders.payments import SimulatedGateway
 
     before = (boto3.client, clock.now, os.urandom, SimulatedGateway.charge)
     run(0, range(2))
