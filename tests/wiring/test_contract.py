@@ -35,10 +35,15 @@ def test_a_route_asks_for_a_token_where_the_gateway_does() -> None:
 
 
 def test_what_an_order_may_have_in_the_document_is_what_the_api_shows(shop: Shop) -> None:
-    # given an order that has everything
+    # given two orders that have everything between them: one is shipped, one is refunded
     order_id = shop.place(phone="+4915112345678").body["orderId"]
     shop.run()
     order, [event, *_] = shop.order(order_id), shop.trail(order_id)
+    refunded_id, placed = shop.placed()
+    shop.deliver("paymentProcessing", placed)
+    shop.cancel(refunded_id)
+    shop.run()
+    order |= shop.order(refunded_id)
     schemas = document()["components"]["schemas"]
 
     # then no field is missing there, and none is shown that must not be
@@ -48,6 +53,8 @@ def test_what_an_order_may_have_in_the_document_is_what_the_api_shows(shop: Shop
         ("payment", "PaymentResponse"),
         ("fulfillment", "FulfillmentResponse"),
         ("notification", "NotificationResponse"),
+        ("cancellation", "CancellationResponse"),
+        ("refund", "RefundResponse"),
     ):
         assert set(order[name]) <= set(schemas[schema]["properties"])
     assert not {"email", "phone", "customerId"} & set(json.dumps(schemas["OrderResponse"]).split('"'))

@@ -153,4 +153,4 @@ def test_the_indexes_are_those_that_the_code_asks() -> None:
     text = "".join(path.read_text() for path in SOURCES)
     asked = set(re.findall(r'"?IndexName"?[:=] ?"(\w+)"', text))
     tables = topology.of_type("AWS::DynamoDB::Table").values()
-    assert asked == {index["IndexName"] for table in tables for index in table["GlobalSecondaryIndexes"]}
+    assert asked == {index["IndexName"] for table in tables for index in table.get("GlobalSecondaryIndexes", [])}

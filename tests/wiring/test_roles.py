@@ -27,10 +27,18 @@ def called(shop: Shop, let_pass: Any) -> dict[str, set[Right]]:
     assert shop.orders({}).body["orders"]
     # the reconciler publishes an order that is open, and closes one that has ended
     shop.place()
+    shop.cancel(shop.place().body["orderId"])
     shop.change(order_id, openShard=1, dueAt="2026-01-31T09:30:00.123Z")
     let_pass(seconds=61)
     shop.reconcile()
     shop.drain()
+    # an order that is cancelled before, and one that is cancelled after the charge
+    for is_charged in (False, True):
+        cancelled, event = shop.placed()
+        if is_charged:
+            shop.deliver("paymentProcessing", event)
+        shop.cancel(cancelled)
+        shop.run()
     # an order that ends first and is told of then, and the other way round
     for functions in (("orderStatusUpdater", "notification"), ("notification", "orderStatusUpdater")):
         _, event = shop.placed(paymentMethod="tok_declined")
@@ -81,12 +89,22 @@ def test_no_role_may_change_or_delete_what_the_audit_log_has() -> None:
     assert not [action for action, _ in rights if "Delete" in action or "*" in action]
 
 
+def test_only_the_payment_function_may_use_the_provider_s_ledger_and_only_update_it() -> None:
+    rights = {(function, *right) for function in FUNCTIONS for right in granted_to(function)}
+    assert {(function, action) for function, action, resource in rights if resource == "GatewayLedgerTable"} == {
+        ("paymentProcessing", "dynamodb:UpdateItem")
+    }
+
+
 def test_each_event_may_be_published_under_one_source_by_who_tells_of_it() -> None:
     may = {(function, right[1]) for function in FUNCTIONS for right in granted_to(function) if "PutEvents" in right[0]}
     assert may == {
         ("orderService", "EventBus: order-processing.orders, OrderPlacedEvent"),
+        ("orderService", "EventBus: order-processing.orders, OrderCancelledEvent"),
         ("reconciler", "EventBus: order-processing.orders, OrderPlacedEvent"),
+        ("reconciler", "EventBus: order-processing.orders, OrderCancelledEvent"),
         ("paymentProcessing", "EventBus: order-processing.payment, PaymentCompletedEvent"),
         ("paymentProcessing", "EventBus: order-processing.payment, PaymentFailedEvent"),
+        ("paymentProcessing", "EventBus: order-processing.payment, PaymentRefundedEvent"),
         ("fulfillment", "EventBus: order-processing.fulfillment, FulfillmentCompletedEvent"),
     }

@@ -133,6 +133,16 @@ OPERATIONS: Mapping[str, Operation] = {
         ("not-an-id-token", "order-not-found"),
         (ORDER_ID,),
     ),
+    "POST /orders/{orderId}/cancellation": Operation(
+        "cancelOrder",
+        "Cancel an order that is neither shipped nor declined; what was charged is refunded",
+        {
+            200: Success("The order, which an earlier request cancelled", responses.OrderResponse),
+            202: Success("The order, which is cancelled; its payment is settled later", responses.OrderResponse),
+        },
+        ("not-an-id-token", "order-not-found", "too-late"),
+        (ORDER_ID,),
+    ),
 }
 """Route → what it takes and sends."""
 
