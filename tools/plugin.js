@@ -45,7 +45,7 @@ class OrderProcessing {
     };
     this.hooks = {
       'before:package:createDeploymentArtifacts': () => this.build(),
-      'before:package:finalize': () => this.completeTemplate(),
+      'after:aws:package:finalize:mergeCustomProviderResources': () => this.completeTemplate(),
       'before:aws:deploy:deploy:updateStack': async () => {
         this.release(); // everything is uploaded
         if (this.hasStorefront) this.flow = JSON.parse(this.run(['-m', 'tools.flow'], process.env)); // before AWS changes

@@ -97,6 +97,7 @@ def test_the_outputs_are_those_of_the_contract(dev: Template) -> None:
         "EventBusName",
         "OrdersTableName",
         "AuditLogTableName",
+        "GatewayLedgerTableName",
         "OrderNotificationTopicArn",
         "NotificationQueueUrl",
         "NotificationDeadLetterQueueUrl",
@@ -108,7 +109,7 @@ def test_the_outputs_are_those_of_the_contract(dev: Template) -> None:
 @pytest.mark.parametrize(("stage", "policy"), [("dev", "Delete"), ("prod", "Retain")])
 def test_only_prod_keeps_its_data_when_it_is_removed(stage: str, policy: str, request: pytest.FixtureRequest) -> None:
     resources = request.getfixturevalue(stage)["Resources"]
-    for name in ("OrdersTable", "AuditLogTable", "UserPool"):
+    for name in ("OrdersTable", "AuditLogTable", "GatewayLedgerTable", "UserPool"):
         assert (resources[name]["DeletionPolicy"], resources[name]["UpdateReplacePolicy"]) == (policy, policy)
 
 
@@ -263,9 +264,23 @@ def test_every_parameter_can_be_given_on_the_command_line(prod: Template) -> Non
     assert (logging["ApplicationLogLevel"], logging["SystemLogLevel"]) == ("INFO", "INFO")
 
 
+def test_whoever_may_cancel_an_order_is_updated_after_all_who_must_know_of_cancellations(dev: Template) -> None:
+    """Until then a consumer of an earlier version would charge or ship a cancelled order, or ignore its event."""
+    resources = dev["Resources"]
+    consumers = {f"{name}LambdaFunction" for name in FUNCTIONS} - {
+        "OrderServiceLambdaFunction",
+        "ReconcilerLambdaFunction",
+    }
+    rules = {name for name, rule in of_type(dev, "AWS::Events::Rule").items() if "EventPattern" in rule}
+    assert len(rules) == len(topology.of_type("AWS::Events::Rule")) + 3
+    for producer in ("OrderService", "Reconciler"):
+        function = resources[f"{producer}LambdaFunction"]
+        assert set(function["DependsOn"]) >= consumers | rules | {f"{producer}LogGroup"}
+
+
 def test_the_tables_bill_by_request_and_are_recoverable_and_have_no_fixed_name(dev: Template) -> None:
     tables = of_type(dev, "AWS::DynamoDB::Table")
-    assert tables.keys() == {"OrdersTable", "AuditLogTable"}
+    assert tables.keys() == {"OrdersTable", "AuditLogTable", "GatewayLedgerTable"}
     for table in tables.values():
         assert table["BillingMode"] == "PAY_PER_REQUEST"
         assert "SSESpecification" not in table, "a KMS key, and billed by request: DynamoDB's own is the default"

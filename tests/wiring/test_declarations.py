@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from orders.aws import backoff
 from orders.aws.client import client
 from orders.config import Config
 from tests.wire import Wire
@@ -71,6 +72,19 @@ def test_the_calls_to_aws_fit_into_a_function_s_time_out(wire: Wire) -> None:
         config = client(service, attempts=attempts).meta.config
         longest = attempts * (config.connect_timeout + config.read_timeout) + (attempts - 1)
         assert longest <= topology.service()["provider"]["timeout"] + 1
+
+
+def test_the_payment_function_s_time_out_covers_all_calls_of_its_longest_path() -> None:
+    """Each may hang to its end. The longest path: the order is read, charged, and cancelled meanwhile; the provider
+    is asked to cancel, at most four times; the refund meets a payment that another invocation has stored; and the event
+    is published at the last attempt. `tests/unit/test_cancellation.py` goes through the path's single turns.
+    """
+    config = client("dynamodb").meta.config
+    attempts = 3
+    call = attempts * (config.connect_timeout + config.read_timeout) + (attempts - 1)
+    calls = len(["get", "charge", "record_payment", *["cancel"] * 4, *["record_refund"] * 2])
+    publication = backoff.ATTEMPTS * call + sum(map(backoff.longest_pause, range(1, backoff.ATTEMPTS)))
+    assert calls * call + publication <= topology.service()["functions"]["paymentProcessing"]["timeout"]
 
 
 # --- metrics ----------------------------------------------------------------------------------------------------------
