@@ -22,6 +22,8 @@ _STYLES = {
     "status PAID": "bold blue",
     "status FULFILLED": "bold green",
     "status PAYMENT_FAILED": "bold red",
+    "status CANCELLED": "bold red",
+    "status REFUNDED": "bold green",
     "e-mail sent": "bold magenta",
 }
 _FIRST_LINES = 2

@@ -18,6 +18,9 @@ CONSUMERS = {
 }
 """Event → the functions that react to it, as the rules of serverless.yml have it; AuditLogger consumes each event."""
 
+_REQUESTS = {"OrderPlacedEvent": "POST /orders", "OrderCancelledEvent": "POST …/cancellation"}
+"""Event that no other event led to → the API route that did."""
+
 _LEAVE_EVIDENCE = {"OrderStatusUpdater", "Notification", *chain.from_iterable(PUBLISHERS.values())}
 """The functions whose reaction the API shows: a status, a notification, an event. Nobody can wait for any other."""
 
@@ -57,8 +60,8 @@ def _lines(evidence: OrderView) -> Iterator[TimelineEntry]:
     yield TimelineEntry(_after(order, placed["at"]), "OrderService", "POST /orders", f"status {placed['status']}")
     for event in trail:
         publishers, caused_by = PUBLISHERS.get(event["source"], [event["source"]]), event.get("causationId")
-        function, cause = publishers[0], names.get(caused_by) if caused_by else "POST /orders"
-        if not caused_by and (event.get("attempt") or 1) > 1:
+        function, cause = publishers[0], names.get(caused_by) if caused_by else _REQUESTS.get(event["eventType"])
+        if not caused_by and ((event.get("attempt") or 1) > 1 or _is_timed_out(event)):
             function, cause = publishers[-1], "still open"
         if cause:
             yield TimelineEntry(_after(order, event["timestamp"]), function, cause, event["eventType"])
@@ -80,12 +83,12 @@ def awaited(evidence: OrderView) -> list[str]:
     """The functions that should have reacted to the events seen so far, and have not; none when the order has ended."""
     order, trail = evidence
     silent = []
-    if not (order["status"] in FINAL and "notification" in order):  # after that nobody needs to react to anything
+    if not (is_final(order) and "notification" in order):  # after that nobody needs to react to anything
         silent = [
             function
             for event in trail
             for function in CONSUMERS.get(event["eventType"], ())
-            if function in _LEAVE_EVIDENCE and not _reacted(function, event.get("domainEventId"), evidence)
+            if function in _LEAVE_EVIDENCE and not _reacted(function, event, evidence)
         ]
     if _is_incomplete(evidence):
         silent.append("AuditLogger")
@@ -102,13 +105,33 @@ def _is_incomplete(evidence: OrderView) -> bool:
     return not named <= logged.keys()
 
 
-def _reacted(function: str, event_id: str | None, evidence: OrderView) -> bool:
+def _reacted(function: str, event: Mapping[str, Any], evidence: OrderView) -> bool:
     order, trail = evidence
+    event_id, is_cancelled = event.get("domainEventId"), "cancellation" in order
     if function == "Notification":
         return "notification" in order
-    if function == "OrderStatusUpdater":  # FULFILLED may overtake PAID
-        return order["status"] in FINAL or event_id in {change["eventId"] for change in order["statusHistory"]}
+    if function == "OrderStatusUpdater":  # FULFILLED may overtake PAID, and so may CANCELLED and REFUNDED
+        overtaken = is_final(order) or (is_cancelled and event["eventType"] == "PaymentCompletedEvent")
+        return overtaken or event_id in {change["eventId"] for change in order["statusHistory"]}
+    if is_cancelled and function == "Fulfillment":
+        return True  # it ships nothing
+    if is_cancelled and function == "PaymentProcessing" and (_is_voided(order) or event["eventType"] in _REQUESTS):
+        return _is_voided(order) or "refund" in order
     return event_id in {event.get("causationId") for event in trail}
+
+
+def is_final(order: Mapping[str, Any]) -> bool:
+    """As `Order.is_final`, of what the API shows."""
+    return order["status"] in FINAL or (order["status"] == "CANCELLED" and _is_voided(order))
+
+
+def _is_voided(order: Mapping[str, Any]) -> bool:
+    return bool(order.get("payment", {}).get("status") == "VOIDED")
+
+
+def _is_timed_out(event: Mapping[str, Any]) -> bool:
+    data = event.get("data") or event.get("detail", {}).get("data")
+    return isinstance(data, dict) and data.get("reason") == "timed_out"
 
 
 def is_over(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> bool:

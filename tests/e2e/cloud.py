@@ -98,6 +98,27 @@ class Cloud:
         regions = [urls for account in queues.values() for urls in account.values()]
         return [message for urls in regions for message in urls.get(queue_url, [])]
 
+    @contextmanager
+    def without_events_for(self, function: str) -> Iterator[None]:
+        """The rules that lead to a function are disabled for as long as the block lasts."""
+        events, bus = self.client("events"), self.stack["EventBusName"]
+        arn = self.client("lambda").get_function_configuration(FunctionName=f"{STACK}-{function}")["FunctionArn"]
+        rules = events.list_rule_names_by_target(TargetArn=arn, EventBusName=bus)["RuleNames"]
+        assert rules
+        for rule in rules:
+            events.disable_rule(Name=rule, EventBusName=bus)
+        try:
+            yield
+        finally:
+            for rule in rules:
+                events.enable_rule(Name=rule, EventBusName=bus)
+
+    def ledger_row(self, order_id: str) -> Item | None:
+        """What the payment provider remembers of an order."""
+        table, key = self.stack["GatewayLedgerTableName"], {"idempotencyKey": {"S": order_id}}
+        found: Item | None = self.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        return found
+
     # --- what was sent --------------------------------------------------------------------------------------------
 
     def mail_to(self, address: str) -> list[Mapping[str, Any]]:

@@ -7,12 +7,10 @@ from uuid import uuid4
 
 import httpx
 
-from local.terminal.timeline import is_over
+from local.terminal.timeline import is_final, is_over
 from operations.envelope import envelope
 from tests.e2e.cloud import Cloud
 from tests.e2e.waiting import wait_for
-
-FINAL = {"FULFILLED", "PAYMENT_FAILED"}
 
 
 def an_order(**changes: Any) -> dict[str, Any]:
@@ -65,6 +63,9 @@ class Shopper:
     def place(self, *, key: str | None = None, **changes: Any) -> httpx.Response:
         return self.http.post("/orders", json=an_order(**changes), headers={"idempotency-key": key} if key else {})
 
+    def cancel(self, order_id: str) -> httpx.Response:
+        return self.http.post(f"/orders/{order_id}/cancellation")
+
     def order(self, order_id: str) -> Any:
         answer = self.http.get(f"/orders/{order_id}")
         assert answer.status_code == 200, answer.text
@@ -80,7 +81,7 @@ class Shopper:
         return wait_for(
             f"end of order {order_id}",
             lambda: self.order(order_id),
-            lambda order: order["status"] in FINAL and "notification" in order,
+            lambda order: is_final(order) and "notification" in order,
             seconds=seconds,
         )
 
@@ -94,6 +95,20 @@ class Shopper:
         placed = self.place(**changes)
         assert placed.status_code == 201, placed.text
         return self.ended(placed.json()["orderId"])
+
+    def cancelled_order(self, *, is_charged: bool, **changes: Any) -> Any:
+        """Place an order, cancel it before or after the charge, and see it to its end."""
+        with self._cloud.without_events_for("fulfillment" if is_charged else "paymentProcessing"):
+            order_id = self.place(**changes).json()["orderId"]
+            if is_charged:
+                wait_for("charge", lambda: self.order(order_id), lambda order: order["status"] == "PAID")
+            answer = self.cancel(order_id)
+            assert answer.status_code == 202, answer.text
+        if not is_charged:  # the function got neither event: deliver the second one late, and never the first
+            trail = wait_for("cancellation", lambda: self.trail(order_id), lambda trail: len(trail) == 2)
+            late = envelope_of(trail[1])
+            self._cloud.put(late["detail-type"], late["source"], late["detail"])
+        return self.ended(order_id)
 
     def inbox_of(self, order_id: str) -> list[Mapping[str, Any]]:
         """The e-mails about an order."""

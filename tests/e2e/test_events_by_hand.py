@@ -112,7 +112,8 @@ def lies(cloud: Cloud, anna: Shopper, fulfilled: Any) -> dict[str, Lie]:
             "metadata": {**order.placed["metadata"], **(metadata or {})},
             "data": {**order.placed["data"], **changes},
         }
-        source = "order-processing." + ("fulfillment" if detail_type.startswith("Fulfillment") else "orders")
+        publisher = {"Fulfi": "fulfillment", "Payme": "payment"}.get(detail_type[:5], "orders")
+        source = f"order-processing.{publisher}"
         item = cloud.item(order.order_id)
         return Lie(function, cloud.put(detail_type, source, detail), error, order, item)
 
@@ -138,6 +139,19 @@ def lies(cloud: Cloud, anna: Shopper, fulfilled: Any) -> dict[str, Lie]:
             "FulfillmentCompletedEvent",
             trackingId="NW0",
             carrier="Northwind Parcel",
+        ),
+        "made-up cancellation": tell(
+            "paymentProcessing",
+            "EventContradictsOrder: OrderCancelledEvent says cancellation.reason is 'customer_request'; order",
+            "OrderCancelledEvent",
+            reason="customer_request",
+        ),
+        "made-up refund": tell(
+            "orderStatusUpdater",
+            "EventContradictsOrder: PaymentRefundedEvent says payment.paymentId is 'p0'; order",
+            "PaymentRefundedEvent",
+            paymentId="p0",
+            refundId="r0",
         ),
         "malformed": tell(
             "paymentProcessing",

@@ -37,6 +37,55 @@ def test_a_declined_card_ends_the_order_and_tells_the_customer(anna: Shopper, me
     assert "Nothing was charged." in letter["BodyText"]
 
 
+def test_an_order_that_is_cancelled_before_the_charge_is_never_charged(cloud: Cloud, anna: Shopper) -> None:
+    order = anna.cancelled_order(is_charged=False)
+    assert [change["status"] for change in order["statusHistory"]] == ["PLACED", "CANCELLED"]
+    assert order["payment"] == {"status": "VOIDED"}
+    [letter] = anna.inbox_of(order["orderId"])
+    assert "If your card was charged, the full amount will be refunded." in letter["BodyText"]
+    _closed_with(cloud, order, "VOIDED", charges="0", refunds="0")
+
+
+def test_an_order_that_is_cancelled_after_the_charge_is_refunded(cloud: Cloud, anna: Shopper) -> None:
+    order = anna.cancelled_order(is_charged=True)
+    assert [change["status"] for change in order["statusHistory"]] in (
+        ["PLACED", "PAID", "CANCELLED", "REFUNDED"],
+        ["PLACED", "PAID", "REFUNDED"],  # PaymentRefundedEvent may overtake OrderCancelledEvent
+    )
+    assert (order["refund"]["amount"], order["refund"]["currency"]) == (order["totalAmount"], order["currency"])
+    assert "fulfillment" not in order
+    assert len(anna.inbox_of(order["orderId"])) == 1
+    trail = anna.whole_trail(order["orderId"])
+    assert {entry["eventType"] for entry in trail} == {
+        "OrderPlacedEvent",
+        "PaymentCompletedEvent",
+        "OrderCancelledEvent",
+        "PaymentRefundedEvent",
+    }
+    _closed_with(cloud, order, "REFUNDED", charges="1", refunds="1")
+
+
+def _closed_with(cloud: Cloud, order: Any, state: str, *, charges: str, refunds: str) -> None:
+    row = cloud.ledger_row(order["orderId"])
+    assert row
+    assert (row["state"]["S"], row["charges"]["N"], row["refunds"]["N"]) == (state, charges, refunds)
+    wait_for("closed order", lambda: _open_keys(cloud, order["orderId"]), lambda keys: not keys)
+
+
+def _open_keys(cloud: Cloud, order_id: str) -> set[str]:
+    """What the order has of the two keys of `openOrders`."""
+    item = cloud.item(order_id)
+    assert item
+    return {"openShard", "dueAt"} & item.keys()
+
+
+def test_a_cancellation_that_comes_too_late_is_refused_with_the_reason(anna: Shopper, fulfilled: Any) -> None:
+    answer = anna.cancel(fulfilled["orderId"])
+    assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
+    assert "handed to the carrier" in answer.json()["detail"]
+    assert anna.order(fulfilled["orderId"]) == fulfilled
+
+
 def test_the_letter_comes_once_from_the_shop_s_address(anna: Shopper, fulfilled: Any) -> None:
     [letter] = anna.inbox_of(fulfilled["orderId"])
     assert letter["Source"] == "orders@example.com"

@@ -12,11 +12,12 @@ import httpx
 import pytest
 
 from local.emulator.describe import describe
+from local.terminal.timeline import is_final
 from operations.dead_letters import purge
 from operations.stack import described, stack_name
 from tests.e2e.cloud import Cloud
 from tests.e2e.commands import command, state_of
-from tests.e2e.shopper import FINAL, an_order, envelope_of
+from tests.e2e.shopper import an_order, envelope_of
 from tests.e2e.waiting import wait_for
 
 STACK = stack_name("local")
@@ -77,7 +78,7 @@ class Browser:
         return wait_for(
             f"end of order {order_id}",
             lambda: self.order(order_id),
-            lambda order: order["status"] in FINAL and "notification" in order,
+            lambda order: is_final(order) and "notification" in order,
         )
 
     def inbox(self) -> list[dict[str, Any]]:

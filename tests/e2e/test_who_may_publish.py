@@ -163,9 +163,12 @@ class Speech(NamedTuple):
 def facts(anna: Shopper) -> Mapping[str, str]:
     """The detail of each event, of orders that have ended: said once more it starts nothing."""
     found = {}
-    for method in ("tok_visa", "tok_declined"):
-        order_id = anna.ended_order(paymentMethod=method)["orderId"]
-        for entry in anna.whole_trail(order_id):
+    for order in (
+        anna.ended_order(),
+        anna.ended_order(paymentMethod="tok_declined"),
+        anna.cancelled_order(is_charged=True),
+    ):
+        for entry in anna.whole_trail(order["orderId"]):
             metadata = {name: entry[name] for name in ("correlationId", "causationId", "attempt")}
             metadata |= {"eventId": entry["domainEventId"], "version": "1", "occurredAt": entry["timestamp"]}
             found[entry["eventType"]] = json.dumps({"metadata": metadata, "data": entry["data"]})
@@ -212,6 +215,11 @@ def test_a_function_may_say_this_or_may_not(speech: Speech, function: str, sourc
 def test_only_payment_can_say_what_became_of_a_payment(speech: Speech) -> None:
     """The sentence for which the rest of this file exists."""
     assert {function for function, _, event in speech.heard if event.startswith("Payment")} == {"paymentProcessing"}
+
+
+def test_only_who_may_place_or_heal_an_order_can_say_that_it_is_cancelled(speech: Speech) -> None:
+    cancelling = {function for function, _, event in speech.heard if event == "OrderCancelledEvent"}
+    assert cancelling == {"orderService", "reconciler"}
 
 
 def test_a_forbidden_entry_can_not_hide_among_allowed_ones(
@@ -339,6 +347,55 @@ def test_nobody_but_the_audit_logger_may_add_to_the_audit_log(cloud: Cloud, role
     database = roles.client(function, "dynamodb")
     assert code_of(lambda: database.put_item(TableName=cloud.stack["AuditLogTableName"], Item=made_up)) in DENIED
     assert cloud.logged(made_up["eventId"]["S"]) == []
+
+
+# --- the payment provider's ledger ------------------------------------------------------------------------------------
+
+LEDGER_CALLS: dict[str, Attempt] = {
+    "read a row": lambda db, table, key: db.get_item(TableName=table, Key=key),
+    "read all rows": lambda db, table, _: db.scan(TableName=table),
+    "read a row by PartiQL": lambda db, table, key: db.execute_statement(
+        Statement=f'SELECT * FROM "{table}" WHERE "idempotencyKey" = ?', Parameters=[key["idempotencyKey"]]
+    ),
+    "put a row": lambda db, table, key: db.put_item(TableName=table, Item={**key, "state": {"S": "CHARGED"}}),
+    "delete a row": lambda db, table, key: db.delete_item(TableName=table, Key=key),
+    "delete the table": lambda db, table, _: db.delete_table(TableName=table),
+}
+UPDATE_A_ROW: Attempt = lambda db, table, key: db.update_item(  # noqa: E731
+    TableName=table,
+    Key=key,
+    UpdateExpression="SET #r = if_not_exists(#r, :none)",
+    ExpressionAttributeNames={"#r": "requests"},
+    ExpressionAttributeValues={":none": {"N": "0"}},
+)
+
+
+@pytest.fixture(scope="module")
+def charged(cloud: Cloud, anna: Shopper) -> Mapping[str, Any]:
+    """The key of a row."""
+    order_id = anna.ended_order()["orderId"]
+    assert cloud.ledger_row(order_id)
+    return {"idempotencyKey": {"S": order_id}}
+
+
+@pytest.mark.parametrize("call", LEDGER_CALLS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_function_may_read_put_or_delete_what_the_provider_remembers(
+    cloud: Cloud, roles: Roles, charged: Mapping[str, Any], function: str, call: str
+) -> None:
+    before = cloud.ledger_row(charged["idempotencyKey"]["S"])
+    database = roles.client(function, "dynamodb")
+    assert code_of(lambda: LEDGER_CALLS[call](database, cloud.stack["GatewayLedgerTableName"], charged)) in DENIED
+    assert cloud.ledger_row(charged["idempotencyKey"]["S"]) == before
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_the_payment_function_may_update_what_the_provider_remembers(
+    cloud: Cloud, roles: Roles, charged: Mapping[str, Any], function: str
+) -> None:
+    database = roles.client(function, "dynamodb")
+    code = code_of(lambda: UPDATE_A_ROW(database, cloud.stack["GatewayLedgerTableName"], charged))
+    assert (code == "") if function == "paymentProcessing" else (code in DENIED)
 
 
 # --- what no function may do at all -----------------------------------------------------------------------------------

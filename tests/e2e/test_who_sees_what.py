@@ -125,7 +125,7 @@ CELLS = [
     (user, route, whose, status)
     for whose, statuses in ONE_ORDER.items()
     for user, status in zip(USERS, statuses, strict=True)
-    for route in ("/orders/{}", "/orders/{}/events")
+    for route in ("GET /orders/{}", "GET /orders/{}/events", "POST /orders/{}/cancellation")
 ]
 
 
@@ -135,10 +135,15 @@ CELLS = [
 def test_who_asks_for_whose_order_gets_it_or_learns_nothing(
     doors: Doors, user: User, route: str, whose: str, status: int
 ) -> None:
-    answer = doors.http[user].get(route.format(doors.id_of(whose)))
+    method, _, path = route.partition(" ")
+    if status == 200 and method == "POST":
+        status = 409  # hers, and too late: it has ended
+    answer = doors.http[user].request(method, path.format(doors.id_of(whose)))
 
     assert answer.status_code == status, answer.text
-    if status == 200:
+    if status == 409:
+        assert answer.json()["type"] == "urn:order-processing:problem:too-late"
+    elif status == 200:
         assert doors.orders[user]["orderId"] in answer.text
         [other] = set(SOMEBODYS) - {user}
         assert told(answer, doors.said_only_of(other)) == set()
@@ -146,11 +151,14 @@ def test_who_asks_for_whose_order_gets_it_or_learns_nothing(
         assert told(answer, doors.said_of(*SOMEBODYS)) == set()
 
 
-@pytest.mark.parametrize("route", ["/orders/{}", "/orders/{}/events"])
+@pytest.mark.parametrize("route", ["GET /orders/{}", "GET /orders/{}/events", "POST /orders/{}/cancellation"])
 @pytest.mark.parametrize("user", ["Anna", "Bela"])
 def test_somebody_else_s_order_and_one_that_does_not_exist_look_the_same(doors: Doors, user: User, route: str) -> None:
     whose = "Bela's" if user == "Anna" else "Anna's"
-    theirs, unknown, no_id = (doors.http[user].get(route.format(doors.id_of(x))) for x in (whose, "unknown", "a word"))
+    method, _, path = route.partition(" ")
+    theirs, unknown, no_id = (
+        doors.http[user].request(method, path.format(doors.id_of(x))) for x in (whose, "unknown", "a word")
+    )
     assert theirs.content == unknown.content == no_id.content
     assert shown(theirs) == shown(unknown) == shown(no_id)
 

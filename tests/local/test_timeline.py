@@ -16,7 +16,7 @@ from orders.events import EVENTS
 from tools import topology
 from verification import matching
 
-APPROVED, DECLINED, _ = SAMPLES
+APPROVED, DECLINED, *_ = SAMPLES
 
 
 def recorded(name: str) -> OrderView:
