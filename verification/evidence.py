@@ -15,15 +15,6 @@ def order_id_of(event: Envelope) -> str:
     return str(data.get("orderId", "")) if isinstance(data, dict) else ""
 
 
-class TakenCharge(NamedTuple):
-    """What the payment provider took, in minor units. A declined card is no charge."""
-
-    order_id: str
-    payment_id: str
-    amount: int
-    currency: str
-
-
 class SentMessage(NamedTuple):
     """An e-mail or a text message that its provider accepted."""
 
@@ -45,7 +36,8 @@ class Evidence:
     """Everything that the bus took, without replays."""
     audit: Sequence[Mapping[str, Any]]
     """The AuditLog table, as plain values."""
-    charges: Sequence[TakenCharge]
+    ledger: Sequence[Mapping[str, Any]]
+    """The payment provider's ledger, as plain values: its rows are by idempotency key, and name the order."""
     messages: Sequence[SentMessage]
     dead_letters: Sequence[Envelope]
     """The events that are left in the dead-letter queues after their redrive."""
@@ -53,5 +45,7 @@ class Evidence:
     """EventBridge's ids of the events that were put on the bus by hand and tell of nothing true."""
     rejected: frozenset[tuple[str, str]] = frozenset()
     """Order and channel of each message that its provider refused for good."""
+    cancellations: Mapping[str, set[int]] = field(default_factory=dict)
+    """By order, the statuses with which the API answered its customer's requests to cancel it."""
     may_repeat: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """By order and channel, how many messages more than one a crash between sending and recording accounts for."""

@@ -123,7 +123,7 @@ def _ordered(left: Value | None, right: Value | None) -> tuple[Any, Any] | None:
 
 # --- the parser -------------------------------------------------------------------------------------------------------
 
-_TOKEN = re.compile(r"\s*([#:]?\w+|<=|[=<(),.+])")
+_TOKEN = re.compile(r"\s*([#:]?\w+|<=|<>|[=<(),.+])")
 
 
 class _Reader:
@@ -189,7 +189,9 @@ class _Reader:
             choices = self.several(self.operand)
             self.take(")")
             return lambda item, bound: any(_equal(left(item, bound), choice(item, bound)) for choice in choices)
-        comparison, right = self.take("=", "<", "<="), self.operand()
+        comparison, right = self.take("=", "<>", "<", "<="), self.operand()
+        if comparison == "<>":  # true as well where one of the two is absent
+            return lambda item, bound: not _equal(left(item, bound), right(item, bound))
         if comparison == "=":
             return lambda item, bound: _equal(left(item, bound), right(item, bound))
 

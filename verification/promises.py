@@ -1,4 +1,8 @@
-"""The promises, checked on what is left: nothing is lost, nobody is charged twice, whatever happened meanwhile."""
+"""The promises, checked on what is left: nothing is lost, nobody is charged twice, whatever happened meanwhile.
+
+Nobody pays for a cancelled order, nobody is refunded twice or without a charge, and an order is either shipped or
+cancelled, never both.
+"""
 
 import json
 from collections import Counter, defaultdict
@@ -9,8 +13,27 @@ from orders import clock
 from orders.aws.gateway import DECLINES
 from verification.evidence import Envelope, Evidence
 
-PATHS = {("PLACED", "PAID", "FULFILLED"), ("PLACED", "FULFILLED"), ("PLACED", "PAYMENT_FAILED")}
-"""The statuses that an order may go through. FulfillmentCompleted may overtake PaymentCompleted."""
+PATHS = {
+    ("PLACED", "PAID", "FULFILLED"),
+    ("PLACED", "FULFILLED"),
+    ("PLACED", "PAYMENT_FAILED"),
+    ("PLACED", "CANCELLED"),
+    ("PLACED", "CANCELLED", "REFUNDED"),
+    ("PLACED", "PAID", "CANCELLED", "REFUNDED"),
+    ("PLACED", "PAID", "REFUNDED"),
+    ("PLACED", "REFUNDED"),
+}
+"""The statuses that an order may go through. FulfillmentCompleted may overtake PaymentCompleted; PaymentRefunded may
+overtake OrderCancelled, and both of them PaymentCompleted."""
+_CAUSES = {
+    "OrderPlacedEvent": None,
+    "PaymentCompletedEvent": "OrderPlacedEvent",
+    "PaymentFailedEvent": "OrderPlacedEvent",
+    "FulfillmentCompletedEvent": "PaymentCompletedEvent",
+    "OrderCancelledEvent": None,
+    "PaymentRefundedEvent": "OrderCancelledEvent",
+}
+"""Event → the one that leads to it."""
 _CLAIMS = ("emailClaim", "smsClaim")
 _OPEN = ("openShard", "dueAt")
 
@@ -24,6 +47,7 @@ def violations(evidence: Evidence) -> list[str]:
     for order_id, order in evidence.orders.items():
         checks = (
             *_ended(order),
+            *_cancelled(order, evidence),
             *_paid(order, evidence),
             *_notified(order, evidence),
             *_history(order, published[order_id]),
@@ -65,9 +89,15 @@ def _stuck(evidence: Evidence) -> Iterator[str]:
             yield f"a dead letter is left that nothing explains: {event.get('detail-type')} {event.get('id')}"
 
 
+def _outcome(order: Order) -> str:
+    """The status in which an order must end."""
+    if "cancellation" in order:
+        return "CANCELLED" if order.get("payment", {}).get("status") == "VOIDED" else "REFUNDED"
+    return "PAYMENT_FAILED" if DECLINES[order["paymentMethod"]] else "FULFILLED"
+
+
 def _ended(order: Order) -> Iterator[str]:
-    declined = DECLINES[order["paymentMethod"]]
-    wanted = "PAYMENT_FAILED" if declined else "FULFILLED"
+    wanted = _outcome(order)
     statuses = tuple(change["status"] for change in order["statusHistory"])
     if order["status"] != wanted:
         yield f"is {order['status']}; it must end as {wanted}"
@@ -76,22 +106,50 @@ def _ended(order: Order) -> Iterator[str]:
     for name in (*_OPEN, *_CLAIMS):
         if name in order:
             yield f"has ended and still has {name} {order[name]!r}"
-    if ("fulfillment" in order) != (not declined):
-        yield "is shipped" if declined else "is not shipped"
+    if ("fulfillment" in order) != (wanted == "FULFILLED"):
+        yield f"ended as {wanted} and is {'' if 'fulfillment' in order else 'not '}shipped"
+
+
+def _cancelled(order: Order, evidence: Evidence) -> Iterator[str]:
+    """What the API answered to a request to cancel an order must stay true."""
+    answers = evidence.cancellations.get(order["orderId"], set())
+    if answers & {200, 202} and "cancellation" not in order:
+        yield f"was cancelled, as the API said ({sorted(answers)}), and has no cancellation"
+    if 409 in answers and "cancellation" in order:
+        yield "was too late to cancel, as the API said, and has a cancellation"
 
 
 def _paid(order: Order, evidence: Evidence) -> Iterator[str]:
-    payment = order.get("payment")
-    taken = [charge for charge in evidence.charges if charge.order_id == order["orderId"]]
+    """Sums over every row of the provider's ledger that is about the order, whatever its key."""
+    payment, refund = order.get("payment"), order.get("refund")
+    rows = [row for row in evidence.ledger if row["reference"] == order["orderId"]]
     if payment is None:
         yield "has no payment"
         return
-    declined = DECLINES[order["paymentMethod"]]
-    if (payment["status"], payment.get("reason")) != (("FAILED", declined) if declined else ("COMPLETED", None)):
+    wanted = _outcome(order)
+    declined = DECLINES[order["paymentMethod"]] if wanted == "PAYMENT_FAILED" else None
+    status = {"CANCELLED": "VOIDED", "PAYMENT_FAILED": "FAILED"}.get(wanted, "COMPLETED")
+    if (payment["status"], payment.get("reason")) != (status, declined):
         yield f"has the payment {payment}"
-    wanted = [] if declined else [(payment["paymentId"], order["totalAmount"], order["currency"])]
-    if sorted((charge.payment_id, charge.amount, charge.currency) for charge in taken) != wanted:
-        yield f"must have been charged {wanted}, and was charged {[tuple(charge[1:]) for charge in taken]}"
+    moved = sum(row["charges"] for row in rows), sum(row["refunds"] for row in rows)
+    expected = {"FULFILLED": (1, 0), "REFUNDED": (1, 1)}.get(wanted, (0, 0))
+    if moved != expected:
+        yield f"ended as {wanted}, and was charged {moved[0]} times and refunded {moved[1]} times"
+    if wanted == "CANCELLED" and {row["state"] for row in rows} != {"VOIDED"}:
+        yield f"can still be charged: the provider has {[row['state'] for row in rows]}"
+    for row in rows:
+        if row["charges"] and _terms(row) != (payment.get("paymentId"), order["totalAmount"], order["currency"]):
+            yield f"has the payment {payment} and was charged {_terms(row)}"
+        if row["refunds"] and row["refundId"] != (refund or {}).get("refundId"):
+            yield f"has the refund {refund}, and the provider {row['refundId']}"
+    if ("refund" in order) != (wanted == "REFUNDED"):
+        yield f"ended as {wanted} with the refund {refund}"
+    if refund and (refund["amount"], refund["currency"]) != (order["totalAmount"], order["currency"]):
+        yield f"has the refund {refund}"
+
+
+def _terms(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["paymentId"], row["amount"], row["currency"]
 
 
 def _notified(order: Order, evidence: Evidence) -> Iterator[str]:
@@ -122,29 +180,51 @@ def _published_by_order(evidence: Evidence) -> Mapping[str, list[Envelope]]:
 
 def _history(order: Order, published: list[Envelope]) -> Iterator[str]:
     """The events of an order: one of each type, the same whenever it is published, and each after its cause."""
-    kinds = ["OrderPlacedEvent", "PaymentFailedEvent"]
-    if not DECLINES[order["paymentMethod"]]:
-        kinds = ["OrderPlacedEvent", "PaymentCompletedEvent", "FulfillmentCompletedEvent"]
+    needed, optional = _kinds(_outcome(order))
     facts: defaultdict[str, set[str]] = defaultdict(set)
-    metadata: dict[str, Mapping[str, Any]] = {}
+    metadata = _stored_metadata(order)
     for event in published:
         same = {name: value for name, value in event["detail"]["metadata"].items() if name != "attempt"}
         facts[event["detail-type"]].add(json.dumps([same, event["detail"]["data"]], sort_keys=True))
         metadata[event["detail-type"]] = same
-    if sorted(facts) != sorted(kinds):
-        yield f"has the events {sorted(facts)}; {sorted(kinds)} would be right"
+    if not needed <= set(facts) <= needed | optional:
+        yield f"has the events {sorted(facts)}; {sorted(needed)} would be right"
         return
     for kind, versions in facts.items():
         if len(versions) > 1:
             yield f"has {len(versions)} different {kind}s"
-    for cause, effect in zip([None, *kinds], kinds, strict=False):
+        cause, effect = _CAUSES[kind], metadata[kind]
         caused_by, before = (metadata[cause]["eventId"], metadata[cause]["occurredAt"]) if cause else (None, "")
-        if metadata[effect].get("causationId") != caused_by:
-            yield f"has a {effect} that {cause or 'nothing'} did not cause"
-        if metadata[effect]["occurredAt"] <= before or not clock.is_timestamp(metadata[effect]["occurredAt"]):
-            yield f"has a {effect} that happened before its cause"
-        if metadata[effect]["correlationId"] != order["correlationId"]:
-            yield f"has a {effect} of another request"
+        if effect.get("causationId") != caused_by:
+            yield f"has a {kind} that {cause or 'nothing'} did not cause"
+        if effect["occurredAt"] <= before or not clock.is_timestamp(effect["occurredAt"]):
+            yield f"has a {kind} that happened before its cause"
+        if effect["correlationId"] != order["correlationId"]:
+            yield f"has a {kind} of another request"
+    if "cancellation" in order and order["cancellation"]["occurredAt"] <= order["placedAt"]:
+        yield "was cancelled before it was placed"
+    if "refund" in order and order["refund"]["occurredAt"] <= order["payment"]["occurredAt"]:
+        yield "was refunded before it was paid"
+
+
+def _kinds(outcome: str) -> tuple[set[str], set[str]]:
+    """The events that an order with this outcome must have, and those that it may have.
+
+    A cancellation may come before any other event is published, which then never is.
+    """
+    cancelled = {"OrderCancelledEvent"}, {"OrderPlacedEvent"}
+    return {
+        "PAYMENT_FAILED": ({"OrderPlacedEvent", "PaymentFailedEvent"}, set()),
+        "FULFILLED": ({"OrderPlacedEvent", "PaymentCompletedEvent", "FulfillmentCompletedEvent"}, set()),
+        "CANCELLED": cancelled,
+        "REFUNDED": (cancelled[0] | {"PaymentRefundedEvent"}, cancelled[1] | {"PaymentCompletedEvent"}),
+    }[outcome]
+
+
+def _stored_metadata(order: Order) -> dict[str, Mapping[str, Any]]:
+    """Id and time of the event that placed the order, which may never have been published."""
+    first = order["statusHistory"][0]
+    return {"OrderPlacedEvent": {"eventId": first["eventId"], "occurredAt": first["at"]}}
 
 
 def _detail(row: Mapping[str, Any]) -> Any:

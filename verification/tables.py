@@ -52,7 +52,8 @@ class Table:
         self._wrote = wrote
         self._types = {each["AttributeName"]: each["AttributeType"] for each in properties["AttributeDefinitions"]}
         self._keys = tuple(each["AttributeName"] for each in properties["KeySchema"])
-        self._indexes = {index["IndexName"]: self._index(index) for index in properties["GlobalSecondaryIndexes"]}
+        indexes = properties.get("GlobalSecondaryIndexes", [])
+        self._indexes = {index["IndexName"]: self._index(index) for index in indexes}
         self._history: dict[Key, list[tuple[float, Item]]] = {}
         self._members: dict[tuple[str, str], dict[Key, None]] = defaultdict(dict)
         """Which items ever stood under an index's partition key."""

@@ -100,7 +100,7 @@ class SimulatedGateway:
         self, idempotency_key: str, change: str, condition: str, values: dict[str, Any], *, returns: Any = "ALL_NEW"
     ) -> tuple[dict[str, Any], bool]:
         """The item after the write, or before it, and whether its condition held. Raises GatewayUnavailable."""
-        update = f"SET {change} ADD #requests :one"
+        update = f"SET {change}, #requests = if_not_exists(#requests, :none) + :one"
         try:
             response = self._dynamodb.update_item(
                 TableName=self._table,
@@ -108,7 +108,7 @@ class SimulatedGateway:
                 UpdateExpression=update,
                 ConditionExpression=condition,
                 ExpressionAttributeNames=names_in(update, condition),
-                ExpressionAttributeValues=to_item({**values, ":one": 1}),
+                ExpressionAttributeValues=to_item({**values, ":none": 0, ":one": 1}),
                 ReturnValues=returns,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )

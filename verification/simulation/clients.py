@@ -6,13 +6,14 @@ They have only the methods and parameters that the code uses; any other is a Typ
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from orders.aws.dynamodb import Item
 from verification.evidence import SentMessage
 from verification.expressions import Bound
 from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.faults import FaultKind
+from verification.simulation.online_checker import LEDGER
 from verification.tables import ConditionalCheckFailedException, QueryPage, Write
 
 Response = dict[str, Any]
@@ -88,10 +89,20 @@ class DynamoDB(_Client):
         old = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
         self._record_write(Write(TableName, Key, UpdateExpression, ConditionExpression, bound))
 
-        def effect(_fault: FaultKind | None) -> Response:
-            item = table.update(Key, UpdateExpression, ConditionExpression, bound, return_old=old)
-            return {"Attributes": item} if ReturnValues == "ALL_NEW" else {}
+        def write() -> Response:
+            before = table.get(Key)
+            after = table.update(Key, UpdateExpression, ConditionExpression, bound, return_old=old)
+            returned = {"ALL_NEW": after, "ALL_OLD": before}.get(ReturnValues)
+            return {"Attributes": returned} if returned is not None else {}
 
+        def effect(fault: FaultKind | None) -> Response:
+            if fault is FaultKind.TAKES_EFFECT_LATER:
+                self._cloud.carry_out_later(write)
+                raise ReadTimeoutError(endpoint_url="https://simulated.invalid", error=fault.value)
+            return write()
+
+        if TableName == LEDGER:
+            return self._call("Gateway", effect, UpdateExpression, FaultKind.TAKES_EFFECT_LATER)  # type: ignore[no-any-return]
         return self._call("UpdateItem", effect, UpdateExpression)  # type: ignore[no-any-return]
 
     def _record_write(self, write: Write) -> None:

@@ -15,20 +15,18 @@ from uuid import UUID
 from operations.envelope import envelope
 from orders import clock
 from tools import flow, topology
-from verification.evidence import Envelope, TakenCharge, order_id_of
+from verification.evidence import Envelope, order_id_of
 from verification.simulation import deployment
 from verification.simulation.deployment import DEAD_LETTER_QUEUE_URL, QUEUES, SCHEDULED_FUNCTIONS, QueueTrigger
 from verification.simulation.faults import DELIVERY, DELIVERY_TO_RECORDER, INVOCATION, FaultKind, Faults
 from verification.simulation.network import Network
-from verification.simulation.online_checker import OnlineChecker
+from verification.simulation.online_checker import LEDGER, OnlineChecker
 from verification.simulation.queues import Queue, QueueMessage
 from verification.simulation.random_source import RandomSource
 from verification.simulation.trace import Trace
 from verification.simulation.world import LARGEST_SKEW_SECONDS, START, Ended, Killed, Process, World
 from verification.tables import Table, Write
 
-_KEY_LIFETIME_SECONDS = 24 * 3600
-"""How long the payment provider honours an idempotency key: Stripe's rule, which others follow."""
 _SCHEDULE_SECONDS = 60
 
 
@@ -50,13 +48,12 @@ class SimulatedCloud:
         shapes = topology.of_type("AWS::DynamoDB::Table")
         self.tables = {
             name: Table(name, shapes[f"{name}Table"], lambda: world.now, self.checker.wrote)
-            for name in ("Orders", "AuditLog")
+            for name in ("Orders", "AuditLog", LEDGER)
         }
         self.queues = {deployment.queue_url(name): Queue(lambda: world.now) for name in QUEUES}
         self._faults = faults
         self._rng = rng
         self._trace = trace
-        self._charged: dict[str, float] = {}
         self._counted: Counter[str] = Counter()
         self._running: Counter[str] = Counter()
         """By function, the batches that it handles at the moment."""
@@ -83,14 +80,19 @@ class SimulatedCloud:
         self._trace.record(self.world.process, "reads the index", fault, place)
         return self._rng.between(place, 0.1, 300)
 
-    def charge(self, key: str, amount: int, currency: str, payment_id: str) -> None:
-        """Charge the card, unless the provider still remembers the idempotency key."""
-        [order_id] = [each for each, name in self.checker.labels.items() if name == self.world.process.order]
-        self.checker.gateway_called(order_id)
-        charged_at = self._charged.get(key)
-        if charged_at is None or self.world.now - charged_at > _KEY_LIFETIME_SECONDS:
-            self._charged[key] = self.world.now
-            self.checker.charged(TakenCharge(order_id, payment_id, amount, currency))
+    def carry_out_later(self, write: Callable[[], object]) -> None:
+        """Let a write of the provider's take effect when nobody waits for its response any more."""
+        process = self.world.process
+        name = f"{process.name}/{process.calls} later"
+        late = Process(name, process.order)
+
+        def ended(_result: object, error: BaseException | None) -> None:
+            self._trace.record(late, f"is refused: {error}" if error else "took effect")
+
+        def begin() -> None:
+            self.world.start(late, write, ended)
+
+        self.world.later(self._rng.between(name, 1, 1800), begin)
 
     def gateway_is_down(self) -> bool:
         """Whether the gateway is in an outage, which lasts for minutes or for hours."""
@@ -101,7 +103,7 @@ class SimulatedCloud:
         if fault:
             self.world.process.faults.append(fault)
             self.world.process.excused = True
-            self._trace.record(self.world.process, "Charge", fault, place)
+            self._trace.record(self.world.process, "Gateway", fault, place)
         return fault is not None
 
     def keys_are_left_out(self) -> bool:

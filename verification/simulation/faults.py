@@ -23,6 +23,7 @@ class FaultKind(Enum):
     ENTRY_FAILED = "PutEvents succeeds, its entry fails"
     REJECTED = "is rejected for good"
     PART_LEFT_OUT = "returns only a part of the result"
+    TAKES_EFFECT_LATER = "times out, and takes effect minutes later"
     # to an invocation
     DIES_AT_START = "the process dies before the handler begins"
     DIES_AT_END = "the process dies after the handler returned"
@@ -40,6 +41,7 @@ class FaultKind(Enum):
     REDRIVEN = "an operator redrives the dead letters"
     REPLAYED = "an operator replays the archive"
     ASKED_TWICE = "the customer clicks twice"
+    CANCELLED_BY_ANOTHER = "another customer tries to cancel the order"
 
 
 CALL = (
@@ -68,6 +70,8 @@ _RARE_PLACES = {
     FaultKind.ASKED_TWICE,
     FaultKind.REJECTED,
     FaultKind.ENTRY_FAILED,
+    FaultKind.TAKES_EFFECT_LATER,
+    FaultKind.CANCELLED_BY_ANOTHER,
 }
 """These kinds have few places, so they strike at a larger share of them."""
 _RATES_AT_RARE_PLACES = (0.02, 0.25)

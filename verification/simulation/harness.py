@@ -10,8 +10,6 @@ from typing import Any, cast
 from unittest import mock
 
 import boto3
-from botocore.exceptions import ClientError, ReadTimeoutError
-from orders.payments import SimulatedGateway
 
 from handlers import wiring
 from operations import dead_letters
@@ -19,54 +17,51 @@ from operations.stack import Stack
 from orders import clock
 from orders.aws import backoff
 from orders.aws.client import client as aws_client
+from orders.aws.gateway import SimulatedGateway
 from orders.config import config
 from orders.errors import GatewayUnavailable
 from orders.observability import logger
-from orders.ports import Charge
 from tools import topology
 from verification.simulation.clients import client
 from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.deployment import QUEUES, queue_url
-from verification.simulation.faults import FaultKind
+from verification.simulation.online_checker import LEDGER
 from verification.simulation.random_source import RandomSource
 
 _CACHES = (wiring.store, wiring.audit_log, wiring.bus, wiring.gateway, wiring.notifier, aws_client, config)
-_ENVIRONMENT = topology.environment({"OrdersTable": "Orders", "AuditLogTable": "AuditLog", "EventBus": "simulated"})
+_ENVIRONMENT = topology.environment(
+    {"OrdersTable": "Orders", "AuditLogTable": "AuditLog", "GatewayLedgerTable": LEDGER, "EventBus": "simulated"}
+)
 
 
 @contextmanager
-def deployed(cloud: SimulatedCloud, rng: RandomSource) -> Iterator[None]:
+def deployed(cloud: SimulatedCloud, rng: RandomSource, *, cancel_after_hours: int = 0) -> Iterator[None]:
     """Within the block, let the handlers and the operator's commands use this cloud instead of AWS."""
-    gateway = SimulatedGateway.charge
 
-    def charge(self: SimulatedGateway, token: str, amount: int, currency: str, *, idempotency_key: str) -> Charge:
-        """Call the provider over the network: the response may be lost after the card was charged."""
+    def in_an_outage(call: Callable[..., Any]) -> Callable[..., Any]:
+        """The provider's method, which does not respond while the gateway is down."""
 
-        def effect(_fault: FaultKind | None) -> Charge:
-            down = cloud.gateway_is_down()
-            with mock.patch.dict(os.environ, PAYMENT_GATEWAY="down" if down else "up"):
-                result = gateway(self, token, amount, currency, idempotency_key=idempotency_key)
-            if result.declined is None:
-                cloud.charge(idempotency_key, amount, currency, result.payment_id)
-            return result
+        def called(*args: Any, **kwargs: Any) -> Any:
+            if cloud.gateway_is_down():
+                raise GatewayUnavailable("the payment gateway is down")
+            return call(*args, **kwargs)
 
-        try:
-            return cast(Charge, cloud.network.call("Charge", effect, attempts=1))
-        except (ClientError, ReadTimeoutError) as error:
-            raise GatewayUnavailable(str(error)) from error
+        return called
 
     def simulated_client(service: str, *, config: Any = None, **_: Any) -> Any:
         return client(cloud, service, config)
 
     before = logger.log_level
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.dict(os.environ, _ENVIRONMENT))
+        stack.enter_context(mock.patch.dict(os.environ, _ENVIRONMENT, CANCEL_AFTER_HOURS=str(cancel_after_hours)))
         stack.enter_context(mock.patch.object(boto3, "client", simulated_client))
         stack.enter_context(mock.patch.object(clock, "now", cloud.world.moment))
         stack.enter_context(mock.patch.object(backoff, "time", SimpleNamespace(sleep=cloud.world.wait)))
         stack.enter_context(mock.patch.object(backoff, "random", SimpleNamespace(uniform=_jitter(cloud, rng))))
         stack.enter_context(mock.patch.object(os, "urandom", rng.random_bytes))
-        stack.enter_context(mock.patch.object(SimulatedGateway, "charge", charge))
+        for method in ("charge", "cancel"):
+            outage = in_an_outage(getattr(SimulatedGateway, method))
+            stack.enter_context(mock.patch.object(SimulatedGateway, method, outage))
         stack.enter_context(mock.patch.object(dead_letters, "time", _time(cloud)))
         metrics = stack.enter_context(redirect_stdout(io.StringIO()))
         logger.setLevel(logging.CRITICAL)

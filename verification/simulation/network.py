@@ -75,6 +75,10 @@ class Network:
                 response = effect(fault)
             except ClientError as raised:  # a refusal is a response as well, and can be lost
                 refusal = raised
+            except ReadTimeoutError as raised:
+                self._world.wait(read_timeout_seconds)
+                error = raised
+                break
             if fault in _CRASHES_AFTER:
                 self._crash(fault)
             if fault is FaultKind.LOST:

@@ -14,7 +14,7 @@ from orders import clock
 from orders.aws.backoff import ATTEMPTS
 from orders.aws.dynamodb import Item, from_item
 from tools import flow, topology
-from verification.evidence import Envelope, SentMessage, TakenCharge, order_id_of
+from verification.evidence import Envelope, SentMessage, order_id_of
 from verification.simulation.faults import FaultKind
 from verification.simulation.world import LARGEST_SKEW_SECONDS, START, Killed, Process, World
 
@@ -23,11 +23,28 @@ _TRANSITIONS = {
     ("PLACED", "PAYMENT_FAILED"): ("payment", "FAILED"),
     ("PLACED", "FULFILLED"): ("fulfillment", None),
     ("PAID", "FULFILLED"): ("fulfillment", None),
+    ("PLACED", "CANCELLED"): ("cancellation", None),
+    ("PAID", "CANCELLED"): ("cancellation", None),
+    ("PLACED", "REFUNDED"): ("refund", None),
+    ("PAID", "REFUNDED"): ("refund", None),
+    ("CANCELLED", "REFUNDED"): ("refund", None),
 }
 """The legal transitions of a status, and the result that must be stored for each."""
+LEDGER = "GatewayLedger"
+"""The payment provider's own table."""
 _FIXED = ("orderId", "customerId", "email", "phone", "items", "totalAmount", "currency", "paymentMethod", "placedAt")
-_FINAL = ({"S": "FULFILLED"}, {"S": "PAYMENT_FAILED"})
-_ONCE = ("payment", "fulfillment", "notification", "sms")
+_FINAL = {"FULFILLED", "PAYMENT_FAILED", "REFUNDED"}
+_ONCE = ("payment", "fulfillment", "cancellation", "refund", "notification", "sms")
+_PROVIDER_STATES = {
+    (None, "CHARGED"),
+    (None, "DECLINED"),
+    (None, "VOIDED"),
+    ("CHARGED", "REFUNDED"),
+    ("DECLINED", "VOIDED"),
+}
+"""The legal transitions of a row in the payment provider's ledger."""
+_REMEMBERED = ("reference", "token", "amount", "currency", "paymentId", "reason", "refundId")
+"""What a row of the ledger keeps for ever once it has it."""
 _CONSUMERS = {function for functions in flow.consumers().values() for function in functions}
 _PUBLISHING_CONSUMERS = {function for function in _CONSUMERS if flow.publishes(function)}
 """They publish the next event of an open order, or fail."""
@@ -50,7 +67,10 @@ class OnlineChecker:
     violations: list[str] = field(default_factory=list)
     accepted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     published: list[Envelope] = field(default_factory=list)
-    charges: list[TakenCharge] = field(default_factory=list)
+    ledger: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By idempotency key, each row of the provider's ledger as it was last written, as plain values."""
+    cancellations: dict[str, set[int]] = field(default_factory=dict)
+    """By order, the statuses with which its customer's cancellations were answered."""
     forged: set[str] = field(default_factory=set)
     stored: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Each order as it was last written, as plain values."""
@@ -70,8 +90,8 @@ class OnlineChecker:
     """Orders whose next event an invocation must publish, or else fail."""
     _found_ended: dict[Process, set[str]] = field(default_factory=dict)
     """Orders that an invocation reconciled though they had ended: it may close them, and nothing else."""
-    _reconciled: dict[Process, set[str]] = field(default_factory=dict)
-    """By run of the reconciler, the orders that it reconciled: it may publish these, and no others."""
+    _reconciled: dict[Process, dict[str, str]] = field(default_factory=dict)
+    """By run of the reconciler, the orders that it reconciled, each with the event that it may publish of it."""
 
     def broken(self, what: str) -> None:
         self.violations.append(what)
@@ -80,6 +100,9 @@ class OnlineChecker:
 
     def wrote(self, table: str, before: Item | None, after: Item) -> None:
         """A table stored an item."""
+        if table == LEDGER:
+            self._check_ledger(None if before is None else from_item(before), from_item(after))
+            return
         if table != "Orders":
             if before is not None:
                 self.broken("a row of the audit log was overwritten")
@@ -99,12 +122,69 @@ class OnlineChecker:
             self._check_open(order_id, "changes it")
         self._check_change(order_id, old, new)
         if old.get("attempt", 1) != new.get("attempt", 1):
-            reconciled = self._found_ended if self._has_ended(new) else self._must_publish
+            reconciled = self._found_ended if _has_ended(new) else self._must_publish
             reconciled.setdefault(process, set()).add(order_id)
-            self._reconciled.get(process, set()).add(order_id)
+            self._may_publish(process, order_id, new)
+        if process in self._reconciled and "cancellation" in new and "cancellation" not in old:
+            self._may_publish(process, order_id, new)
         claims = self._claims.setdefault(order_id, {})
         claims.update(dict.fromkeys(_owners(old), self.world.now))
         claims.update(dict.fromkeys(_owners(new), inf))
+
+    def _may_publish(self, process: Process, order_id: str, order: Mapping[str, Any]) -> None:
+        """A run of the reconciler may publish this order's last own event from now on."""
+        if process in self._reconciled:
+            event = "OrderCancelledEvent" if "cancellation" in order else "OrderPlacedEvent"
+            self._reconciled[process][order_id] = event
+
+    def _check_ledger(self, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
+        """The payment provider answered a request."""
+        order_id = new["reference"]
+        self._check_gateway(order_id)
+        self.ledger[new["idempotencyKey"]] = new
+        before = old or {}
+        if before.get("state") != new["state"] and (before.get("state"), new["state"]) not in _PROVIDER_STATES:
+            self.broken(f"the provider's row of order {order_id} went from {before.get('state')} to {new['state']}")
+        for name in _REMEMBERED:
+            if name in before and before[name] != new.get(name):
+                self.broken(f"the provider forgot the {name} of order {order_id}")
+        if new["refunds"] > new["charges"] or (new["state"] == "VOIDED" and new["charges"]):
+            self.broken(f"order {order_id} was refunded or voided against its charges: {new}")
+        charges, refunds = self._money(order_id)
+        if charges > 1 or refunds > 1:
+            self.broken(f"order {order_id} was charged {charges} times and refunded {refunds} times")
+        if new["charges"] > before.get("charges", 0):
+            self._check_open(order_id, "charges it")
+
+    def _money(self, order_id: str) -> tuple[int, int]:
+        """The charges and refunds of an order, under whatever keys."""
+        rows = [row for row in self.ledger.values() if row["reference"] == order_id]
+        return sum(row["charges"] for row in rows), sum(row["refunds"] for row in rows)
+
+    def _check_gateway(self, order_id: str) -> None:
+        """The provider is asked about an order only while it is open, and its money not settled."""
+        process = self.world.process
+        self._check_open(order_id, "calls the gateway")
+        if order_id in self._paid_for.get(process, ()) and _is_settled(self.stored[order_id]):
+            self.broken(f"order {order_id} was settled when {process.name} began, which calls the gateway again")
+
+    def _check_money(self, order_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """What an order says of its money must be what the provider did."""
+        charges, refunds = self._money(order_id)
+        payment, refund = new.get("payment"), new.get("refund")
+        if payment and payment != old.get("payment"):
+            expected = {"COMPLETED": 1, "FAILED": 0, "VOIDED": 0}[payment["status"]]
+            if charges != expected:
+                self.broken(f"order {order_id} has the payment {payment['status']}, and was charged {charges} times")
+            if payment["status"] == "VOIDED" and "cancellation" not in new:
+                self.broken(f"order {order_id} is voided and not cancelled")
+            if payment["status"] == "FAILED" and "cancellation" in new:
+                self.broken(f"order {order_id} is cancelled and its payment failed")
+        if refund and refund != old.get("refund"):
+            if refunds != 1 or (payment or {}).get("status") != "COMPLETED":
+                self.broken(f"order {order_id} has a refund, the payment {payment}, and was refunded {refunds} times")
+            if (refund["amount"], refund["currency"]) != (new["totalAmount"], new["currency"]):
+                self.broken(f"order {order_id} has a refund of {refund['amount']}")
 
     def _check_change(self, order_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         for name in _FIXED:
@@ -120,10 +200,13 @@ class OnlineChecker:
                 self.broken(f"order {order_id} went from {old['status']} to {new['status']}, which it must not")
         if "fulfillment" in new and new.get("payment", {}).get("status") != "COMPLETED":
             self.broken(f"order {order_id} is shipped and not paid")
+        if "fulfillment" in new and "cancellation" in new:
+            self.broken(f"order {order_id} is shipped and cancelled")
+        self._check_money(order_id, old, new)
         history = old.get("statusHistory", [])
         if new.get("statusHistory", [])[: len(history)] != history:
             self.broken(f"order {order_id} had its history changed")
-        if "dueAt" in old and "dueAt" not in new and not self._has_ended(new):
+        if "dueAt" in old and "dueAt" not in new and not _has_ended(new):
             self.broken(f"order {order_id} was closed too early, as {new['status']}")
         if new.get("attempt", 1) not in {old.get("attempt", 1), old.get("attempt", 1) + 1}:
             self.broken(
@@ -141,20 +224,13 @@ class OnlineChecker:
             order_id = envelope["detail"]["data"]["orderId"]
             self._check_open(order_id, f"publishes {envelope['detail-type']}")
             self._must_publish.get(self.world.process, set()).discard(order_id)
-            if order_id not in self._reconciled.get(self.world.process, {order_id}):
+            run = self._reconciled.get(self.world.process)
+            if run is not None and order_id not in run:
                 self.broken(f"{self.world.process.name} publishes order {order_id}, which another run reconciled")
+            elif run is not None and run[order_id] != envelope["detail-type"]:
+                self.broken(f"{self.world.process.name} publishes {envelope['detail-type']}, not {run[order_id]}")
             if order_id in self._found_ended.get(self.world.process, ()):
                 self.broken(f"{self.world.process.name} publishes order {order_id}, which it found ended")
-
-    def charged(self, charge: TakenCharge) -> None:
-        self.charges.append(charge)
-        self._check_open(charge.order_id, "charges it")
-
-    def gateway_called(self, order_id: str) -> None:
-        """The payment gateway was called, whether it charged or not."""
-        process = self.world.process
-        if order_id in self._paid_for.get(process, ()):
-            self.broken(f"order {order_id} had a payment when {process.name} began, which calls the gateway again")
 
     def sent(self, message: SentMessage) -> None:
         process = self.world.process
@@ -179,11 +255,11 @@ class OnlineChecker:
             for item in items
             if "dueAt" not in item and not (notifies and "phone" in item and "sms" not in item)
         }
-        self._paid_for[process] = {item["orderId"]["S"] for item in items if "payment" in item}
+        self._paid_for[process] = {item["orderId"]["S"] for item in items if _is_settled(from_item(item))}
         if topology.trigger(function) == "schedule":
-            self._reconciled[process] = set()
+            self._reconciled[process] = {}
         if function in _PUBLISHING_CONSUMERS:
-            self._must_publish[process] = {item["orderId"]["S"] for item in items if not self._has_ended(item)}
+            self._must_publish[process] = {item["orderId"]["S"] for item in items if not _has_ended(from_item(item))}
 
     def failed(self, process: Process, error: BaseException | None, events: Iterable[Envelope]) -> None:
         """An invocation failed for these events: a fault, a forged event or another's claim must explain it."""
@@ -207,9 +283,10 @@ class OnlineChecker:
             if event.get("id") in self.forged and function not in _RECORDERS:
                 self.broken(f"{process.name} accepted the forged {event.get('detail-type')}")
         unpublished = self._must_publish.get(process, set())
-        for order in orders:
-            if order["orderId"]["S"] in unpublished and not self._has_ended(order):
-                self.broken(f"{process.name} succeeded, and did not publish the event of order {order['orderId']['S']}")
+        for order in map(from_item, orders) if unpublished else ():
+            quietly = function in _PUBLISHING_CONSUMERS and _ends_quietly(function, order)
+            if order["orderId"] in unpublished and not _has_ended(order) and not quietly:
+                self.broken(f"{process.name} succeeded, and did not publish the event of order {order['orderId']}")
         self._forget(process)
 
     def _forget(self, process: Process) -> None:
@@ -224,7 +301,7 @@ class OnlineChecker:
     @staticmethod
     def used_up_retries(process: Process) -> bool:
         """Whether so many partial failures struck that the retries of `orders.aws.backoff` may be used up."""
-        return any(process.faults.count(fault) >= ATTEMPTS for fault in _PARTIAL_FAILURES)
+        return any(sum(process.faults.count(fault) for fault in kinds) >= ATTEMPTS for kinds in _PARTIAL_FAILURES)
 
     def responded(
         self, process: Process, key: str | None, response: Mapping[str, Any], order: Mapping[str, Any]
@@ -248,6 +325,17 @@ class OnlineChecker:
             if len(self._orders_of_key[key]) > 1:
                 self.broken(f"{process.name} made a second order with one Idempotency-Key")
 
+    def cancellation_responded(self, process: Process, response: Mapping[str, Any], order_id: str) -> None:
+        """The API responded to its customer's `POST /orders/{orderId}/cancellation`."""
+        status, order = response["statusCode"], self.stored[order_id]
+        if status >= 500 and not process.excused:
+            self.broken(f"{process.name} got a {status}, though nothing went wrong")
+        if status < 500 and status not in {200, 202, 409}:
+            self.broken(f"{process.name} got a {status} for the cancellation of its order")
+        if status < 500 and ("cancellation" in order) != (status != 409):
+            self.broken(f"{process.name} got a {status}, and order {order_id} has {order.get('cancellation')}")
+        self.cancellations.setdefault(order_id, set()).add(status)
+
     def _wrote_order(self, process: Process) -> bool:
         """Whether the invocation stored an order, and learned of it."""
         return process in self._wrote and process.failed_call != "PutItem"
@@ -270,14 +358,29 @@ class OnlineChecker:
         """Return the time by the fastest of all clocks."""
         return clock.timestamp(START + timedelta(seconds=self.world.now + LARGEST_SKEW_SECONDS))
 
-    @staticmethod
-    def _has_ended(order: Mapping[str, Any]) -> bool:
-        """Whether the status of an order, or of its item, is final and its customer was notified."""
-        return order["status"] in ("FULFILLED", "PAYMENT_FAILED", *_FINAL) and "notification" in order
+
+def _has_ended(order: Mapping[str, Any]) -> bool:
+    """Whether the status of an order is final and its customer was notified."""
+    voided = order["status"] == "CANCELLED" and order.get("payment", {}).get("status") == "VOIDED"
+    return (order["status"] in _FINAL or voided) and "notification" in order
 
 
-_PARTIAL_FAILURES = {FaultKind.ENTRY_FAILED, FaultKind.KEYS_LEFT_OUT}
-"""Failures inside of a call that succeeds: the code retries these, and the SDK does not."""
+def _is_settled(order: Mapping[str, Any]) -> bool:
+    """Whether the provider has nothing to do for an order any more."""
+    if "cancellation" in order:
+        return "refund" in order or order.get("payment", {}).get("status") == "VOIDED"
+    return "payment" in order
+
+
+def _ends_quietly(function: str, order: Mapping[str, Any]) -> bool:
+    """Whether a step has nothing to publish: the order is voided, or it is cancelled and the step would ship it."""
+    if "cancellation" not in order:
+        return False
+    return "PaymentRefundedEvent" not in flow.publishes(function) or order.get("payment", {}).get("status") == "VOIDED"
+
+
+_PARTIAL_FAILURES = ({FaultKind.ENTRY_FAILED}, {FaultKind.KEYS_LEFT_OUT, FaultKind.PART_LEFT_OUT})
+"""Failures inside of a call that succeeds, by call: the code retries these, and the SDK does not."""
 _MOST_RETRIES = 20
 _AFTER_SENDING = {FaultKind.CRASH_AFTER, FaultKind.HANGS_AFTER, FaultKind.LOST}
 

@@ -11,6 +11,7 @@ from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.deployment import DEAD_LETTER_QUEUE_URLS
 from verification.simulation.faults import FaultInjector, Faults
 from verification.simulation.harness import deployed
+from verification.simulation.online_checker import LEDGER
 from verification.simulation.random_source import RandomSource
 from verification.simulation.trace import Trace
 from verification.simulation.workload import Adversary, SimulatedCustomer, SimulatedOperator
@@ -23,7 +24,7 @@ LONGEST_SECONDS = 4 * 86400.0
 """Every order must have ended by then."""
 _DAY_SECONDS = 86400.0
 _LATE_REPLAY_SECONDS = 26 * 3600.0
-"""A replay after the payment provider has forgotten its idempotency keys."""
+_LONGEST_DEADLINE_HOURS = 4
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ def run(
     def over() -> bool:
         return bool(cloud.checker.violations) or world.now > LONGEST_SECONDS or (world.busy == 0 and _all_closed(cloud))
 
-    with deployed(cloud, rng):
+    has_deadline = not faults and rng.hits("orders have a deadline", 0.3)
+    deadline = 1 + int(rng.draw("deadline") * _LONGEST_DEADLINE_HOURS) if has_deadline else 0
+    with deployed(cloud, rng, cancel_after_hours=deadline):
         for number in numbers:
             SimulatedCustomer(number, cloud, chosen, rng, trace).schedule()
         operator.schedule(until=faults_end)
@@ -95,11 +98,12 @@ def evidence(cloud: SimulatedCloud) -> Evidence:
         orders=orders,
         published=checker.published,
         audit=[from_item(item) for item in cloud.tables["AuditLog"].items.values()],
-        charges=checker.charges,
+        ledger=[from_item(item) for item in cloud.tables[LEDGER].items.values()],
         messages=checker.messages,
         dead_letters=[event for url in DEAD_LETTER_QUEUE_URLS for event in cloud.dead_letters(url)],
         forged=frozenset(checker.forged),
         rejected=frozenset(checker.rejected),
+        cancellations=checker.cancellations,
         may_repeat=checker.may_repeat(),
     )
 

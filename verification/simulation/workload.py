@@ -21,7 +21,13 @@ from verification.simulation.world import Process
 ORDERING_SECONDS = 600.0
 """All orders of a schedule are placed within this time."""
 _MOST_ATTEMPTS = 6
+_CANCELLATION = "POST /orders/{orderId}/cancellation"
 _READ_WITHIN_SECONDS = 3600.0
+_CANCELLED_SHARE = 0.4
+_CANCELLED_SOON_SECONDS = (0.05, 2.0)
+"""Between the response and the change of mind: while the order is on its way, if nothing goes wrong."""
+_CANCELLED_LATER_SECONDS = (0.001, 7200.0)
+"""At any other moment."""
 _OPERATOR_INTERVAL_SECONDS = 300
 
 
@@ -43,8 +49,10 @@ class SimulatedCustomer:
             **({"phone": f"+4915112{number:05}"} if self._draw("phone") < 0.4 else {}),
         }
 
+        self._changes_mind = self._draw("changes mind") < _CANCELLED_SHARE
+
     def schedule(self) -> None:
-        """Schedule the order, perhaps a double click, and two reads."""
+        """Schedule the order, perhaps a double click, and two reads; a response may be followed by a cancellation."""
         when = self._draw("when") * ORDERING_SECONDS
         self._cloud.world.later(when, lambda: self._post(f"{self.label}.POST"))
         place = f"{self.label} clicks"
@@ -67,6 +75,9 @@ class SimulatedCustomer:
                 self._trace.record(name, f"response {response['statusCode']}")
                 if response["statusCode"] == 201 and self._key and self._draw("other order, same key") < 0.2:
                     self._reuse_key(name)
+                if self._changes_mind and "orderId" in order:
+                    self._changes_mind = False
+                    self._change_mind(order["orderId"])
             if lost and self._key and attempt < _MOST_ATTEMPTS:
                 wait = self._rng.between(f"{name}.{attempt} retry", 0.5, 90)
                 self._cloud.world.later(wait, lambda: self._post(name, attempt + 1))
@@ -75,6 +86,44 @@ class SimulatedCustomer:
             return self._cloud.world.process
 
         self._request("POST /orders", f"{name}.{attempt}", ended, body=json.dumps(self._body))
+
+    def _change_mind(self, order_id: str) -> None:
+        """Cancel the order a while later, perhaps by two clicks; somebody else may try as well."""
+        within = _CANCELLED_SOON_SECONDS if self._draw("soon") < 0.6 else _CANCELLED_LATER_SECONDS
+        after = self._rng.between(f"{self.label} cancels after", *within)
+        self._cloud.world.later(after, lambda: self._cancel(order_id, f"{self.label}.CANCEL"))
+        place = f"{self.label} cancels twice"
+        if self._faults.at(place, (FaultKind.ASKED_TWICE,)):
+            self._trace.record(place, "cancellation", FaultKind.ASKED_TWICE, place)
+            again = after + self._draw("cancels again") * 0.1
+            self._cloud.world.later(again, lambda: self._cancel(order_id, f"{self.label}.CANCEL'"))
+        place = f"{self.label} cancelled by another"
+        if self._faults.at(place, (FaultKind.CANCELLED_BY_ANOTHER,)):
+            self._trace.record(place, "cancellation", FaultKind.CANCELLED_BY_ANOTHER, place)
+            self._cloud.world.later(after * self._draw("other"), lambda: self._try_to_cancel_anothers(order_id))
+
+    def _cancel(self, order_id: str, name: str, attempt: int = 1) -> None:
+        def ended(response: Any, error: BaseException | None) -> None:
+            if error is None:
+                self._cloud.checker.cancellation_responded(self._cloud.world.process, response, order_id)
+                self._trace.record(name, f"response {response['statusCode']}")
+            lost = (
+                error or response["statusCode"] >= 500 or self._faults.at(f"{name}.{attempt} answer", (FaultKind.LOST,))
+            )
+            if lost and attempt < _MOST_ATTEMPTS:
+                wait = self._rng.between(f"{name}.{attempt} retry", 0.5, 90)
+                self._cloud.world.later(wait, lambda: self._cancel(order_id, name, attempt + 1))
+
+        self._request(_CANCELLATION, f"{name}.{attempt}", ended, path={"orderId": order_id})
+
+    def _try_to_cancel_anothers(self, order_id: str) -> None:
+        def ended(response: Any, error: BaseException | None) -> None:
+            process = self._cloud.world.process
+            if error is None and response["statusCode"] != 404 and not process.excused:
+                self._cloud.checker.broken(f"{process.name} got a {response['statusCode']} for another's order")
+
+        name = f"{self.label}.CANCEL by another"
+        self._request(_CANCELLATION, name, ended, path={"orderId": order_id}, who="somebody else")
 
     def _reuse_key(self, name: str) -> None:
         """Place another order with the same Idempotency-Key, which must be refused."""
@@ -115,9 +164,10 @@ class SimulatedCustomer:
         *,
         body: str = "",
         path: Mapping[str, str] | None = None,
+        who: str = "",
     ) -> None:
         claims = {
-            "sub": self._who,
+            "sub": who or self._who,
             "email": f"{self._who}@example.com",
             "email_verified": "true",
             "token_use": "id",
@@ -253,7 +303,13 @@ def _placed_metadata(order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _last_event(order: Mapping[str, Any], **changes: Any) -> _Forgery:
     """The last event of the order, true but for a part of its metadata."""
-    if "fulfillment" in order:
+    if "refund" in order:
+        kind, result = "PaymentRefundedEvent", order["refund"]
+        data = {**_money(order), "paymentId": order["payment"]["paymentId"], "refundId": result["refundId"]}
+    elif "cancellation" in order:
+        kind, result = "OrderCancelledEvent", {**order["cancellation"], "causationId": None}
+        data = {**_customer(order), "reason": result["reason"]}
+    elif "fulfillment" in order:
         kind, result = "FulfillmentCompletedEvent", order["fulfillment"]
         data = {"orderId": order["orderId"], **{name: result[name] for name in ("trackingId", "carrier")}}
     elif "payment" in order:
@@ -264,6 +320,10 @@ def _last_event(order: Mapping[str, Any], **changes: Any) -> _Forgery:
         return "OrderPlacedEvent", {**_placed_metadata(order), **changes, "causationId": None}, _placed(order)
     own = {name: result[name] for name in ("eventId", "occurredAt", "causationId")}
     return kind, {**_placed_metadata(order), **own, **changes}, data
+
+
+def _customer(order: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: order[name] for name in ("orderId", "customerId")}
 
 
 def _money(order: Mapping[str, Any]) -> dict[str, Any]:
@@ -285,6 +345,21 @@ _FORGERIES: dict[str, Callable[[Mapping[str, Any], Callable[[], str]], _Forgery]
         "FulfillmentCompletedEvent",
         _metadata(order, new_id),
         {"orderId": order["orderId"], "trackingId": "NW000000000000", "carrier": "Northwind Parcel"},
+    ),
+    "cancelled": lambda order, new_id: (
+        "OrderCancelledEvent",
+        _metadata(order, new_id),
+        {**_customer(order), "reason": "customer_request"},
+    ),
+    "refunded": lambda order, new_id: (
+        "PaymentRefundedEvent",
+        _metadata(order, new_id),
+        {**_money(order), "paymentId": order.get("payment", {}).get("paymentId", new_id()), "refundId": new_id()},
+    ),
+    "refunded another amount": lambda order, new_id: (
+        "PaymentRefundedEvent",
+        {**_metadata(order, new_id), **{name: order.get("refund", {}).get(name, new_id()) for name in ("eventId",)}},
+        {**_money(order), "totalAmount": order["totalAmount"] - 1, "paymentId": new_id(), "refundId": new_id()},
     ),
     "cheaper": lambda order, new_id: (
         "OrderPlacedEvent",

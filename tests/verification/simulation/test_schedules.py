@@ -120,13 +120,16 @@ def test_the_command_sums_up_what_it_played(
 
 def test_what_the_simulator_replaces_is_back_afterwards() -> None:
     import boto3
-    from orders.payments import SimulatedGateway
 
     from orders import clock
+    from orders.aws.gateway import SimulatedGateway
 
-    before = (boto3.client, clock.now, os.urandom, SimulatedGateway.charge)
+    def replaced() -> tuple[object, ...]:
+        return boto3.client, clock.now, os.urandom, SimulatedGateway.charge, SimulatedGateway.cancel
+
+    before = replaced()
     run(0, range(2))
-    assert (boto3.client, clock.now, os.urandom, SimulatedGateway.charge) == before
+    assert replaced() == before
 
 
 def test_the_simulator_is_no_part_of_the_package() -> None:
