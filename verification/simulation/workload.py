@@ -28,6 +28,8 @@ _CANCELLED_SOON_SECONDS = (0.05, 2.0)
 """Between the response and the change of mind: while the order is on its way, if nothing goes wrong."""
 _CANCELLED_LATER_SECONDS = (0.001, 7200.0)
 """At any other moment."""
+_LOOK_INTERVAL_SECONDS = 0.03
+_LOOKS = 100
 _OPERATOR_INTERVAL_SECONDS = 300
 
 
@@ -89,9 +91,13 @@ class SimulatedCustomer:
 
     def _change_mind(self, order_id: str) -> None:
         """Cancel the order a while later, perhaps by two clicks; somebody else may try as well."""
-        within = _CANCELLED_SOON_SECONDS if self._draw("soon") < 0.6 else _CANCELLED_LATER_SECONDS
+        kind = self._draw("changes mind when")
+        within = _CANCELLED_LATER_SECONDS if kind < 0.3 else _CANCELLED_SOON_SECONDS
         after = self._rng.between(f"{self.label} cancels after", *within)
-        self._cloud.world.later(after, lambda: self._cancel(order_id, f"{self.label}.CANCEL"))
+        if kind < 0.65:
+            self._cloud.world.later(after, lambda: self._cancel(order_id, f"{self.label}.CANCEL"))
+        else:
+            self._cancel_once_charged(order_id, looks=_LOOKS)
         place = f"{self.label} cancels twice"
         if self._faults.at(place, (FaultKind.ASKED_TWICE,)):
             self._trace.record(place, "cancellation", FaultKind.ASKED_TWICE, place)
@@ -101,6 +107,15 @@ class SimulatedCustomer:
         if self._faults.at(place, (FaultKind.CANCELLED_BY_ANOTHER,)):
             self._trace.record(place, "cancellation", FaultKind.CANCELLED_BY_ANOTHER, place)
             self._cloud.world.later(after * self._draw("other"), lambda: self._try_to_cancel_anothers(order_id))
+
+    def _cancel_once_charged(self, order_id: str, looks: int) -> None:
+        """Cancel the order right after its charge, or when the looks are used up: then most is at stake."""
+        item = self._cloud.tables["Orders"].get({"orderId": {"S": order_id}})
+        if (item and "payment" in item) or looks == 0:
+            self._cancel(order_id, f"{self.label}.CANCEL")
+        else:
+            again = partial(self._cancel_once_charged, order_id, looks - 1)
+            self._cloud.world.later(_LOOK_INTERVAL_SECONDS, again)
 
     def _cancel(self, order_id: str, name: str, attempt: int = 1) -> None:
         def ended(response: Any, error: BaseException | None) -> None:

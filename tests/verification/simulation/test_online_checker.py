@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orders.aws.dynamodb import to_item
-from verification.evidence import SentMessage, TakenCharge
+from verification.evidence import SentMessage
 from verification.simulation.faults import FaultKind
 from verification.simulation.online_checker import OnlineChecker
 from verification.simulation.world import Process, World
@@ -29,7 +29,27 @@ PAID = {**ORDER, "payment": {"status": "COMPLETED"}}
 SHIPPED = {**PAID, "fulfillment": {"trackingId": "NW1"}}
 NOTIFIED = {**SHIPPED, "status": "FULFILLED", "notification": {"channel": "email"}}
 CLOSED = {name: value for name, value in NOTIFIED.items() if name not in {"dueAt", "openShard"}}
-EVENT = {"id": "e", "detail-type": "PaymentFailedEvent", "detail": {"data": {"orderId": "1"}}}
+CHARGED = {
+    "idempotencyKey": "1",
+    "reference": "1",
+    "state": "CHARGED",
+    "token": "tok_visa",
+    "amount": 1,
+    "currency": "EUR",
+    "paymentId": "p",
+    "requests": 1,
+    "charges": 1,
+    "refunds": 0,
+}
+GIVEN_BACK = {**CHARGED, "state": "REFUNDED", "refunds": 1, "refundId": "r"}
+NEVER_CHARGED = {**CHARGED, "state": "VOIDED", "charges": 0}
+CANCELLED = {**PAID, "cancellation": {"at": "now"}, "status": "CANCELLED"}
+REFUND = {"refundId": "r", "amount": 1, "currency": "EUR"}
+EVENT = {"id": "e", "detail-type": "OrderPlacedEvent", "detail": {"data": {"orderId": "1"}}}
+
+
+def _without_due_time(order: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in order.items() if name != "dueAt"}
 
 
 @pytest.fixture
@@ -46,6 +66,7 @@ def checker(world: World) -> OnlineChecker:
 
 def test_an_order_that_keeps_the_promises_is_not_reported(checker: OnlineChecker) -> None:
     checker.wrote("Orders", None, to_item(ORDER))
+    checker.wrote("GatewayLedger", None, to_item(CHARGED))
     for before, after in ((ORDER, PAID), (PAID, {**PAID, "status": "PAID"}), (SHIPPED, NOTIFIED), (NOTIFIED, CLOSED)):
         _change(checker, before, after)
     assert checker.violations == []
@@ -75,6 +96,99 @@ def test_a_forbidden_write_is_seen(
     assert [each for each in checker.violations if expected in each], checker.violations
 
 
+@pytest.mark.parametrize(
+    ("row", "before", "after", "expected"),
+    [
+        (CHARGED, {**PAID, "cancellation": {}}, {**SHIPPED, "cancellation": {}}, "is shipped and cancelled"),
+        (CHARGED, CANCELLED, {**CANCELLED, "cancellation": {"at": "later"}}, "had its cancellation changed"),
+        (CHARGED, PAID, {**PAID, "status": "CANCELLED"}, "went from PLACED to CANCELLED"),
+        (CHARGED, CANCELLED, {**CANCELLED, "status": "REFUNDED"}, "went from CANCELLED to REFUNDED"),
+        (CHARGED, CANCELLED, {**CANCELLED, "refund": REFUND}, "and was refunded 0 times"),
+        (GIVEN_BACK, CANCELLED, {**CANCELLED, "refund": {**REFUND, "amount": 2}}, "has a refund of 2"),
+        (CHARGED, ORDER, {**ORDER, "payment": {"status": "FAILED"}}, "has the payment FAILED, and was charged 1 times"),
+        (NEVER_CHARGED, ORDER, PAID, "has the payment COMPLETED, and was charged 0 times"),
+        (NEVER_CHARGED, ORDER, {**ORDER, "payment": {"status": "VOIDED"}}, "is voided and not cancelled"),
+        (
+            NEVER_CHARGED,
+            {**ORDER, "cancellation": {}},
+            {**ORDER, "cancellation": {}, "payment": {"status": "FAILED"}},
+            "is cancelled and its payment failed",
+        ),
+        (
+            GIVEN_BACK,
+            {**CANCELLED, "refund": REFUND, "notification": {}},
+            _without_due_time({**CANCELLED, "refund": REFUND, "notification": {}}),
+            "was closed too early, as CANCELLED",
+        ),
+    ],
+)
+def test_a_write_that_contradicts_the_money_is_seen(
+    checker: OnlineChecker, row: dict[str, Any], before: dict[str, Any], after: dict[str, Any], expected: str
+) -> None:
+    checker.wrote("GatewayLedger", None, to_item(row))
+    checker.violations.clear()
+    _change(checker, before, after)
+    assert [each for each in checker.violations if expected in each], checker.violations
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (NEVER_CHARGED, CHARGED, "went from VOIDED to CHARGED"),
+        (None, GIVEN_BACK, "went from None to REFUNDED"),
+        (CHARGED, {**CHARGED, "paymentId": "another"}, "forgot the paymentId"),
+        (CHARGED, {**CHARGED, "charges": 2}, "was charged 2 times"),
+        (GIVEN_BACK, {**GIVEN_BACK, "refunds": 2}, "was refunded or voided against its charges"),
+        (CHARGED, {**CHARGED, "state": "VOIDED"}, "was refunded or voided against its charges"),
+    ],
+)
+def test_a_provider_that_breaks_its_word_is_seen(
+    checker: OnlineChecker, before: dict[str, Any] | None, after: dict[str, Any], expected: str
+) -> None:
+    if before:
+        checker.wrote("GatewayLedger", None, to_item(before))
+    checker.wrote("GatewayLedger", before and to_item(before), to_item(after))
+    assert [each for each in checker.violations if expected in each], checker.violations
+
+
+def test_a_second_charge_under_a_fresh_key_is_seen(checker: OnlineChecker) -> None:
+    for key in ("1", "fresh"):
+        checker.wrote("GatewayLedger", None, to_item({**CHARGED, "idempotencyKey": key}))
+    assert checker.violations == ["order 1 was charged 2 times and refunded 0 times"]
+
+
+def test_a_provider_that_is_asked_about_a_settled_order_is_seen(checker: OnlineChecker, world: World) -> None:
+    checker.stored["1"] = PAID
+    checker.began(world.process, "paymentProcessing", [to_item(PAID)])
+    checker.wrote("GatewayLedger", to_item(CHARGED), to_item({**CHARGED, "requests": 2}))
+    assert "which calls the gateway again" in checker.violations[0]
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "expected"),
+    [
+        (ORDER, 202, "got a 202, and order 1 has None"),
+        (CANCELLED, 409, "got a 409, and order 1 has"),
+        (ORDER, 404, "got a 404 for the cancellation of its order"),
+        (ORDER, 500, "got a 500, though nothing went wrong"),
+    ],
+)
+def test_a_wrong_response_to_a_cancellation_is_seen(
+    checker: OnlineChecker, world: World, order: dict[str, Any], status: int, expected: str
+) -> None:
+    checker.stored["1"] = order
+    checker.cancellation_responded(world.process, {"statusCode": status}, "1")
+    assert expected in checker.violations[0]
+
+
+def test_a_run_that_publishes_a_cancelled_order_as_placed_is_seen(checker: OnlineChecker, world: World) -> None:
+    world.current = Process("reconciler.1#1", "")
+    checker.began(world.current, "reconciler", [])
+    _change(checker, CANCELLED, {**CANCELLED, "attempt": 2})
+    checker.event_accepted({**EVENT, "detail-type": "OrderPlacedEvent"})
+    assert checker.violations == ["reconciler.1#1 publishes OrderPlacedEvent, not OrderCancelledEvent"]
+
+
 def test_an_order_that_is_created_by_an_update_is_seen(checker: OnlineChecker) -> None:
     checker.wrote("Orders", None, to_item({"orderId": "1", "payment": {}}))
     assert "was created as" in checker.violations[0]
@@ -89,7 +203,7 @@ def test_a_row_of_the_audit_log_that_is_overwritten_is_seen(checker: OnlineCheck
     "act",
     [
         lambda checker: checker.event_accepted(EVENT),
-        lambda checker: checker.charged(TakenCharge("1", "p", 1, "EUR")),
+        lambda checker: checker.wrote("GatewayLedger", None, to_item(CHARGED)),
         lambda checker: checker.sent(SentMessage("1", "email", "anna@example.com")),
         lambda checker: _change(checker, CLOSED, {**CLOSED, "attempt": 2}),
     ],
@@ -98,6 +212,7 @@ def test_a_row_of_the_audit_log_that_is_overwritten_is_seen(checker: OnlineCheck
 def test_an_invocation_that_does_anything_for_an_order_that_had_ended_is_seen(
     checker: OnlineChecker, world: World, act: Callable[[OnlineChecker], None]
 ) -> None:
+    checker.stored["1"] = CLOSED
     checker.began(world.process, "paymentProcessing", [to_item(CLOSED)])
     act(checker)
     assert "had ended when" in " ".join(checker.violations)
@@ -145,7 +260,7 @@ def test_a_forged_event_must_fail(checker: OnlineChecker, world: World) -> None:
     checker.succeeded(world.process, [EVENT], "auditLogger", [])
     assert checker.violations == []
     checker.succeeded(world.process, [EVENT], "paymentProcessing", [])
-    assert "accepted the forged PaymentFailedEvent" in checker.violations[0]
+    assert "accepted the forged OrderPlacedEvent" in checker.violations[0]
 
 
 def test_a_step_that_succeeds_without_publishing_the_next_event_is_seen(checker: OnlineChecker, world: World) -> None:

@@ -23,6 +23,8 @@ from verification.tables import Table, Write
 WITH_EVERY_EXPRESSION = (0, 1, 2, 10, 5036)
 """Seeds whose schedules need every expression of the code between them."""
 
+TABLES = ("Orders", "AuditLog", "GatewayLedger")
+
 Put = Callable[[str, Item], None]
 Try = Callable[[Write], Any]
 
@@ -59,10 +61,14 @@ def variations(write: Write, known: list[Item], random: Random, count: int) -> I
     Now and then an attribute has the very value that the write asks for.
     """
     yield None
-    keys = ("orderId",) if write.table == "Orders" else ("eventId", "timestamp")
+    keys = {"Orders": ("orderId",), "GatewayLedger": ("idempotencyKey",)}.get(write.table, ("eventId", "timestamp"))
     for _ in range(count):
         item = damaged(random.choice(known), random, list(write.bound.values.values()))
         yield {**item, **{name: write.item[name] for name in keys}}
+
+
+_KEYS = ("customerId", "placedAt", "dueAt", "timestamp", "orderId", "eventId", "idempotencyKey")
+"""Of tables and indexes: nothing but strings."""
 
 
 def damaged(item: Item, random: Random, likely: list[Value]) -> Item:
@@ -80,10 +86,10 @@ def damaged(item: Item, random: Random, likely: list[Value]) -> Item:
             copy[name] = {"M": damaged(value["M"], random, likely)}
         else:
             copy[name] = value
-    for name in ("payment", "fulfillment", "emailClaim", "smsClaim", "notification"):
+    for name in ("payment", "fulfillment", "cancellation", "refund", "state", "emailClaim", "smsClaim", "notification"):
         if random.random() < 0.1:
             copy[name] = any_value(random)
-    for name in ("customerId", "placedAt", "dueAt", "timestamp", "orderId", "eventId"):  # keys: nothing but strings
+    for name in _KEYS:
         if name in copy and not copy[name].get("S"):
             del copy[name]
     if "N" not in copy.get("openShard", {"N": "0"}):
