@@ -85,9 +85,12 @@ def test_one_answer_of_the_api_with_500_or_above_rings(alarms: dict[str, Any]) -
     assert alarm["TreatMissingData"] == "notBreaching", "no data: nobody called the API"
 
 
-def test_orders_that_stay_open_ring_and_go_on_ringing_while_nothing_counts_them(alarms: dict[str, Any]) -> None:
-    alarm = alarms["OrdersOpenOverAnHour"]
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("OrderProcessing", "OrdersOpenOverAnHour")
+@pytest.mark.parametrize("name", ["OrdersOpenOverAnHour", "OrdersUnsettledOverAnHour"])
+def test_orders_that_stay_open_ring_and_go_on_ringing_while_nothing_counts_them(
+    alarms: dict[str, Any], name: str
+) -> None:
+    alarm = alarms[name]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("OrderProcessing", name)
     assert (alarm["Statistic"], breaches(alarm, 1), breaches(alarm, 0)) == ("Maximum", True, False)
     assert alarm["TreatMissingData"] == "ignore"
 

@@ -19,6 +19,8 @@ MOST_ATTEMPTS = 40
 _RETRY_SECONDS = 0.25  # before a customer tries again
 _READ_TIMEOUT_SECONDS = 15
 _PAUSE_INTERVAL_SECONDS = 0.05
+_CANCELLED_SHARE = 0.3
+_CANCEL_AFTER_SECONDS = (0.0, 1.0)
 _CARDS = ["tok_visa"] * 5 + ["tok_mastercard"] * 2 + ["tok_declined"] * 2 + ["tok_insufficient_funds"]
 
 
@@ -31,6 +33,8 @@ class Purchase(NamedTuple):
     """The Idempotency-Key. A customer without one doesn't retry, since that might make a second order."""
     again: int
     """How often the request is sent again after its response."""
+    cancel_after: float | None
+    """How many seconds after the response the customer cancels the order; None for never."""
 
 
 def purchases(orders: int, seed: int) -> list[Purchase]:
@@ -47,7 +51,8 @@ def purchases(orders: int, seed: int) -> list[Purchase]:
             body["phone"] = f"+49151{number:08}"  # each order has its own, so that a text message shows its order
         key = f"order-{seed}-{number}" if rng.random() < 0.75 else None
         again = rng.choice([0, 0, 0, 1, 2]) if key else 0
-        purchase = Purchase(rng.randrange(customers), body, key, again)
+        cancel_after = rng.uniform(*_CANCEL_AFTER_SECONDS) if rng.random() < _CANCELLED_SHARE else None
+        purchase = Purchase(rng.randrange(customers), body, key, again, cancel_after)
         found += [purchase] * (2 if key and rng.random() < 0.1 else 1)
     return found
 
@@ -59,6 +64,8 @@ class Responses:
     accepted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     requested_at: dict[str, float] = field(default_factory=dict)
     """Order id → when its first request was sent, in seconds since 1970."""
+    cancellations: dict[str, set[int]] = field(default_factory=dict)
+    """Order id → the statuses with which its cancellations were answered."""
     keys: dict[tuple[int, str], str] = field(default_factory=dict)
     requests: int = 0
     failed: int = 0
@@ -108,6 +115,9 @@ class Customers:
                 order_id = str(order["orderId"])
                 earlier = self.responses.requested_at.get(order_id, requested_at)
                 self.responses.requested_at[order_id] = min(earlier, requested_at)
+        if order and purchase.cancel_after is not None:
+            time.sleep(purchase.cancel_after)
+            self._cancel(purchase, str(order["orderId"]))
         for _ in range(purchase.again if order else 0):
             self._order(purchase)
         with self.responses.lock:
@@ -124,14 +134,34 @@ class Customers:
             time.sleep(_RETRY_SECONDS)
         return None
 
+    def _cancel(self, purchase: Purchase, order_id: str) -> None:
+        """Cancel the order; repeat the request until there is a response."""
+        for _ in range(MOST_ATTEMPTS):
+            response = self._send(purchase, f"/orders/{order_id}/cancellation")
+            if response is not None and response.status_code < 500:
+                with self.responses.lock:
+                    self.responses.cancellations.setdefault(order_id, set()).add(response.status_code)
+                    if response.status_code not in (200, 202, 409):
+                        self.responses.wrong.append(
+                            f"a cancellation was answered {response.status_code}: {response.text}"
+                        )
+                return
+            with self.responses.lock:
+                self.responses.failed += 1
+            time.sleep(_RETRY_SECONDS)
+
     def _post(self, purchase: Purchase) -> httpx.Response | None:
-        headers = {"authorization": f"Bearer {self._accounts[purchase.customer].token}"}
-        if purchase.key:
-            headers["idempotency-key"] = purchase.key
+        headers = {"idempotency-key": purchase.key} if purchase.key else {}
+        return self._send(purchase, "/orders", json=purchase.body, headers=headers)
+
+    def _send(
+        self, purchase: Purchase, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response | None:
+        token = {"authorization": f"Bearer {self._accounts[purchase.customer].token}"}
         with self.responses.lock:
             self.responses.requests += 1
         try:
-            return self._http.post("/orders", json=purchase.body, headers=headers)
+            return self._http.post(path, json=json, headers={**token, **(headers or {})})
         except httpx.TransportError:
             return None
 

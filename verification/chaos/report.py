@@ -11,9 +11,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from local.terminal.timeline import is_final
 from operations.screen import filled
 from orders.clock import moment
-from orders.model import FINAL
 from verification.chaos.call_log import ObservedCall
 from verification.chaos.fault_proxy import FaultStatistics
 from verification.chaos.faults import SERVICES
@@ -59,7 +59,9 @@ def show(console: Console, run: Run, evidence: Evidence, violations: Sequence[st
         console.print(filled(words, count=len(violations)))
         console.print(f"  npm run chaos -- --orders {run.orders} --seed {run.seed}")
         return 1
-    console.print(filled("[green]Nothing was lost, nobody was charged twice, and everybody was notified.[/]"))
+    console.print(
+        filled("[green]Nothing was lost, nobody paid twice or for a cancelled order, and everybody was notified.[/]")
+    )
     return 0
 
 
@@ -74,9 +76,14 @@ def figures(run: Run, evidence: Evidence) -> Table:
     without_response = len(evidence.orders.keys() - responses.accepted.keys())
     calls, faulty = sum(run.statistics.calls.values()), sum(run.statistics.faults.values())
     killed_at = Counter(f"{call.killed} AWS did the call" for call in killed)
+    charges, refunds, requests = (
+        sum(row[name] for row in evidence.ledger) for name in ("charges", "refunds", "requests")
+    )
+    answers = Counter(status for statuses in evidence.cancellations.values() for status in statuses)
     rows = {
         "orders": f"{len(evidence.orders)} of {run.orders} placed, {without_response} of them without a response",
         "requests": f"{responses.requests}, of which {responses.failed} failed",
+        "cancellations": f"{answers[202] + answers[200]} in time, {answers[409]} too late",
         "calls of AWS": f"{calls}, of which {faulty} met a fault",
         "workers killed": f"{len(killed)}: {_counted(Counter(str(call.function) for call in killed))}",
         "": f"{_counted(killed_at)}; {run.timed_out} more timed out",
@@ -89,7 +96,8 @@ def figures(run: Run, evidence: Evidence) -> Table:
         "sent twice": f"{repeated['email']} e-mails, {repeated['sms']} text messages;"
         f" {sum(evidence.may_repeat.values())} were sent and could not be recorded",
         "checked": f"{len(evidence.published)} published events, {len(evidence.audit)} logged ones,"
-        f" {len(evidence.charges)} charges, {len(evidence.messages)} messages",
+        f" {len(evidence.messages)} messages",
+        "money": f"{charges} charges and {refunds} refunds in the provider's ledger, after {requests} requests",
         "took": ", ".join(f"{name} {seconds:.0f} s" for name, seconds in run.seconds.items()),
     }
     for name, value in rows.items():
@@ -111,7 +119,7 @@ def faults(statistics: FaultStatistics) -> Table:
 def seconds_to_close(responses: Responses, evidence: Evidence) -> Iterator[float]:
     """Yield the seconds from the first request until the status is final and the customer is notified."""
     for order_id, order in evidence.orders.items():
-        if order["status"] in FINAL and "notification" in order:
+        if is_final(order) and "notification" in order:
             ended = max(moment(order["statusHistory"][-1]["at"]), moment(order["notification"]["at"])).timestamp()
             yield ended - responses.requested_at.get(order_id, moment(order["placedAt"]).timestamp())
 
@@ -134,6 +142,11 @@ def history(order_id: str, run: Run, evidence: Evidence) -> list[str]:
             meta = detail["metadata"]
             what = f"{event['detail-type']} {event['id']}, attempt {meta['attempt']}, happens"
             found.append((moment(meta["occurredAt"]).timestamp(), what))
+    found += [
+        (moment(order[name]["occurredAt"]).timestamp(), f"{name}: {order[name]}")
+        for name in ("payment", "cancellation", "refund")
+        if name in order
+    ]
     for call in run.calls:
         if call.order == order_id and call.disturbed:
             what = f"{call.function or 'operator'}: {call.service} {call.operation}"

@@ -15,7 +15,7 @@ from local.terminal.output import Terminal
 from operations.stack import Stack, described
 from verification.chaos import report
 from verification.chaos.call_log import call_log_of, read_calls
-from verification.chaos.evidence import FinishedRun, gather, phones, under_another_key
+from verification.chaos.evidence import FinishedRun, gather, phones
 from verification.chaos.fault_proxy import FaultProxy, running_proxy, shorten_timeouts
 from verification.chaos.faults import SERVICES
 from verification.chaos.load import Customers, purchases
@@ -141,7 +141,7 @@ class Chaos:
 
     def _verdict(self, stack: Stack, customers: Customers, recovery: Recovery, proxy: FaultProxy, tap: Tap) -> int:
         run, evidence = self._result(stack, customers, recovery, proxy, tap)
-        broken = [*customers.responses.wrong, *under_another_key(evidence.orders), *violations(evidence)]
+        broken = [*customers.responses.wrong, *violations(evidence)]
         return report.show(self._terminal.console, run, evidence, broken)
 
     def _result(
@@ -163,8 +163,9 @@ class Chaos:
             outage_seconds=self._outage_seconds,
             seconds=self._seconds,
         )
+        responses = customers.responses
         finished = FinishedRun(
-            stack, customers.responses.accepted, tap.events(), calls, proxy.loses_response, timed_out
+            stack, responses.accepted, responses.cancellations, tap.events(), calls, proxy.loses_response, timed_out
         )
         return run, gather(finished)
 
