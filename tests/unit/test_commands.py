@@ -21,7 +21,7 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 
-from operations import break_it, command, dlq, replay
+from operations import break_it, command, dlq, ledger, replay
 from operations.command import Parser, run
 from operations.errors import OperatorError
 from operations.preflight import __main__ as preflight
@@ -35,6 +35,7 @@ STACK = stack_name("dev")
 
 COMMANDS = {
     "dlq": dlq.main,
+    "ledger": ledger.main,
     "replay": replay.main,
     "break_it": break_it.main,
     "preflight": preflight.main,
