@@ -27,6 +27,11 @@ export class Api {
     });
   }
 
+  /** The order, which is cancelled, now or by an earlier request. */
+  cancel(orderId) {
+    return this.#request(`/orders/${orderId}/cancellation`, { method: 'POST', headers: signedIn() });
+  }
+
   orders(nextToken) {
     const query = nextToken ? `?${new URLSearchParams({ nextToken })}` : '';
     return this.#request(`/orders${query}`, { headers: signedIn() });

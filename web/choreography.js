@@ -7,9 +7,11 @@ const MEANINGS = {
   PaymentCompletedEvent: 'The card was charged, once: the charge is stored on the order before the event is published.',
   PaymentFailedEvent: 'The card was declined. That is a result like any other, not an error.',
   FulfillmentCompletedEvent: 'The parcel has its tracking number.',
+  OrderCancelledEvent: 'The order will not be shipped: the cancellation is stored on it, which no fulfilment can be beside.',
+  PaymentRefundedEvent: 'The card was charged and got everything back, once: the refund is stored before the event is published.',
 };
 
-const FINAL = ['FULFILLED', 'PAYMENT_FAILED'];
+const FINAL = ['FULFILLED', 'PAYMENT_FAILED', 'REFUNDED'];
 
 /** `OrderService`, as people read the name of the function `orderService`. */
 export function titleOf(name) {
@@ -64,7 +66,7 @@ export class Choreography {
     const seen = new Set();
     return events.map((event) => {
       const attempt = event.attempt ?? 1;
-      const republished = !event.causationId && attempt > 1;
+      const republished = !event.causationId && (attempt > 1 || event.data?.reason === 'timed_out');
       const repeated = seen.has(event.domainEventId);
       seen.add(event.domainEventId);
       const publisher = this.#publisherOf(event, republished);
@@ -90,8 +92,9 @@ export class Choreography {
   }
 
   /** A step stores its result on the order first, under the last part of its source: `payment`, `fulfillment`. */
-  #pathToTheBus({ causationId, source }, publisher, order) {
+  #pathToTheBus({ causationId, source, eventType }, publisher, order) {
     if (this.functions[publisher].kind === 'schedule') return [publisher];
+    if (eventType === 'OrderCancelledEvent') return ['customer', 'api', publisher, 'orders', publisher];
     const stored = Object.hasOwn(order, source.split('.').at(-1));
     return [...(causationId ? this.#pathTo(publisher) : [publisher]), ...(stored ? ['orders', publisher] : [])];
   }
@@ -143,8 +146,12 @@ export class Choreography {
   /** A consumer that publishes nothing and changes nothing that the API shows can't be waited for. */
   #reacted(name, event, order, events) {
     if (name === this.notifier) return Boolean(order.notification);
-    if (name === this.statusUpdater) return FINAL.includes(order.status) || order.statusHistory.some(({ eventId }) => eventId === event.domainEventId);
+    if (name === this.statusUpdater) {
+      const overtaken = isFinal(order) || (order.cancellation && event.eventType === 'PaymentCompletedEvent');
+      return overtaken || order.statusHistory.some(({ eventId }) => eventId === event.domainEventId);
+    }
     const publishes = Object.values(this.publishers).some((names) => names.includes(name));
+    if (order.cancellation && publishes) return isSettled(order) || event.eventType === 'PaymentCompletedEvent'; // nothing is shipped
     return !publishes || events.some(({ causationId }) => causationId === event.domainEventId);
   }
 }
@@ -168,7 +175,16 @@ function again(attempt, republished, repeated) {
 
 /** Whether the status is final and the customer was notified. */
 export function isOver(order) {
-  return FINAL.includes(order.status) && Boolean(order.notification);
+  return isFinal(order) && Boolean(order.notification);
+}
+
+function isFinal({ status, payment }) {
+  return FINAL.includes(status) || (status === 'CANCELLED' && payment?.status === 'VOIDED');
+}
+
+/** Whether a cancelled order's payment is refunded or voided. */
+function isSettled({ payment, refund }) {
+  return Boolean(refund) || payment?.status === 'VOIDED';
 }
 
 /** The event that shows that the reconciler has published again for the order, if there is one. */

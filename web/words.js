@@ -12,6 +12,8 @@ export const STATUSES = {
   PAID: ['✓', 'Paid'],
   FULFILLED: ['✓', 'On its way'],
   PAYMENT_FAILED: ['✗', 'Payment failed'],
+  CANCELLED: ['✗', 'Cancelled'],
+  REFUNDED: ['↩', 'Cancelled and refunded'],
 };
 
 /** `18.90 EUR` for 1890 minor units. */

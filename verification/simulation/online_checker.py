@@ -334,7 +334,14 @@ class OnlineChecker:
             self.broken(f"{process.name} got a {status} for the cancellation of its order")
         if status < 500 and ("cancellation" in order) != (status != 409):
             self.broken(f"{process.name} got a {status}, and order {order_id} has {order.get('cancellation')}")
+        if status == 200 and _cancelled_by(process, order):
+            self.broken(f"{process.name} got a 200, as if another request had cancelled its order")
         self.cancellations.setdefault(order_id, set()).add(status)
+
+    def cancelled_for_a_stranger(self, process: Process, order_id: str) -> None:
+        """A request of another customer to cancel the order has ended."""
+        if _cancelled_by(process, self.stored[order_id]):
+            self.broken(f"{process.name} cancelled the order of another customer")
 
     def _wrote_order(self, process: Process) -> bool:
         """Whether the invocation stored an order, and learned of it."""
@@ -383,6 +390,15 @@ _PARTIAL_FAILURES = ({FaultKind.ENTRY_FAILED}, {FaultKind.KEYS_LEFT_OUT, FaultKi
 """Failures inside of a call that succeeds, by call: the code retries these, and the SDK does not."""
 _MOST_RETRIES = 20
 _AFTER_SENDING = {FaultKind.CRASH_AFTER, FaultKind.HANGS_AFTER, FaultKind.LOST}
+
+
+def _cancelled_by(process: Process, order: Mapping[str, Any]) -> bool:
+    return bool(order.get("cancellation", {}).get("requestId") == request_id(process.name))
+
+
+def request_id(name: str) -> str:
+    """The id of the API request that a process of this name handles."""
+    return f"request {name}"
 
 
 def _owners(order: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.deployment import QUEUE_TRIGGERS, function_of
 from verification.simulation.faults import FaultKind, Faults
 from verification.simulation.harness import stack
+from verification.simulation.online_checker import request_id
 from verification.simulation.random_source import RandomSource
 from verification.simulation.trace import Trace
 from verification.simulation.world import Process
@@ -136,6 +137,7 @@ class SimulatedCustomer:
             process = self._cloud.world.process
             if error is None and response["statusCode"] != 404 and not process.excused:
                 self._cloud.checker.broken(f"{process.name} got a {response['statusCode']} for another's order")
+            self._cloud.checker.cancelled_for_a_stranger(process, order_id)
 
         name = f"{self.label}.CANCEL by another"
         self._request(_CANCELLATION, name, ended, path={"orderId": order_id}, who="somebody else")
@@ -194,7 +196,7 @@ class SimulatedCustomer:
                 "content-type": "application/json",
                 **({"idempotency-key": self._key} if self._key else {}),
             },
-            "requestContext": {"requestId": f"request {name}", "authorizer": {"jwt": {"claims": claims}}},
+            "requestContext": {"requestId": request_id(name), "authorizer": {"jwt": {"claims": claims}}},
             "isBase64Encoded": False,
             "body": body,
             "pathParameters": dict(path or {}),

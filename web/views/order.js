@@ -1,5 +1,6 @@
 // One order: what happens to it while it happens, and once more in slow motion.
 
+import { Cancellation } from '../cancellation.js';
 import { isComplete, isOver, republished, titleOf } from '../choreography.js';
 import { h } from '../dom.js';
 import { Picture } from '../picture.js';
@@ -12,7 +13,14 @@ const QUIET_POLL_INTERVAL_MS = 2000; // of an order that has ended, whose events
 const WAITING_AFTER_MS = 6000; // without a change: then the page says what the order waits for
 
 export async function orderView({ api, choreography, inbox, announce, signal, orderChanged }, orderId) {
-  const view = new OrderView(choreography, announce, signal);
+  const cancel = async () => {
+    try {
+      await api.cancel(orderId);
+    } finally {
+      await poll().catch(() => {}); // too late, or done: the page shows which; if not, the next poll says what is wrong
+    }
+  };
+  const view = new OrderView(choreography, announce, signal, cancel);
   let seen = '';
   let changedAt = Date.now();
   const poll = async () => {
@@ -52,7 +60,7 @@ async function emailOf(order, inbox) {
 }
 
 class OrderView {
-  constructor(choreography, announce, signal) {
+  constructor(choreography, announce, signal, cancel) {
     this.choreography = choreography;
     this.announce = announce;
     this.steps = [];
@@ -67,10 +75,11 @@ class OrderView {
     this.status = h('p.status');
     this.problem = h('p.error', { role: 'alert', hidden: true });
     this.waits = h('section.waits', { 'aria-label': 'What is being done', hidden: true });
+    this.cancellation = new Cancellation(cancel);
     this.facts = h('dl.facts');
     this.mail = h('section.letter', { 'aria-label': 'The e-mail', hidden: true });
     this.element = h('article.order', {},
-      h('div.heading', {}, this.title, this.status), this.problem, this.waits,
+      h('div.heading', {}, this.title, this.status), this.problem, this.cancellation.element, this.waits,
       h('div.columns', {},
         h('section.stage', { 'aria-label': 'The system' }, this.picture.element, this.picture.legend, this.replay.element),
         h('section.story', {}, h('h2', {}, 'What happened'), this.timeline.element),
@@ -85,9 +94,10 @@ class OrderView {
     const [sign, word] = STATUSES[order.status];
     this.title.textContent = `Order ${orderNumber(order.orderId)}`;
     this.status.replaceChildren(h(`span.badge.${order.status}`, {}, `${sign} ${word}`));
+    this.cancellation.update(order);
     this.facts.replaceChildren(...facts(order));
     this.timeline.show(this.steps);
-    this.showWaiting(waits, republished(events));
+    this.showWaiting(waits, republished(events), order);
     const added = this.steps.filter(({ key }) => !before.has(key));
     if (added.length) this.announce(added.map(({ title }) => title).join('. '));
     this.replay.allow(this.over, this.steps);
@@ -102,7 +112,7 @@ class OrderView {
     else this.picture.show(this.steps.slice(0, index + 1), { travelling: [this.steps[index]] });
   }
 
-  showWaiting(waits, again) {
+  showWaiting(waits, again, { cancellation }) {
     this.isWaiting = waits;
     this.waits.hidden = !waits;
     if (!waits) return;
@@ -115,8 +125,8 @@ class OrderView {
       h('p', {}, 'It is stored, and nothing is lost. This is what the system does about it:'),
       h('ul', {}, done,
         h('li', {}, 'A function that fails is retried twice. Then its event is kept as a dead letter, which an operator can redrive.'),
-        h('li', {}, 'A minute or two after the order was placed, then at growing intervals, the reconciler publishes OrderPlacedEvent again. Each step that is done publishes its stored result again, so the order continues where it stopped.'),
-        h('li', {}, 'However often a step is repeated, the card is charged once.')));
+        h('li', {}, `A minute or two after the order was ${cancellation ? 'cancelled' : 'placed'}, then at growing intervals, the reconciler publishes ${cancellation ? 'OrderCancelledEvent' : 'OrderPlacedEvent'} again. Each step that is done publishes its stored result again, so the order continues where it stopped.`),
+        h('li', {}, 'However often a step is repeated, the card is charged once, and refunded once.')));
   }
 
   showReceipt(notification) {
@@ -148,8 +158,15 @@ function facts(order) {
     ['Total', money(order.totalAmount, order.currency)],
     ['Placed', time(order.placedAt)],
     ['Paid with', PAYMENT_METHODS[order.paymentMethod]?.[0] ?? order.paymentMethod],
-    order.payment && ['Payment', order.payment.status === 'COMPLETED' ? 'charged once' : `not charged: ${order.payment.reason.replaceAll('_', ' ')}`],
+    order.payment && ['Payment', payment(order.payment)],
+    order.cancellation && ['Cancelled', time(order.cancellation.at)],
+    order.refund && ['Refund', `${money(order.refund.amount, order.refund.currency)}, ${time(order.refund.at)}`],
     order.fulfillment && ['Parcel', `${order.fulfillment.carrier}, ${order.fulfillment.trackingId}`],
   ];
   return rows.filter(Boolean).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]);
+}
+
+function payment({ status, reason }) {
+  if (status === 'VOIDED') return 'never charged';
+  return status === 'COMPLETED' ? 'charged once' : `not charged: ${reason.replaceAll('_', ' ')}`;
 }
