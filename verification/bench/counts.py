@@ -11,7 +11,7 @@ from typing import Any
 
 from tools import flow
 from verification.bench import units
-from verification.bench.journey import SCHEDULED, Functions, Invocation, functions, request
+from verification.bench.journey import ORDER, SCHEDULED, Functions, Invocation, functions, request
 from verification.bench.stub import Call, published
 
 PHONE = "+4915112345678"
@@ -32,14 +32,33 @@ def measure() -> dict[str, Counts]:
             "declined": declined,
             "replayed request": shop.order(key="the same"),
         }
-        for envelope in published(_calls([*approved, *declined])):
+        voided, refunded = cancelled(shop, is_charged=False), cancelled(shop, is_charged=True)
+        stories |= {"cancelled before the charge": voided, "cancelled after the charge": refunded}
+        for envelope in published(_calls([*approved, *declined, *refunded])):
             again = [shop.follow(*delivery) for delivery in shop.deliveries(envelope)]
             stories.setdefault(f"duplicate {envelope['detail-type']}", list(chain(*again)))
         order_id = json.loads(approved[0].response["body"])["orderId"]
+        stories["cancelled too late"] = shop.follow("orderService", _cancellation(order_id), may_fail=True)
         stories["GET order"] = shop.follow("orderService", request("GET /orders/{orderId}", orderId=order_id))
         stories["GET timeline"] = timeline(shop, order_id)
         stories["reconciler, nothing due"] = shop.follow("reconciler", SCHEDULED)
     return {name: counts(story) for name, story in stories.items()}
+
+
+def cancelled(shop: Functions, *, is_charged: bool) -> list[Invocation]:
+    """An order whose cancellation overtakes its first event, or the event of its charge."""
+    story = [shop.invoke("orderService", request("POST /orders", body=ORDER, key=f"cancelled {is_charged}"))]
+    late = [delivery for event in published(story[0].calls) for delivery in shop.deliveries(event)]
+    if is_charged:
+        story += [shop.invoke(*delivery) for delivery in late]
+        late = [delivery for event in published(_calls(story[1:])) for delivery in shop.deliveries(event)]
+    order_id = json.loads(story[0].response["body"])["orderId"]
+    story += shop.follow("orderService", _cancellation(order_id))
+    return [*story, *chain(*(shop.follow(*delivery) for delivery in late))]
+
+
+def _cancellation(order_id: str) -> Any:
+    return request("POST /orders/{orderId}/cancellation", orderId=order_id)
 
 
 def timeline(shop: Functions, order_id: str) -> list[Invocation]:
@@ -47,8 +66,9 @@ def timeline(shop: Functions, order_id: str) -> list[Invocation]:
 
 
 def counts(story: Sequence[Invocation]) -> Counts:
-    """The sums over a story's invocations."""
-    calls = _calls(story)
+    """The sums over a story's invocations. The payment provider's calls are counted apart."""
+    every = _calls(story)
+    calls = [call for call in every if not call.is_provider_s]
     usage = units.total(call.usage for call in calls)
     events = list(published(calls))
     to_topic = sum("notification" in flow.consumers()[event["detail-type"]] for event in events)
@@ -56,7 +76,10 @@ def counts(story: Sequence[Invocation]) -> Counts:
     lines = [line for each in story for line in each.log.splitlines()]
     answers = [each.response["body"] for each in story if each.function == "orderService"]
     return {
-        "calls": dict(Counter(f"{each.function} {call.action}" for each in story for call in each.calls)),
+        "calls": dict(
+            Counter(f"{each.function} {call.action}" for each in story for call in each.calls if not call.is_provider_s)
+        ),
+        "provider's calls": len(every) - len(calls),
         "read units": usage.read_units,
         "write units": usage.write_units,
         "index write units": usage.index_write_units,

@@ -121,11 +121,12 @@ def artefact() -> str:
 
 
 def stories() -> str:
-    """Of each story: calls, units, events, invocations, log bytes, and the largest item of an order."""
+    """Of each story: our calls, the provider's, units, events, invocations, log bytes, an order's largest item."""
     rows = [
         (
             name,
             sum(each["calls"].values()),
+            each["provider's calls"],
             each["read units"],
             each["write units"] + each["index write units"],
             each["index write units"],
@@ -136,7 +137,7 @@ def stories() -> str:
         )
         for name, each in _STORIES.items()
     ]
-    columns = ("calls", "read units", "write units", "of them in indexes", "events", "invocations")
+    columns = ("calls", "provider's calls", "read units", "write units", "of them in indexes", "events", "invocations")
     bytes_ = {"log bytes": ",", "largest item, bytes": ","}
     return table({"story": "", **dict.fromkeys(columns, "g"), **bytes_}, rows)
 

@@ -72,8 +72,11 @@ class Functions:
         self._consumers = flow.consumers()
         self.stub = server().stub = Stub()
 
-    def invoke(self, function: str, event: Any) -> Invocation:
-        """Call a function as Lambda does. Raises RuntimeError if it refused the request or a message of its queue."""
+    def invoke(self, function: str, event: Any, *, may_fail: bool = False) -> Invocation:
+        """Call a function as Lambda does.
+
+        Raises RuntimeError if it refused the request, unless it may, or a message of its queue.
+        """
         context = SimpleNamespace(
             aws_request_id=str(uuid4()),
             function_name="bench",
@@ -87,19 +90,22 @@ class Functions:
             since = time.thread_time_ns()
             response = self._handlers[function](event, context)
             cpu_ns = time.thread_time_ns() - since
-        if response and (response.get("batchItemFailures") or response.get("statusCode", 200) >= 400):
+        refused = not may_fail and response and response.get("statusCode", 200) >= 400
+        if refused or (response and response.get("batchItemFailures")):
             raise RuntimeError(f"{function}: {response}")
         self._log.seek(logged)
         return Invocation(function, response, self.stub.calls[calls:], self._log.read(), cpu_ns)
 
-    def follow(self, function: str, event: Any, watch: Watch | None = None) -> list[Invocation]:
+    def follow(
+        self, function: str, event: Any, watch: Watch | None = None, *, may_fail: bool = False
+    ) -> list[Invocation]:
         """Invoke a function, then each that its events reach, in the order of the events, until nothing is left."""
         done: list[Invocation] = []
         waiting = deque([(function, event)])
         while waiting:
             if watch:
                 watch(*waiting[0])
-            done.append(self.invoke(*waiting.popleft()))
+            done.append(self.invoke(*waiting.popleft(), may_fail=may_fail))
             for envelope in published(done[-1].calls):
                 waiting += self.deliveries(envelope)
         return done

@@ -33,6 +33,10 @@ _PUBLISHED = (
 )
 
 
+PROVIDERS_TABLE = "GatewayLedger"
+"""The payment provider's own: calls of it are not ours."""
+
+
 class Call(NamedTuple):
     """One request of a function's SDK, and the response; of messages, only the action."""
 
@@ -42,6 +46,11 @@ class Call(NamedTuple):
     status: int
     response: Mapping[str, Any]
     usage: Usage
+
+    @property
+    def is_provider_s(self) -> bool:
+        """Whether the simulated payment provider made it: a real one's ledger is not in our account."""
+        return bool(self.request.get("TableName") == PROVIDERS_TABLE)
 
 
 def published(calls: Iterable[Call]) -> Iterator[dict[str, Any]]:
@@ -105,7 +114,9 @@ class Stub:
         if not (table := self.tables.get(request["TableName"])):
             return {"Attributes": {}}
         expressions = request["UpdateExpression"], request["ConditionExpression"]
-        return {"Attributes": table.update(request["Key"], *expressions, _bound(request), return_old=_old(request))}
+        before = table.get(request["Key"])
+        after = table.update(request["Key"], *expressions, _bound(request), return_old=_old(request))
+        return {"Attributes": before or {} if request.get("ReturnValues") == "ALL_OLD" else after}
 
     def GetItem(self, request: Mapping[str, Any]) -> Any:
         table = self.tables.get(request["TableName"])

@@ -49,7 +49,7 @@ def refused(item: StoredItem | None) -> Usage:
 def written(table: Declared, before: StoredItem | None, after: StoredItem) -> Usage:
     """Write an item. An index is written when its entry comes, changes or goes; a changed key is two writes."""
     index_units = index_bytes = 0
-    for index in table["GlobalSecondaryIndexes"]:
+    for index in table.get("GlobalSecondaryIndexes", []):
         old, new = _entry(table, index, before), _entry(table, index, after)
         index_bytes += _stored(new) - _stored(old)
         if old and new and any(old[key] != new[key] for key in _keys(index)):

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from orders.aws.dynamodb import from_item
+from orders.events import EVENTS
 from tests.verification.bench.conftest import Stories
 from tools.topology import service
 from verification.bench import growth, price, results
@@ -35,6 +36,19 @@ def test_an_approved_order_makes_no_more_calls_than_its_target(measured: Stories
     assert sum(measured["approved"]["calls"].values()) <= TARGETS["calls"]
 
 
+def test_the_provider_is_asked_once_about_an_order_and_at_most_twice_more_about_a_cancelled_one(
+    measured: Stories,
+) -> None:
+    asked = {story: counts["provider's calls"] for story, counts in measured.items() if counts["provider's calls"]}
+    assert asked == {
+        "approved": 1,
+        "approved, with phone": 1,
+        "declined": 1,
+        "cancelled before the charge": 2,  # nothing to refund, so it voids
+        "cancelled after the charge": 2,  # the charge, and the refund
+    }
+
+
 def test_a_million_approved_orders_cost_no_more_than_their_target(measured: Stories) -> None:
     assert price.total(price.a_million(measured["approved"])) <= TARGETS["usd"]
 
@@ -46,7 +60,9 @@ def test_what_comes_twice_sends_and_publishes_nothing(measured: Stories) -> None
 
 
 def test_each_event_is_delivered_twice_to_each_of_its_consumers(measured: Stories) -> None:
-    events = {*measured["approved"]["events"], *measured["declined"]["events"]}
+    stories = ("approved", "declined", "cancelled after the charge")
+    events = {event for story in stories for event in measured[story]["events"]}
+    assert events == set(EVENTS)
     assert {name.removeprefix("duplicate ") for name in measured if name.startswith("duplicate")} == events
 
 
@@ -94,7 +110,9 @@ def test_calls_belong_to_the_function_that_made_them_and_logs_too() -> None:
     with functions() as shop:
         story = shop.order()
     made = {each.function: Counter(call.action for call in each.calls) for each in story}
-    assert made["paymentProcessing"] == {"dynamodb:GetItem": 1, "dynamodb:UpdateItem": 1, "events:PutEvents": 1}
+    assert made["paymentProcessing"] == {"dynamodb:GetItem": 1, "dynamodb:UpdateItem": 2, "events:PutEvents": 1}
+    [provider_s] = [call for each in story for call in each.calls if call.is_provider_s]
+    assert provider_s.request["TableName"] == "GatewayLedger", "the only one that is not ours"
     assert made["notification"] == {"dynamodb:UpdateItem": 2, "ses:SendEmail": 1}
     logged = {each.function for each in story if "OrdersPlaced" in each.log}
     assert logged == {"orderService"}
