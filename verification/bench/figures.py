@@ -200,7 +200,11 @@ def a_month_without_orders() -> str:
 
 def a_day_at_most() -> str:
     """A day in which every request that the throttle lets through is the dearest: orders and e-mails."""
-    bills = {name: (total(price.a_million(each)), total(price.e_mails(each))) for name, each in _STORIES.items()}
+    bills = {
+        name: (total(price.a_million(each)) / price.requests(each), total(price.e_mails(each)))
+        for name, each in _STORIES.items()
+        if price.requests(each)
+    }
     story, (order, mails) = max(bills.items(), key=lambda bill: bill[1])
     millions = int(topology.setting("${param:throttleRate}")) * DAY_SECONDS / MILLION
     rows: list[Row] = [

@@ -92,15 +92,15 @@ def milliseconds(counts: Counts) -> float:
 
 def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP API") -> Bill:
     """The bill for a million times the story, without e-mails, text messages and users; `kept` has the storage."""
-    invocations, requests = _invocations(counts), _requests(counts)
+    invocations, asked = _invocations(counts), requests(counts)
     memory_gb = topology.service()["provider"]["memorySize"] / 1024
     log_days = int(topology.setting("${param:logRetentionInDays}"))
     archive_days = int(topology.setting("${param:archiveRetentionInDays}"))
     lambdas_bytes = LAMBDA_LOG_BYTES[topology.setting("${param:lambdaLogLevel}")]
-    logs = (counts["log bytes"] + invocations * lambdas_bytes + requests * ACCESS_LOG_BYTES) / GB
+    logs = (counts["log bytes"] + invocations * lambdas_bytes + asked * ACCESS_LOG_BYTES) / GB
     archive = counts["event bytes"] / GB
     stored_logs = logs * STORED_SHARE_OF_LOGS * log_days / 30
-    answers = (counts["answer bytes"] + HEADER_BYTES * requests) / GB
+    answers = (counts["answer bytes"] + HEADER_BYTES * asked) / GB
     story = [
         _line(counts["write units"], "DynamoDB write units"),
         _line(counts["index write units"], "DynamoDB write units", "write units of the indexes"),
@@ -112,7 +112,7 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
         _line(stored_logs, "CloudWatch Logs storage", f"logs, for {log_days} days"),
         _line(invocations, "Lambda requests"),
         _line(milliseconds(counts) / 1000 * memory_gb, f"Lambda {architecture}", f"duration, {architecture}"),
-        _line(requests, f"{api} requests", f"{api} requests", "API Gateway"),
+        _line(asked, f"{api} requests", f"{api} requests", "API Gateway"),
         _line(answers, "data transfer out", "answers, out of AWS", "API Gateway"),
         _line(counts["sqs requests"], "SQS requests"),
         _line(counts["sns publications"], "SNS publications"),
@@ -137,7 +137,7 @@ def e_mails(counts: Counts) -> Bill:
 def choices(counts: Counts) -> dict[str, float]:
     """USD for a million orders with each of five usual choices, by the choice's name."""
     events, invocations = sum(counts["events"].values()), _invocations(counts)
-    consumed = invocations - _requests(counts)
+    consumed = invocations - requests(counts)
     claims = {"powertools dynamodb:PutItem": consumed, "powertools dynamodb:UpdateItem": consumed}
     claimed = {"calls": {**counts["calls"], **claims}, "write units": counts["write units"] + 2 * consumed}
     steps = counts["event bytes"] / events * consumed + 3 * invocations * LOGGED_STEP_BYTES
@@ -157,7 +157,7 @@ def _invocations(counts: Counts) -> int:
     return sum(counts["invocations"].values())
 
 
-def _requests(counts: Counts) -> int:
+def requests(counts: Counts) -> int:
     """Of the API: each invokes OrderService once."""
     return int(counts["invocations"].get("orderService", 0))
 
@@ -169,7 +169,7 @@ def metrics() -> list[str]:
     """The business metrics that the code emits."""
     code = "".join(file.read_text() for folder in ("orders", "handlers") for file in (ROOT / folder).glob("*.py"))
     # One call chooses between two names.
-    return sorted(set(re.findall(r'"((?:Orders|Customers|Notifications|Seconds)[A-Z]\w+)"', code)))
+    return sorted(set(re.findall(r'"((?:Orders|Payments|Customers|Notifications|Seconds)[A-Z]\w+)"', code)))
 
 
 def a_month(reconciler: Counts) -> Bill:
