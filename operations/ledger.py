@@ -63,7 +63,7 @@ def compare(stack: Stack) -> Comparison:
         differences=[
             Difference(key, what)
             for key in sorted({*orders, *rows})
-            if difference(orders.get(key), rows[key]) and (what := _read_again(stack, key, rows[key]))
+            if difference(orders.get(key), rows[key]) and (what := check(stack, key, rows[key]))
         ],
     )
 
@@ -106,7 +106,8 @@ def is_under_way(order: Row, rows: Sequence[Row]) -> bool:
     return "dueAt" in order and sum(row["charges"] + row["refunds"] for row in rows) > known
 
 
-def _read_again(stack: Stack, order_id: str, rows: Sequence[Row]) -> str | None:
+def check(stack: Stack, order_id: str, rows: Sequence[Row] = ()) -> str | None:
+    """What is wrong with one order now; `rows` are those of the ledger that are known, besides the order's own."""
     keys = {order_id, *(row["idempotencyKey"] for row in rows)}
     found = (_get(stack, "GatewayLedgerTableName", idempotencyKey=key) for key in sorted(keys))
     again = [row for row in found if row and row["reference"] == order_id]

@@ -1,15 +1,19 @@
 """What a customer lives: sign up, order, see it end, and see nobody else's orders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from operations import ledger
 from operations.customer import ShopAccount
 from operations.smoke.api import call
-from operations.smoke.visit import CheckFailed, Visit, expect
+from operations.smoke.visit import CheckFailed, NotTried, Visit, expect
 
 _APPROVED = {"items": [{"sku": "GRINDER", "quantity": 1}, {"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa"}
+_CANCELLED = {"items": [{"sku": "FILTERS-100", "quantity": 2}], "paymentMethod": "tok_visa"}
+_ORDERS_TO_CANCEL = 10
+"""A cancellation competes with the charge and the shipment: so it is tried with more than one order."""
 _DECLINED = {"items": [{"sku": "KETTLE", "quantity": 1}], "paymentMethod": "tok_declined"}
 
 APPROVED_TRAIL = ("OrderPlacedEvent", "PaymentCompletedEvent", "FulfillmentCompletedEvent")
@@ -72,6 +76,71 @@ def declined(visit: Visit) -> str:
     return " → ".join(each["status"] for each in order["statusHistory"]) + ", card_declined"
 
 
+def cancelled_before_the_charge(visit: Visit) -> str:
+    """Cancelled right after it was placed; an order that was charged all the same must be refunded."""
+    return _cancelled(visit, "CANCELLED", lambda _: None)
+
+
+def cancelled_after_the_charge(visit: Visit) -> str:
+    """Cancelled as soon as it is charged, while Fulfillment's event is on its way."""
+
+    def charged(order_id: str) -> None:
+        while "payment" not in _order(visit, order_id):
+            visit.must_go_on("charge of an order")
+
+    return _cancelled(visit, "REFUNDED", charged)
+
+
+def _cancelled(visit: Visit, wanted: str, before: Callable[[str], None]) -> str:
+    """Cancel orders until one ends as wanted. Whichever way each one ends, order, trail and ledger must agree."""
+    token, others = visit.need("customer").token, []
+    for _ in range(_ORDERS_TO_CANCEL):
+        placed = call(visit.stack, "POST", "/orders", token=token, body=_CANCELLED)
+        expect("POST /orders", placed.status, 201)
+        order_id = placed.body["orderId"]
+        visit.starts_waiting()
+        before(order_id)
+        asked = call(visit.stack, "POST", f"/orders/{order_id}/cancellation", token=token)
+        if asked.status == 409:
+            others.append("shipped before")
+            continue
+        expect("POST of the cancellation", asked.status, 202)
+        again = call(visit.stack, "POST", f"/orders/{order_id}/cancellation", token=token)
+        expect("POST of the same cancellation", again.status, 200)
+        order = visit.wait(
+            "end of the cancelled order", partial(_order, visit, order_id), _is_settled_and_notified, show=_status
+        )
+        expect("the number of parcels", int("fulfillment" in order), 0)
+        must_be_settled(order)
+        events = {"OrderCancelledEvent", *(["PaymentRefundedEvent"] if order["status"] == "REFUNDED" else [])}
+        look = partial(_trail, visit, order_id)
+        visit.wait("events of the cancelled order", look, partial(_has_all, events), show=_types)
+        if wrong := ledger.check(visit.stack, order_id):
+            raise CheckFailed(f"the provider's ledger and the order differ: {wrong}")
+        if order["status"] == wanted:
+            seen = " → ".join(each["status"] for each in order["statusHistory"])
+            return f"{seen}, the ledger agrees" + (f"; others: {', '.join(others)}" if others else "")
+        others.append(order["status"])
+    raise NotTried(f"none of {_ORDERS_TO_CANCEL} orders was cancelled at that moment: {', '.join(others)}")
+
+
+def _is_settled_and_notified(order: Mapping[str, Any]) -> bool:
+    settled = order["status"] == "REFUNDED" or order.get("payment", {}).get("status") == "VOIDED"
+    return settled and order["status"] != "PLACED" and "notification" in order
+
+
+def must_be_settled(order: Mapping[str, Any]) -> None:
+    """A refund of all that was charged, or nothing charged at all. Raises CheckFailed."""
+    if order["status"] == "REFUNDED":
+        expect("the payment's status", order["payment"]["status"], "COMPLETED")
+        refund = order.get("refund", {})
+        expect("the refund", (refund.get("amount"), refund.get("currency")), (order["totalAmount"], order["currency"]))
+    else:
+        expect("the order's status", order["status"], "CANCELLED")
+        expect("the payment", order["payment"], {"status": "VOIDED"})
+        expect("the number of refunds", int("refund" in order), 0)
+
+
 def notified(visit: Visit) -> str:
     """Each has one e-mail that SES accepted; a rejected one closes the order as well, and is no success."""
     for name in ("approved order", "declined order"):
@@ -97,7 +166,7 @@ def trails(visit: Visit) -> str:
     return " → ".join(APPROVED_TRAIL) + "; " + " → ".join(DECLINED_TRAIL)
 
 
-def _has_all(events: tuple[str, ...], trail: list[Mapping[str, Any]]) -> bool:
+def _has_all(events: Collection[str], trail: list[Mapping[str, Any]]) -> bool:
     return {each["eventType"] for each in trail} >= set(events)
 
 

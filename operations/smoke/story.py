@@ -30,6 +30,8 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("an order is placed once, however often it is sent", customer_story.place),
     ("an approved card ends in a fulfilled order", customer_story.approved),
     ("a declined card ends the order", customer_story.declined),
+    ("an order that is cancelled before the charge is never charged", customer_story.cancelled_before_the_charge),
+    ("an order that is cancelled after the charge is refunded", customer_story.cancelled_after_the_charge),
     ("the customer is notified of both", customer_story.notified),
     ("the audit trail is complete, cause by cause", customer_story.trails),
     ("nobody sees somebody else's order", customer_story.own_orders_only),
