@@ -60,7 +60,10 @@ def _lines(evidence: OrderView) -> Iterator[TimelineEntry]:
     yield TimelineEntry(_after(order, placed["at"]), "OrderService", "POST /orders", f"status {placed['status']}")
     for event in trail:
         publishers, caused_by = PUBLISHERS.get(event["source"], [event["source"]]), event.get("causationId")
-        function, cause = publishers[0], names.get(caused_by) if caused_by else _REQUESTS.get(event["eventType"])
+        function, cause = (
+            publishers[0],
+            names.get(caused_by) if caused_by else _REQUESTS.get(event["eventType"], "POST /orders"),
+        )
         if not caused_by and ((event.get("attempt") or 1) > 1 or _is_timed_out(event)):
             function, cause = publishers[-1], "still open"
         if cause:

@@ -40,7 +40,6 @@ class Visit:
         self._screen = screen
         self._seconds = seconds or (_TIMEOUT_SECONDS_ON_AWS if self.is_aws else _TIMEOUT_SECONDS)
         self._found: dict[str, Any] = {}
-        self._waiting_since = time.monotonic()
 
     @property
     def is_aws(self) -> bool:
@@ -58,15 +57,6 @@ class Visit:
         if name not in self._found:
             raise NotTried(f"there is no {name}")
         return self._found[name]
-
-    def starts_waiting(self) -> None:
-        """What `must_go_on` measures begins now."""
-        self._waiting_since = time.monotonic()
-
-    def must_go_on(self, what: str) -> None:
-        """For something that is polled without a pause, to act on it at once. Raises CheckFailed after the timeout."""
-        if time.monotonic() - self._waiting_since >= self._seconds:
-            raise CheckFailed(f"after {self._seconds:.0f} seconds there is no {what}")
 
     def wait(
         self,

@@ -55,8 +55,8 @@ def test_the_whole_story_passes_and_leaves_no_account_and_no_dead_letter(
     assert (ran.returncode, ran.stderr) == (0, "")
     assert lines(ran.stdout, "✗") == []
     assert lines(ran.stdout, "–") == ["business metrics: not on this stage: the embedded AWS has no metrics from logs"]
-    assert len(lines(ran.stdout, "✓")) == 17
-    assert ran.stdout.endswith("\n17 passed, 1 not tried\n")
+    assert len(lines(ran.stdout, "✓")) == 18
+    assert ran.stdout.endswith("\n18 passed, 1 not tried\n")
     assert users(cloud) == before
     # An order of other tests, placed before, may have a dead letter only now: the reconciler publishes it again.
     items = [cloud.item(letter.order_id) for letter in dead_letters(stack)]
@@ -75,7 +75,7 @@ def test_an_operator_with_the_policies_of_the_documents_can_live_it(cloud: Cloud
         seen = [*story(visit), clean_up(visit)]
 
     assert [each for each in seen if each.result == "failed"] == []
-    assert len([each for each in seen if each.result == "passed"]) == 17
+    assert len([each for each in seen if each.result == "passed"]) == 18
 
 
 def test_dead_letters_of_others_stay_where_they_are(cloud: Cloud, stack: Stack) -> None:
@@ -96,7 +96,7 @@ def failed(cloud: Cloud, *words: str) -> list[str]:
     ran = command(cloud, "operations.smoke", *words)
     found = lines(ran.stdout, "✗")
     assert ran.returncode == 1
-    assert ran.stderr == f"{len(found)} of 18 checks failed\n"
+    assert ran.stderr == f"{len(found)} of 19 checks failed\n"
     return found
 
 
