@@ -1,6 +1,6 @@
 """Checks everything that can be checked without running it: format, lint, types and the CloudFormation template.
 
-Of the template cfn-lint says whether CloudFormation takes it, with AWS's rules for serverless applications, and checkov
+AsyncAPI's own parser judges docs/asyncapi.yaml. Of the template cfn-lint says whether CloudFormation takes it, with AWS's rules for serverless applications, and checkov
 whether it is safe. Neither needs the network. What we do otherwise stands with its reason in serverless.yml, beside the
 resource, and in tools/checkov.yml.
 
@@ -33,6 +33,7 @@ CHECKS = {
     "lint": ["ruff", "check", "--quiet", "."],
     "types": ["mypy"],
     "documents": [sys.executable, "-m", "cogapp", "--check", *DOCUMENTS],
+    "events' document": ["node", "tools/asyncapi/validate.mjs", "docs/asyncapi.yaml"],
     "package": [*PACKAGE, "dev"],
     "template": LINT,
     "scan": SCAN,

@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 process.chdir(fileURLToPath(new URL('..', import.meta.url))); // every path below is relative to the checkout
 
 const APART = ['scan']; // its packages contradict the others': it has an environment of its own, .venv/scan
+const OF_NPM = { asyncapi: 'tools/asyncapi' }; // groups of npm packages, which only checks need: each has a folder of its own
 const PYTHONS = ['python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3', 'python'];
 const PYTHON = '.venv/bin/python';
 const [NPM_MARK, MARK] = ['node_modules/.set-up', '.venv/.set-up'];
@@ -79,9 +80,12 @@ function findPython() {
 
 const text = (file) => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
 const hash = (...parts) => createHash('sha256').update(parts.join('\n')).digest('hex');
-const lock = (group) => `tools/locks/${group}.txt`;
+const lock = (group) => (OF_NPM[group] ? `${OF_NPM[group]}/package-lock.json` : `tools/locks/${group}.txt`);
 const NPM_LOCK = hash(text('package-lock.json'));
-const LOCKS = hash(...fs.readdirSync('tools/locks').sort().map((name) => text(`tools/locks/${name}`)));
+const LOCKS = hash(
+  ...fs.readdirSync('tools/locks').sort().map((name) => text(`tools/locks/${name}`)),
+  ...Object.keys(OF_NPM).map((group) => text(lock(group)))
+);
 
 const hasFramework = () => text(NPM_MARK) === NPM_LOCK;
 
@@ -138,6 +142,12 @@ async function installPackages(step, groups) {
   const mark = () => fs.writeFileSync(MARK, [base(), LOCKS, ...done].join('\n'));
   mark();
   for (const group of groups.filter((group) => !done.includes(group))) {
+    if (OF_NPM[group]) {
+      await step(`Installing the npm packages for ${group}`, 'npm', 'ci', '--prefix', OF_NPM[group]);
+      done.push(group);
+      mark();
+      continue;
+    }
     const [title, venv] = [`Installing the Python packages for ${group}`, venvOf(group)];
     if (APART.includes(group)) await step(title, PYTHON, ...uv, 'venv', '--clear', '--python', PYTHON, venv);
     const packages = ['--python', `${venv}/bin/python`, '--require-hashes', '-r', lock(group)];
@@ -220,6 +230,7 @@ function clean() {
   const owner = whoseTurn();
   if (owner && isAlive(owner)) throw new SetupError('another command is setting up this checkout: wait for it');
   const made = ['.venv', 'node_modules', '.local', '.serverless', '.mypy_cache', '.pytest_cache', '.ruff_cache'];
+  made.push(...Object.values(OF_NPM).map((folder) => `${folder}/node_modules`));
   for (const name of made) fs.rmSync(name, { recursive: true, force: true });
   const inside = ['__pycache__', '.ipynb_checkpoints'].flatMap((name) => named(name, '.'));
   for (const folder of inside) fs.rmSync(folder, { recursive: true, force: true });

@@ -10,7 +10,9 @@ from tools.checkout import ROOT
 
 LOCKS = sorted((ROOT / "tools" / "locks").glob("*.txt"))
 
-NPM_LOCKS = [ROOT / folder / "package-lock.json" for folder in (".", "verification/second_opinion/engines")]
+NPM_LOCKS = [
+    ROOT / folder / "package-lock.json" for folder in (".", "tools/asyncapi", "verification/second_opinion/engines")
+]
 
 APART = re.findall(r"^const APART = \['(\w+)'\];", (ROOT / "tools" / "setup.mjs").read_text(), re.MULTILINE)
 """The group with an environment of its own."""

@@ -95,7 +95,7 @@ def packages(starts: list[Path]) -> set[str]:
 
 
 def installed(groups: list[str]) -> set[str]:
-    locks = [(LOCKS / f"{group}.txt").read_text() for group in groups]
+    locks = [(LOCKS / f"{group}.txt").read_text() for group in groups if (LOCKS / f"{group}.txt").exists()]
     return {name for lock in locks for name in re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE)}
 
 

@@ -1,9 +1,10 @@
-"""`npm run contract`: write the API's documents, and record the events' schemas."""
+"""`npm run contract`: write the documents of the API and of the events, and record the events' schemas."""
 
 import json
 import sys
 
 from tools.checkout import ROOT
+from verification.contract import asyncapi
 from verification.contract.evolution import record
 from verification.contract.openapi import document
 from verification.contract.postman import collection, environments
@@ -15,12 +16,14 @@ def files() -> dict[str, str]:
     """Each document's path below docs/, and its text."""
     made = {"openapi.json": document(), "postman/collection.json": collection(document())}
     made |= {f"postman/{name}.json": environment for name, environment in environments().items()}
-    return {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in made.items()}
+    texts = {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in made.items()}
+    texts |= {f"events/{name}": text for name, text in asyncapi.schemas().items()}
+    return {**texts, "asyncapi.yaml": asyncapi.document()}
 
 
 if __name__ == "__main__":
     for name, text in files().items():
-        (DOCS / name).parent.mkdir(exist_ok=True)
+        (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
         (DOCS / name).write_text(text)
         print(f"docs/{name}")
     try:

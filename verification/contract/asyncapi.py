@@ -1,0 +1,147 @@
+"""The AsyncAPI document of the events, made from their models and from the rules and rights of serverless.yml.
+
+Who sends an event is whoever may publish it, who receives it is whom a rule leads it to: nothing is listed here by hand
+but what only people can say. The schemas are also in a file for each event and version, below docs/events/.
+"""
+
+import inspect
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from pydantic.json_schema import models_json_schema
+
+from orders.events import EVENTS, VERSIONS, Event
+from tools import flow, topology
+
+Json = dict[str, Any]
+
+_SCHEMAS = "#/components/schemas/"
+_DESCRIPTION = (
+    "The events of an order's life. They are delivered at least once and in any order; `metadata.eventId` is the same"
+    " for each publication of one fact. They hold no e-mail address, phone number or postal address. A consumer ignores"
+    " fields that it does not know. How to consume them from another stack or account: docs/events.md."
+)
+
+
+def document() -> str:
+    """The document, in YAML."""
+    return "# Written by npm run contract.\n" + yaml.safe_dump(
+        _document(), sort_keys=False, width=120, allow_unicode=True
+    )
+
+
+def schemas() -> dict[str, str]:
+    """Path below docs/events/ → the JSON Schema of an event's `detail`, of every version that was ever published."""
+    return {
+        f"v{version}/{detail_type}.json": json.dumps(_standalone(event), indent=2, ensure_ascii=False) + "\n"
+        for version, events in VERSIONS.items()
+        for detail_type, event in events.items()
+    }
+
+
+def _document() -> Json:
+    messages = {name: {"$ref": f"#/components/messages/{name}"} for name in EVENTS}
+    topic = {name: ref for name, ref in messages.items() if _is_notified_of(name)}
+    return {
+        "asyncapi": "3.1.0",
+        "id": f"urn:{topology.name()}:events",
+        "info": {
+            "title": "Order processing: events",
+            "version": "1.0.0",
+            "description": _DESCRIPTION,
+            "license": {"name": "MIT"},
+            "tags": [{"name": "orders"}],
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            "bus": {
+                "address": f"{topology.name()}-{{stage}}",
+                "title": "The event bus",
+                "description": "Amazon EventBridge, a bus of its own. Its name is the stack's output EventBusName.",
+                "parameters": {"stage": {"description": "The stage, such as dev or prod.", "default": "dev"}},
+                "messages": messages,
+            },
+            "notifications": {
+                "address": "OrderNotificationTopic",
+                "title": "The topic of notifications",
+                "description": "Amazon SNS. A rule of the bus leads here, and a queue leads on to Notification.",
+                "messages": topic,
+                "bindings": {"sns": {"name": "OrderNotificationTopic", "bindingVersion": "0.1.0"}},
+            },
+        },
+        "operations": dict(_operations()),
+        "components": {"messages": {name: _message(event) for name, event in EVENTS.items()}, "schemas": _components()},
+    }
+
+
+def _operations() -> Iterator[tuple[str, Json]]:
+    """What each function sends and receives, in the order of serverless.yml."""
+    for function in topology.functions():
+        if sent := flow.publishes(function):
+            yield f"{function}Publishes", _operation("send", "bus", function, sent)
+        if received := [event for event, consumers in flow.consumers().items() if function in consumers]:
+            channel = "notifications" if topology.trigger(function) == "queue" else "bus"
+            patterns = [pattern for _, pattern, reached in topology.rules() if reached == function]
+            yield (
+                f"{function}Consumes",
+                {**_operation("receive", channel, function, received), "x-event-patterns": patterns},
+            )
+
+
+def _operation(action: str, channel: str, function: str, events: list[str]) -> Json:
+    verb = "publishes" if action == "send" else "consumes"
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "title": f"{topology.title(function)} {verb}",
+        "summary": f"What the function {function} {verb}.",
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{event}"} for event in events],
+    }
+
+
+def _message(event: type[Event]) -> Json:
+    name = event.detail_type()
+    return {
+        "name": name,
+        "title": name,
+        "summary": inspect.getdoc(event),
+        "contentType": "application/json",
+        "correlationId": {
+            "description": "The id of the API request that placed the order.",
+            "location": "$message.payload#/detail/metadata/correlationId",
+        },
+        "payload": {
+            "type": "object",
+            "description": "EventBridge's envelope.",
+            "required": ["version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"],
+            "properties": {
+                "version": {"const": "0"},
+                "id": {"type": "string", "description": "EventBridge's own id of this publication."},
+                "detail-type": {"const": name},
+                "source": {"const": event.source},
+                "account": {"type": "string"},
+                "time": {"type": "string", "format": "date-time"},
+                "region": {"type": "string"},
+                "resources": {"type": "array", "items": {"type": "string"}},
+                "replay-name": {"type": "string", "description": "Only there when an archive is replayed."},
+                "detail": {"$ref": f"{_SCHEMAS}{name}"},
+            },
+        },
+    }
+
+
+def _components() -> Json:
+    models: Any = [(event, "validation") for event in EVENTS.values()]
+    _, definitions = models_json_schema(models, ref_template=f"{_SCHEMAS}{{model}}")
+    return dict(definitions["$defs"])
+
+
+def _standalone(event: type[Event]) -> Json:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **event.model_json_schema()}
+
+
+def _is_notified_of(detail_type: str) -> bool:
+    """Whether a rule leads the event to the topic, and so to the function behind its queue."""
+    return any(topology.trigger(function) == "queue" for function in flow.consumers()[detail_type])
