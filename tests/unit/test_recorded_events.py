@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from operations.dead_letters import redrive
-from orders.events import decode
+from orders.events import VERSIONS, decode
 from tests.shop import Envelope, Shop
 from tests.unit.dead_letter_queues import DEAD_NOTIFICATIONS, FUNCTION, Queues
 from tools.checkout import ROOT
@@ -66,6 +66,10 @@ STEPS = [  # the recorded order, the event, the function that consumes it, and w
     ("shipped", "FulfillmentCompletedEvent", "orderStatusUpdater", lambda order: order["status"] == "FULFILLED"),
     ("fulfilled", "FulfillmentCompletedEvent", "notification", lambda order: "messageId" in order["notification"]),
     ("declined", "PaymentFailedEvent", "notification", lambda order: "messageId" in order["notification"]),
+    ("cancelled", "OrderCancelledEvent", "orderStatusUpdater", lambda order: order["status"] == "CANCELLED"),
+    ("cancelled", "OrderCancelledEvent", "notification", lambda order: "messageId" in order["notification"]),
+    ("refunded", "OrderCancelledEvent", "paymentProcessing", lambda order: order["refund"]["amount"] == 2800),
+    ("refunded", "PaymentRefundedEvent", "orderStatusUpdater", lambda order: order["status"] == "REFUNDED"),
 ]
 
 
@@ -122,7 +126,7 @@ def test_recorded_events_and_orders_survive_an_added_field(tmp_path: Path) -> No
         shutil.copy(ROOT / part, tmp_path)
     events = tmp_path / "orders" / "events.py"
     source = events.read_text()
-    for data in ("OrderPlaced", "PaymentCompleted", "PaymentFailed", "FulfillmentCompleted"):
+    for data in (name.removesuffix("Event") for name in VERSIONS["1"]):
         head = f"class {data}(EventData):\n"
         assert source.count(head) == 1
         source = source.replace(head, f"{head}    gift_note: Text | None = None\n")
