@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema_rs
@@ -14,6 +16,7 @@ from orders.events import EVENTS
 from tests.shop import Shop
 from tools import flow, topology
 from tools.checkout import ROOT
+from verification import matching
 from verification.contract import asyncapi
 
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
@@ -79,3 +82,49 @@ def test_asyncapi_s_own_parser_refuses_a_broken_document(tmp_path: Path) -> None
 
     assert (judged(ROOT / "docs" / "asyncapi.yaml").returncode, judged(broken).returncode) == (0, 1)
     assert "error" in judged(broken).stdout
+
+
+# --- docs/events.md ---------------------------------------------------------------------------------------------------
+
+
+def _function_of_the_page(name: str) -> Any:
+    """A function in one of the page's Python snippets."""
+    page = (ROOT / "docs" / "events.md").read_text()
+    [snippet] = [each for each in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if f"def {name}(" in each]
+    namespace: dict[str, Any] = {"json": json}
+    exec(snippet, namespace)  # as a reader would paste it
+    return namespace[name]
+
+
+def test_the_page_s_function_makes_a_cloud_event_of_each_event(shop: Shop) -> None:
+    as_cloud_event = _function_of_the_page("as_cloud_event")
+    order_id = shop.place().body["orderId"]
+    shop.run()
+
+    events = [as_cloud_event(event) for event in shop.published]
+
+    assert [event["type"] for event in events] == [
+        "OrderPlacedEvent.v1",
+        "PaymentCompletedEvent.v1",
+        "FulfillmentCompletedEvent.v1",
+    ]
+    for event in events:
+        assert {"specversion", "id", "source", "type"} <= event.keys(), "what CloudEvents requires"
+        assert all(re.fullmatch("[a-z0-9]{1,20}", name) for name in event), "names as CloudEvents wants them"
+        assert event["subject"] == order_id
+        assert (ROOT / event["dataschema"]).is_file()
+    assert "causationid" not in events[0]
+    assert events[1]["causationid"] == events[0]["id"]
+
+
+def test_the_page_s_rule_matches_a_refund_and_nothing_else() -> None:
+    asked: dict[str, Any] = {}
+    events = SimpleNamespace(put_rule=lambda **rule: asked.update(rule), put_targets=lambda **_: None)
+    _function_of_the_page("subscribe")(events, "bus", "arn:aws:sqs:us-east-1:000000000000:bookkeeping")
+    pattern = json.loads(asked["EventPattern"])
+    found = [
+        name
+        for name, event in EVENTS.items()
+        if matching.matches(pattern, {"source": event.source, "detail-type": name, "detail": {}})
+    ]
+    assert found == ["PaymentRefundedEvent"]
