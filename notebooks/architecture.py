@@ -111,7 +111,6 @@ def _short(events: Sequence[str]) -> list[str]:
 def _entrance(right: float) -> Iterator[str]:
     """The request's path: customer, API, the function behind it, the table."""
     [entrance] = [name for name in topology.functions() if topology.trigger(name) == "api"]
-    [placed] = flow.publishes(entrance)
     yield from _box("ext", 20, 30, 110, 46, "Customer")
     yield from _box("aws", 200, 30, 150, 46, "API Gateway", "Cognito JWT")
     yield from _box("fn", 430, 30, 160, 46, topology.title(entrance), "Lambda")
@@ -122,7 +121,8 @@ def _entrance(right: float) -> Iterator[str]:
     yield _arrow(590, 45, right - 222, 45)
     yield _label(604, 38, "1 write the order")
     yield _arrow(510, 76, 510, _BUS_Y - 2)
-    yield _label(518, 122, f"2 {placed}")
+    for number, event in enumerate(_short(flow.publishes(entrance))):
+        yield _label(518, 122 + _LINE * number, f"{'or ' if number else '2 '}{event}")
 
 
 def _consumer(column: _Column, top: float) -> Iterator[str]:
@@ -144,7 +144,8 @@ def _consumer(column: _Column, top: float) -> Iterator[str]:
         yield from _box("fn", x, top + 110, width, 46, topology.title(column.function), "Lambda")
         yield _arrow(column.center, top + 50, column.center, top + 108)
     else:
-        yield from _box("fn", x, top, width, 50, topology.title(column.function), "Lambda")
+        small = "Lambda ⇄ payment provider" if flow.asks_the_provider(column.function) else "Lambda"
+        yield from _box("fn", x, top, width, 50, topology.title(column.function), small)
     if column.function == "auditLogger":
         yield from _box("db", x, top + 110, width, 46, "AuditLog", "DynamoDB")
         yield _arrow(column.center, top + 50, column.center, top + 108)
@@ -167,8 +168,8 @@ def _below(steps: Sequence[_Column], top: float) -> Iterator[str]:
     for name in topology.functions():
         if topology.trigger(name) == "schedule":
             yield from _box("fn", x, y, 180, 46, topology.title(name), "Lambda, scheduled")
-            yield _label(x + 190, y + 19, f"publishes {' or '.join(flow.publishes(name))} again")
-            yield _label(x + 190, y + 36, "for an order open too long")
+            yield _label(x + 190, y + 19, f"publishes {' or '.join(_short(flow.publishes(name)))}")
+            yield _label(x + 190, y + 36, "again, for an order open too long")
             x += 430
 
 

@@ -1,8 +1,8 @@
 """Checks everything that can be checked without running it: format, lint, types and the CloudFormation template.
 
-AsyncAPI's own parser judges docs/asyncapi.yaml. Of the template cfn-lint says whether CloudFormation takes it, with AWS's rules for serverless applications, and checkov
-whether it is safe. Neither needs the network. What we do otherwise stands with its reason in serverless.yml, beside the
-resource, and in tools/checkov.yml.
+AsyncAPI's own parser judges docs/asyncapi.yaml. Of the template cfn-lint says whether CloudFormation takes it, with
+AWS's rules for serverless applications, and checkov whether it is safe. Neither needs the network. What we do
+otherwise stands with its reason in serverless.yml, beside the resource, and in tools/checkov.yml.
 
 Run by `npm run check`. Says one line per check, and what a check found only where it found something.
 """

@@ -60,6 +60,13 @@ def writes_orders(function: str) -> bool:
     )
 
 
+def asks_the_provider(function: str) -> bool:
+    """Whether the function's role may use the payment provider's ledger, and so charge, void and refund."""
+    return any(
+        statement.get("Resource") == {"Fn::GetAtt": "GatewayLedgerTable.Arn"} for statement in _statements(function)
+    )
+
+
 def described() -> dict[str, Any]:
     """All of it, for a page that can't read serverless.yml."""
     functions = {

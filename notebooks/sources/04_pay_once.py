@@ -117,6 +117,27 @@ len(lines)
 assert len(lines) == 1
 
 # %% [markdown]
+# The payment provider keeps a ledger of its own: a table that no function but PaymentProcessing may use. It has one row for each idempotency
+# key, which is the order's id, and counts how often money moved.
+
+# %%
+from orders.aws.dynamodb import from_item
+
+
+def in_the_ledger(order_id):
+    key = {"idempotencyKey": {"S": order_id}}
+    row = boto3.client("dynamodb").get_item(
+        TableName=stack.outputs["GatewayLedgerTableName"], Key=key, ConsistentRead=True
+    )
+    return {name: from_item(row["Item"])[name] for name in ("state", "charges", "refunds")}
+
+
+in_the_ledger(order["orderId"])
+
+# %%
+assert in_the_ledger(order["orderId"]) == {"state": "CHARGED", "charges": 1, "refunds": 0}
+
+# %% [markdown]
 # ## The step, and the write that decides
 #
 # The step asks the gateway only where no payment is stored, and hands the order's id along as idempotency key: two deliveries that
@@ -208,6 +229,57 @@ letter.consumer, letter.reason
 after, _ = tour.follow(order["orderId"])
 assert "totalAmount is 1" in letter.reason
 assert after == stored
+
+# %% [markdown]
+# ## Change your mind
+#
+# You order once more, and cancel as soon as the card is charged. So that you are in time, no event reaches Fulfillment meanwhile: its rule
+# is disabled for a moment. **Predict**: which events will the order have, and what will the provider's ledger say?
+#
+# <details><summary>Answer</summary>
+#
+# `OrderCancelledEvent` and, because the card was charged, `PaymentRefundedEvent`; no `FulfillmentCompletedEvent`, although Fulfillment
+# can be reached again. One charge and one refund.
+#
+# </details>
+
+# %%
+import atexit
+
+events, bus = boto3.client("events"), stack.outputs["EventBusName"]
+function = boto3.client("lambda").get_function(FunctionName=stack.function("fulfillment"))["Configuration"][
+    "FunctionArn"
+]
+[rule] = events.list_rule_names_by_target(TargetArn=function, EventBusName=bus)["RuleNames"]
+atexit.register(events.enable_rule, Name=rule, EventBusName=bus)
+events.disable_rule(Name=rule, EventBusName=bus)
+
+# %%
+regretted = customer.post("/orders", wish)
+path = f"/orders/{regretted['orderId']}"
+tour.wait_until(lambda: "payment" in customer.get(path), "the charge")
+cancelled = customer.post(f"{path}/cancellation")
+events.enable_rule(Name=rule, EventBusName=bus)
+ended, rows = tour.follow(regretted["orderId"])
+tour.tree(rows)
+
+# %%
+in_the_ledger(regretted["orderId"])
+
+# %%
+assert ended["status"] == "REFUNDED"
+assert "fulfillment" not in ended
+assert in_the_ledger(regretted["orderId"]) == {"state": "REFUNDED", "charges": 1, "refunds": 1}
+
+# %% [markdown]
+# Two writes decided that, and neither asked the other: the cancellation's requires that there is no parcel, the parcel's that there is no
+# cancellation. DynamoDB serializes them, so one of the two is applied.
+
+# %%
+tour.source(OrdersTable.cancel)
+
+# %%
+tour.source(OrdersTable.record_fulfillment)
 
 # %% [markdown]
 # ## Exercise 4.1
