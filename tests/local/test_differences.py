@@ -98,6 +98,27 @@ def test_the_administrator_may_take_on_a_role_that_trusts_lambda_only(aws: Embed
     assert aws.client("sts").assume_role(RoleArn=role, RoleSessionName="administrator")["Credentials"]
 
 
+def test_which_attributes_an_update_names_is_no_matter_of_iam(aws: EmbeddedAws) -> None:
+    only_its_status = {"ForAllValues:StringEquals": {"dynamodb:Attributes": ["orderId", "status"]}}
+    somebody = aws.client_of(aws.user(allow("dynamodb:UpdateItem", **only_its_status)), "dynamodb")
+    key = {"AttributeName": "orderId", "KeyType": "HASH"}
+    aws.client("dynamodb").create_table(
+        TableName="attributes",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "orderId", "AttributeType": "S"}],
+        KeySchema=[key],
+    )
+
+    taken = somebody.update_item(
+        TableName="attributes",
+        Key={"orderId": {"S": "1"}},
+        UpdateExpression="SET payment = :paid",
+        ExpressionAttributeValues={":paid": {"S": "by somebody else"}},
+    )
+
+    assert taken["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
 # --- Lambda ----------------------------------------------------------------------------------------------------------
 
 
