@@ -70,7 +70,7 @@ idle = {
 {kind: (kinds[kind], round(kinds[kind] * price, 2)) for kind, price in idle.items()}
 
 # %%
-assert kinds["AWS::CloudWatch::Alarm"] == 12
+assert kinds["AWS::CloudWatch::Alarm"] == 13
 
 # %% [markdown]
 # How the rest adds up, and what a million orders cost, is in [docs/costs.md](../docs/costs.md).
