@@ -20,7 +20,8 @@ _RETRY_SECONDS = 0.25  # before a customer tries again
 _READ_TIMEOUT_SECONDS = 15
 _PAUSE_INTERVAL_SECONDS = 0.05
 _CANCELLED_SHARE = 0.3
-_CANCEL_AFTER_SECONDS = (0.0, 1.0)
+_CANCEL_AFTER_SECONDS = (0.0, 0.3)
+_LOOKS, _LOOK_INTERVAL_SECONDS = 60, 0.02
 _CARDS = ["tok_visa"] * 5 + ["tok_mastercard"] * 2 + ["tok_declined"] * 2 + ["tok_insufficient_funds"]
 
 
@@ -35,6 +36,8 @@ class Purchase(NamedTuple):
     """How often the request is sent again after its response."""
     cancel_after: float | None
     """How many seconds after the response the customer cancels the order; None for never."""
+    once_charged: bool
+    """Whether the customer then waits for the charge: a cancellation has most to give back right after it."""
 
 
 def purchases(orders: int, seed: int) -> list[Purchase]:
@@ -52,7 +55,8 @@ def purchases(orders: int, seed: int) -> list[Purchase]:
         key = f"order-{seed}-{number}" if rng.random() < 0.75 else None
         again = rng.choice([0, 0, 0, 1, 2]) if key else 0
         cancel_after = rng.uniform(*_CANCEL_AFTER_SECONDS) if rng.random() < _CANCELLED_SHARE else None
-        purchase = Purchase(rng.randrange(customers), body, key, again, cancel_after)
+        once_charged = rng.random() < 0.5
+        purchase = Purchase(rng.randrange(customers), body, key, again, cancel_after, once_charged)
         found += [purchase] * (2 if key and rng.random() < 0.1 else 1)
     return found
 
@@ -117,6 +121,8 @@ class Customers:
                 self.responses.requested_at[order_id] = min(earlier, requested_at)
         if order and purchase.cancel_after is not None:
             time.sleep(purchase.cancel_after)
+            if purchase.once_charged:
+                self._see_charge(purchase, str(order["orderId"]))
             self._cancel(purchase, str(order["orderId"]))
         for _ in range(purchase.again if order else 0):
             self._order(purchase)
@@ -133,6 +139,20 @@ class Customers:
                 self.responses.failed += 1
             time.sleep(_RETRY_SECONDS)
         return None
+
+    def _see_charge(self, purchase: Purchase, order_id: str) -> None:
+        """Look at the order until it has a payment, or some seconds are over."""
+        for _ in range(_LOOKS):
+            try:
+                seen = self._http.get(f"/orders/{order_id}", headers=self._token(purchase))
+            except httpx.TransportError:
+                continue
+            if seen.status_code == 200 and "payment" in seen.json():
+                return
+            time.sleep(_LOOK_INTERVAL_SECONDS)
+
+    def _token(self, purchase: Purchase) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._accounts[purchase.customer].token}"}
 
     def _cancel(self, purchase: Purchase, order_id: str) -> None:
         """Cancel the order; repeat the request until there is a response."""
@@ -157,11 +177,10 @@ class Customers:
     def _send(
         self, purchase: Purchase, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None
     ) -> httpx.Response | None:
-        token = {"authorization": f"Bearer {self._accounts[purchase.customer].token}"}
         with self.responses.lock:
             self.responses.requests += 1
         try:
-            return self._http.post(path, json=json, headers={**token, **(headers or {})})
+            return self._http.post(path, json=json, headers={**self._token(purchase), **(headers or {})})
         except httpx.TransportError:
             return None
 
