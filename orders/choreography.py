@@ -156,30 +156,20 @@ def _cancel(
     reason: CancellationReason,
     request_id: str,
     due_in: timedelta,
-    after: str | None = None,
 ) -> WriteResult:
     now = clock.now()
+    due_at = clock.timestamp(now + due_in)
     cancellation = Cancellation(
-        event_id=new_id(),
-        occurred_at=clock.just_after(after) if after else clock.timestamp(now),
-        reason=reason,
-        request_id=request_id,
+        event_id=new_id(), occurred_at=clock.timestamp(now), reason=reason, request_id=request_id
     )
-    order, applied = store.cancel(order_id, customer_id, cancellation, due_at=clock.timestamp(now + due_in))
+    order, applied = store.cancel(order_id, customer_id, cancellation, due_at=due_at)
+    if not applied and order.customer_id == customer_id and order.can_be_cancelled:
+        # Only the time was refused: this machine's clock runs behind the one of the machine that placed the order.
+        later = cancellation.model_copy(update={"occurred_at": clock.just_after(order.placed_at)})
+        order, applied = store.cancel(order_id, customer_id, later, due_at=due_at)
     if applied:
         count("OrdersCancelled")
         logger.info("The order is cancelled", orderId=order_id, reason=reason)
-    elif order.customer_id == customer_id and order.can_be_cancelled and not after:
-        # Only the time was refused: this machine's clock runs behind that of the one that placed the order.
-        return _cancel(
-            order_id,
-            customer_id,
-            store,
-            reason=reason,
-            request_id=request_id,
-            due_in=due_in,
-            after=order.placed_at,
-        )
     return WriteResult(order, applied)
 
 
