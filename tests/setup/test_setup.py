@@ -98,6 +98,24 @@ def test_a_group_that_is_set_apart_has_an_environment_of_its_own(checkout: Check
     assert ran.out.splitlines()[-1].startswith(f"{venv}/bin:{venv}/scan/bin:{checkout.folder}/node_modules/.bin:")
 
 
+def test_a_group_of_npm_packages_is_installed_in_its_own_folder_once_and_goes_with_a_clean(checkout: Checkout) -> None:
+    """A reader of `npm start` never waits for what only a check needs."""
+    checkout.python()
+    checkout.run("tiny", "--", "sh", "-c", "true")
+    log = checkout.folder / ".local" / "setup.log"
+    command = "$ npm ci --prefix tools/asyncapi"
+    assert command not in log.read_text()
+
+    for _ in range(2):
+        assert checkout.run("asyncapi", "--", "sh", "-c", "true").code == 0
+    assert log.read_text().count(command) == 1
+
+    packages = checkout.folder / "tools" / "asyncapi" / "node_modules"
+    packages.mkdir(parents=True, exist_ok=True)
+    checkout.run("clean")
+    assert not packages.exists()
+
+
 @pytest.mark.parametrize("arguments", [(), ("tiny",), ("tiny", "--"), ("tiny", "other")])
 def test_without_a_command_one_line_says_how(checkout: Checkout, arguments: tuple[str, ...]) -> None:
     assert checkout.run(*arguments) == (1, "", "usage: node tools/setup.mjs [GROUP …] -- COMMAND\n")
