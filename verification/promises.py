@@ -149,7 +149,7 @@ def _paid(order: Order, evidence: Evidence) -> Iterator[str]:
 
 
 def _terms(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return row["paymentId"], row["amount"], row["currency"]
+    return row.get("paymentId"), row.get("amount"), row.get("currency")
 
 
 def _notified(order: Order, evidence: Evidence) -> Iterator[str]:

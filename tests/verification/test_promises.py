@@ -19,7 +19,7 @@ Damage = Callable[[dict[str, Any], Evidence], Evidence | None]
 
 @cache
 def _sound() -> Evidence:
-    return evidence(run(1, range(8), faults=lambda _: ScriptedFaults({})).cloud)
+    return evidence(run(1, faults=lambda _: ScriptedFaults({})).cloud)
 
 
 def _of(kept: Evidence, kind: str, order: dict[str, Any]) -> Any:

@@ -1,15 +1,11 @@
 """docs/asyncapi.yaml says what the code and the rules say: who sends which event, who receives it, in which shape."""
 
 import json
-import os
 import re
-import subprocess
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import jsonschema_rs
-import pytest
 import yaml
 
 from orders.events import EVENTS
@@ -64,24 +60,6 @@ def test_each_event_that_is_published_fits_its_schema(shop: Shop) -> None:
         validator = jsonschema_rs.validator_for(schema)
         validator.validate(event["detail"])
         assert not validator.is_valid({**event["detail"], "data": {}})
-
-
-def test_asyncapi_s_own_parser_refuses_a_broken_document(tmp_path: Path) -> None:
-    """The parser is there once `npm run check` has run, which lets it judge the document; else this is skipped."""
-    if not (ROOT / "tools" / "asyncapi" / "node_modules").exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("the parser is not installed: npm run check")
-        pytest.skip("the parser is not installed: npm run check")
-    broken = tmp_path / "broken.yaml"
-    text = (ROOT / "docs" / "asyncapi.yaml").read_text()
-    broken.write_text(text.replace("#/channels/bus/messages/OrderPlacedEvent", "#/channels/bus/messages/Nothing", 1))
-
-    def judged(file: Path) -> subprocess.CompletedProcess[str]:
-        command = ["node", "tools/asyncapi/validate.mjs", str(file)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    assert (judged(ROOT / "docs" / "asyncapi.yaml").returncode, judged(broken).returncode) == (0, 1)
-    assert "error" in judged(broken).stdout
 
 
 # --- docs/events.md ---------------------------------------------------------------------------------------------------
