@@ -280,6 +280,27 @@ def test_backups_and_encryption_of_a_table_are_left_out(aws: EmbeddedAws) -> Non
     assert "SSEDescription" not in dynamodb.describe_table(TableName=name)["Table"]
 
 
+def test_adding_to_what_is_no_number_changes_nothing_and_is_no_error(aws: EmbeddedAws) -> None:
+    dynamodb, key = aws.client("dynamodb"), {"id": {"S": "1"}}
+    dynamodb.create_table(
+        TableName="no-number",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+    dynamodb.put_item(TableName="no-number", Item={**key, "requests": {"S": "text"}})
+
+    after = dynamodb.update_item(
+        TableName="no-number",
+        Key=key,
+        UpdateExpression="SET requests = requests + :one",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+        ReturnValues="ALL_NEW",
+    )
+
+    assert after["Attributes"]["requests"] == {"S": "text"}
+
+
 def test_a_protected_user_pool_can_be_deleted(aws: EmbeddedAws) -> None:
     protected = {**POOL, "Properties": {**POOL["Properties"], "DeletionProtection": "ACTIVE"}}
     outputs = {"Pool": {"Value": {"Ref": "Pool"}}}
