@@ -100,7 +100,8 @@ def test_the_administrator_may_take_on_a_role_that_trusts_lambda_only(aws: Embed
 
 def test_which_attributes_an_update_names_is_no_matter_of_iam(aws: EmbeddedAws) -> None:
     only_its_status = {"ForAllValues:StringEquals": {"dynamodb:Attributes": ["orderId", "status"]}}
-    somebody = aws.client_of(aws.user(allow("dynamodb:UpdateItem", **only_its_status)), "dynamodb")
+    statement = {**allow("dynamodb:UpdateItem"), "Condition": only_its_status}
+    somebody = aws.client_of(aws.user(statement), "dynamodb")
     key = {"AttributeName": "orderId", "KeyType": "HASH"}
     aws.client("dynamodb").create_table(
         TableName="attributes",
