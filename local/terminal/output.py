@@ -24,6 +24,7 @@ _STYLES = {
     "status PAYMENT_FAILED": "bold red",
     "status CANCELLED": "bold red",
     "status REFUNDED": "bold green",
+    "payment voided": "bold green",
     "e-mail sent": "bold magenta",
 }
 _FIRST_LINES = 2
@@ -97,8 +98,8 @@ def heading(sample: Sample, order: Mapping[str, Any]) -> Text:
 def row(line: TimelineEntry) -> Text:
     """`    16 ms  PaymentProcessing   OrderPlacedEvent → PaymentCompletedEvent`: 80 columns hold each."""
     row = filled(
-        "[dim]{after} ms  [/][bold]{function}  [/]{cause} → ",
-        after=f"{line.milliseconds:>5}",
+        "[dim]{after}  [/][bold]{function}  [/]{cause} → ",
+        after=f"{line.milliseconds:>5} ms" if line.is_timed else " " * len("12345 ms"),
         function=f"{line.function:<18}",
         cause=line.cause,
     )

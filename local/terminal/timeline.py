@@ -42,6 +42,8 @@ class TimelineEntry(NamedTuple):
     cause: str
     """An event's name, or an API route."""
     outcome: str
+    is_timed: bool = True
+    """Whether the API shows when it happened; else `milliseconds` are those of its cause."""
 
 
 def lines(evidence: OrderView) -> list[TimelineEntry]:
@@ -60,10 +62,8 @@ def _lines(evidence: OrderView) -> Iterator[TimelineEntry]:
     yield TimelineEntry(_after(order, placed["at"]), "OrderService", "POST /orders", f"status {placed['status']}")
     for event in trail:
         publishers, caused_by = PUBLISHERS.get(event["source"], [event["source"]]), event.get("causationId")
-        function, cause = (
-            publishers[0],
-            names.get(caused_by) if caused_by else _REQUESTS.get(event["eventType"], "POST /orders"),
-        )
+        request = _REQUESTS.get(event["eventType"], "POST /orders")
+        function, cause = publishers[0], names.get(caused_by) if caused_by else request
         if not caused_by and ((event.get("attempt") or 1) > 1 or _is_timed_out(event)):
             function, cause = publishers[-1], "still open"
         if cause:
@@ -76,6 +76,9 @@ def _lines(evidence: OrderView) -> Iterator[TimelineEntry]:
                 names[change["eventId"]],
                 f"status {change['status']}",
             )
+    if _is_voided(order) and (cancelled := _logged("OrderCancelledEvent", trail)):
+        after = _after(order, cancelled["timestamp"])
+        yield TimelineEntry(after, "PaymentProcessing", cancelled["eventType"], "payment voided", is_timed=False)
     outcome = [event["eventType"] for event in trail if "Notification" in CONSUMERS.get(event["eventType"], ())]
     if outcome and (notification := order.get("notification")):
         result = "sent" if "messageId" in notification else f"rejected: {notification['rejection']}"
@@ -99,8 +102,10 @@ def awaited(evidence: OrderView) -> list[str]:
 
 
 def _is_incomplete(evidence: OrderView) -> bool:
-    """Whether the trail lacks an event that the status history names, or one that led to such an event."""
+    """Whether the trail lacks the cancellation, an event that the status history names, or the cause of an event."""
     order, trail = evidence
+    if "cancellation" in order and not _logged("OrderCancelledEvent", trail):
+        return True
     logged = {event.get("domainEventId"): event.get("causationId") for event in trail}
     named = {change["eventId"] for change in order["statusHistory"]}
     while not (causes := {logged[event_id] for event_id in named & logged.keys()} - {None}) <= named:
@@ -118,8 +123,8 @@ def _reacted(function: str, event: Mapping[str, Any], evidence: OrderView) -> bo
         return overtaken or event_id in {change["eventId"] for change in order["statusHistory"]}
     if is_cancelled and function == "Fulfillment":
         return True  # it ships nothing
-    if is_cancelled and function == "PaymentProcessing" and (_is_voided(order) or event["eventType"] in _REQUESTS):
-        return _is_voided(order) or "refund" in order
+    if is_cancelled and function == "PaymentProcessing":  # a refund that is stored is not published yet
+        return _is_voided(order) or _logged("PaymentRefundedEvent", trail) is not None
     return event_id in {event.get("causationId") for event in trail}
 
 
@@ -132,6 +137,11 @@ def _is_voided(order: Mapping[str, Any]) -> bool:
     return bool(order.get("payment", {}).get("status") == "VOIDED")
 
 
+def _logged(event_type: str, trail: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The first event of a type in the trail."""
+    return next((event for event in trail if event["eventType"] == event_type), None)
+
+
 def _is_timed_out(event: Mapping[str, Any]) -> bool:
     data = event.get("data") or event.get("detail", {}).get("data")
     return isinstance(data, dict) and data.get("reason") == "timed_out"
@@ -139,7 +149,7 @@ def _is_timed_out(event: Mapping[str, Any]) -> bool:
 
 def is_over(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the order has its final status, the customer is notified, and the audit trail is complete."""
-    return not awaited(OrderView(order, trail))
+    return is_final(order) and "notification" in order and not awaited(OrderView(order, trail))
 
 
 def missing(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> str:

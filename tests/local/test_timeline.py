@@ -1,22 +1,24 @@
-"""What `npm start` shows of an order, from what the API told of two real ones."""
+"""What `npm start` shows of an order, from what the API told of four real ones."""
 
 import json
 import re
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from local.launcher.samples import SAMPLES, shortcoming
-from local.terminal.output import Terminal, picture
-from local.terminal.timeline import CONSUMERS, OrderView, awaited, is_over, lines
+from local.launcher.samples import SAMPLES, Sample, shortcoming
+from local.terminal.output import Terminal, heading, picture, row
+from local.terminal.timeline import CONSUMERS, OrderView, TimelineEntry, awaited, is_over, lines
 from operations.screen import console
 from orders.events import EVENTS
+from orders.model import Status
 from tools import topology
 from verification import matching
 
-APPROVED, DECLINED, *_ = SAMPLES
+APPROVED, DECLINED, *_, CHANGE_OF_MIND = SAMPLES
+RECORDED = ("approved", "declined", "refunded", "voided")
 
 
 def recorded(name: str) -> OrderView:
@@ -76,6 +78,40 @@ def test_a_declined_order_ends_with_its_payment() -> None:
     ]
 
 
+def test_a_cancelled_order_shows_its_refund() -> None:
+    told = [(line.function, line.cause, line.outcome) for line in lines(recorded("refunded"))]
+
+    assert told == [
+        ("OrderService", "POST /orders", "status PLACED"),
+        ("OrderService", "POST /orders", "OrderPlacedEvent"),
+        ("PaymentProcessing", "OrderPlacedEvent", "PaymentCompletedEvent"),
+        ("OrderStatusUpdater", "PaymentCompletedEvent", "status PAID"),
+        ("OrderService", "POST …/cancellation", "OrderCancelledEvent"),
+        ("OrderStatusUpdater", "OrderCancelledEvent", "status CANCELLED"),
+        ("PaymentProcessing", "OrderCancelledEvent", "PaymentRefundedEvent"),
+        ("Notification", "OrderCancelledEvent", "e-mail sent"),
+        ("OrderStatusUpdater", "PaymentRefundedEvent", "status REFUNDED"),
+    ]
+
+
+def test_a_voided_payment_is_a_line_without_a_time_since_the_api_shows_none() -> None:
+    assert shown([recorded("voided")], StringIO()).splitlines()[2:] == [
+        "    0 ms  OrderService        POST /orders → status PLACED",
+        "    0 ms  OrderService        POST /orders → OrderPlacedEvent",
+        "   21 ms  OrderService        POST …/cancellation → OrderCancelledEvent",
+        "          PaymentProcessing   OrderCancelledEvent → payment voided",
+        "   64 ms  OrderStatusUpdater  OrderCancelledEvent → status CANCELLED",
+        "  149 ms  Notification        OrderCancelledEvent → e-mail sent",
+    ]
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+def test_each_status_has_a_colour_of_its_own(status: str) -> None:
+    line = TimelineEntry(0, "OrderStatusUpdater", "an event", f"status {status}")
+
+    assert [span.style for span in row(line).spans][-1] != "cyan", "the colour of events"
+
+
 def test_without_a_terminal_each_line_comes_once_when_it_is_known() -> None:
     ended = recorded("approved")
     untold = ("notification", "fulfillment")
@@ -130,8 +166,18 @@ def test_an_e_mail_is_shown_literally() -> None:
     ]
 
 
-def test_every_line_fits_80_columns() -> None:
-    assert max(map(len, shown([recorded("approved")], StringIO()).splitlines())) <= 80
+@pytest.mark.parametrize("name", RECORDED)
+def test_every_line_fits_80_columns(name: str) -> None:
+    assert max(map(len, shown([recorded(name)], StringIO()).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.title)
+def test_why_a_sample_was_placed_fits_80_columns(sample: Sample) -> None:
+    [why, _] = heading(
+        sample, {**recorded("approved").order, "paymentMethod": sample.payment_method}
+    ).plain.splitlines()
+
+    assert len(why) <= 80
 
 
 def test_an_order_that_the_reconciler_took_up_is_shown_as_such() -> None:
@@ -142,13 +188,22 @@ def test_an_order_that_the_reconciler_took_up_is_shown_as_such() -> None:
     assert [line.function for line in again if line.outcome == "OrderPlacedEvent"] == ["OrderService", "Reconciler"]
 
 
+def test_an_order_that_the_reconciler_cancelled_is_shown_as_such() -> None:
+    order, (placed, cancelled) = recorded("voided")
+    timed_out = {**cancelled, "attempt": 1, "data": {**cancelled["data"], "reason": "timed_out"}}
+
+    [line] = [line for line in lines(OrderView(order, [placed, timed_out])) if line.outcome == "OrderCancelledEvent"]
+
+    assert (line.function, line.cause) == ("Reconciler", "still open")
+
+
 def test_an_event_that_was_published_again_is_one_line() -> None:
     order, trail = recorded("declined")
 
     assert lines(OrderView(order, [*trail, trail[-1]])) == lines(OrderView(order, trail))
 
 
-@pytest.mark.parametrize("name", ["approved", "declined"])
+@pytest.mark.parametrize("name", RECORDED)
 def test_an_order_that_has_ended_waits_for_nobody(name: str) -> None:
     assert awaited(recorded(name)) == []
 
@@ -158,6 +213,16 @@ def test_a_late_duplicate_or_a_made_up_event_keeps_an_ended_order_from_nothing()
     made_up = {**trail[0], "domainEventId": "made-up", "causationId": "another"}
 
     assert is_over(order, [*trail, made_up, {"eventType": "OrderPlacedEvent", "timestamp": trail[-1]["timestamp"]}])
+
+
+def test_a_made_up_event_that_names_its_cause_does_not_end_an_order() -> None:
+    """Nobody is awaited any more, as far as the events tell; the order itself has not ended."""
+    placed = earlier(recorded("approved"), statuses=1, events=1, without=("payment", "fulfillment", "notification"))
+    made_up = {**placed.trail[0], "domainEventId": "made-up", "causationId": placed.trail[0]["domainEventId"]}
+    trail = [*placed.trail, {**made_up, "eventType": "MadeUpEvent"}]
+
+    assert awaited(OrderView(placed.order, trail)) == []
+    assert not is_over(placed.order, trail)
 
 
 def test_rows_of_the_audit_log_tell_the_same() -> None:
@@ -173,6 +238,41 @@ def test_a_status_that_was_overtaken_is_not_awaited() -> None:
     placed, _paid, fulfilled = order["statusHistory"]
 
     assert awaited(OrderView({**order, "statusHistory": [placed, fulfilled]}, trail)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "statuses", "events", "without", "silent"),
+    [
+        ("refunded", 1, 1, ("cancellation", "refund", "payment", "notification"), ["PaymentProcessing"]),
+        ("refunded", 2, 2, ("refund", "notification"), ["PaymentProcessing", "AuditLogger"]),
+        ("refunded", 2, 3, ("refund", "notification"), ["PaymentProcessing", "OrderStatusUpdater", "Notification"]),
+        ("refunded", 3, 3, ("refund",), ["PaymentProcessing"]),
+        ("refunded", 3, 3, (), ["PaymentProcessing"]),  # the refund is stored, and its event is not published yet
+        ("refunded", 3, 4, (), ["OrderStatusUpdater"]),
+        ("refunded", 4, 4, ("notification",), ["Notification"]),
+        ("refunded", 4, 3, (), ["AuditLogger"]),
+        ("voided", 1, 1, ("payment", "notification"), ["PaymentProcessing", "AuditLogger"]),
+        ("voided", 1, 1, ("notification",), ["AuditLogger"]),  # OrderPlacedEvent alone led to the void
+        ("voided", 2, 2, ("payment",), ["PaymentProcessing"]),
+        ("voided", 1, 2, ("notification",), ["OrderStatusUpdater", "Notification"]),
+        ("voided", 2, 2, ("notification",), ["Notification"]),
+    ],
+)
+def test_a_cancelled_order_waits_until_its_money_is_settled_and_its_customer_is_notified(
+    name: str, statuses: int, events: int, without: tuple[str, ...], silent: list[str]
+) -> None:
+    cancelled = earlier(recorded(name), statuses=statuses, events=events, without=without)
+
+    assert awaited(cancelled) == silent
+    assert not is_over(*cancelled)
+
+
+@pytest.mark.parametrize("name", ["refunded", "voided"])
+def test_a_parcel_is_not_awaited_of_a_cancelled_order(name: str) -> None:
+    order, trail = recorded(name)
+    paid = {**recorded("refunded").trail[1], "domainEventId": "late"}
+
+    assert "Fulfillment" not in awaited(OrderView({**order, "status": "PAID"}, [*trail, paid]))
 
 
 @pytest.mark.parametrize(
@@ -219,6 +319,7 @@ def test_an_order_ended_well_only_as_expected_and_with_its_email_sent() -> None:
     assert shortcoming(APPROVED, declined, {message_id}) == "ended as PAYMENT_FAILED, not as FULFILLED"
     assert shortcoming(DECLINED, declined, set()) == f"SES does not know its e-mail, {message_id}"
     assert shortcoming(DECLINED, rejected, set()) == "its e-mail was rejected: MessageRejected"
+    assert shortcoming(CHANGE_OF_MIND, recorded("voided"), set()) == "ended as CANCELLED, not as REFUNDED"
     assert lines(rejected)[-1].outcome == "e-mail rejected: MessageRejected"
 
 
