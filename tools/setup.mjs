@@ -143,7 +143,8 @@ async function installPackages(step, groups) {
   mark();
   for (const group of groups.filter((group) => !done.includes(group))) {
     if (OF_NPM[group]) {
-      await step(`Installing the npm packages for ${group}`, 'npm', 'ci', '--prefix', OF_NPM[group]);
+      const quiet = ['--ignore-scripts', '--no-audit', '--no-fund']; // one of the packages reports each installation
+      await step(`Installing the npm packages for ${group}`, 'npm', 'ci', '--prefix', OF_NPM[group], ...quiet);
       done.push(group);
       mark();
       continue;

@@ -103,7 +103,7 @@ def test_a_group_of_npm_packages_is_installed_in_its_own_folder_once_and_goes_wi
     checkout.python()
     checkout.run("tiny", "--", "sh", "-c", "true")
     log = checkout.folder / ".local" / "setup.log"
-    command = "$ npm ci --prefix tools/asyncapi"
+    command = "$ npm ci --prefix tools/asyncapi --ignore-scripts"  # one package's script would report to its maker
     assert command not in log.read_text()
 
     for _ in range(2):
