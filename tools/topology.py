@@ -29,9 +29,14 @@ def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[st
 _CloudFormation.add_multi_constructor("!", _intrinsic)
 
 
+def parsed(text: str) -> dict[str, Any]:
+    """YAML, CloudFormation's tags included."""
+    return yaml.load(text, _CloudFormation)  # type: ignore[no-any-return] # a SafeLoader
+
+
 def read(name: str) -> dict[str, Any]:
-    """A YAML file of the checkout, CloudFormation's tags included."""
-    return yaml.load((ROOT / name).read_text(), _CloudFormation)  # type: ignore[no-any-return] # a SafeLoader
+    """A YAML file of the checkout."""
+    return parsed((ROOT / name).read_text())
 
 
 @cache

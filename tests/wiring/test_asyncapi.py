@@ -43,8 +43,8 @@ def test_each_function_sends_and_receives_what_its_rights_and_rules_say() -> Non
     assert DOCUMENT["operations"].keys() == expected
 
 
-def test_each_event_that_is_published_fits_its_schema(shop: Shop) -> None:
-    # given an order for each way to end
+def _publish_each_event(shop: Shop) -> None:
+    """An order for each way to end."""
     for method in ("tok_visa", "tok_declined"):
         shop.place(paymentMethod=method)
         shop.run()
@@ -52,23 +52,41 @@ def test_each_event_that_is_published_fits_its_schema(shop: Shop) -> None:
     shop.deliver("paymentProcessing", placed)
     shop.cancel(order_id)
     shop.run()
-
-    # then
     assert {event["detail-type"] for event in shop.published} == EVENTS.keys()
+
+
+def test_each_event_that_is_published_fits_its_schema_and_its_message(shop: Shop) -> None:
+    _publish_each_event(shop)
     for event in shop.published:
-        schema = json.loads((ROOT / "docs" / "events" / "v1" / f"{event['detail-type']}.json").read_text())
-        validator = jsonschema_rs.validator_for(schema)
+        name = event["detail-type"]
+        validator = jsonschema_rs.validator_for(json.loads((ROOT / f"docs/events/v1/{name}.json").read_text()))
         validator.validate(event["detail"])
         assert not validator.is_valid({**event["detail"], "data": {}})
+
+        components = DOCUMENT["components"]
+        message = jsonschema_rs.validator_for({**components["messages"][name]["payload"], "components": components})
+        message.validate(event)
+        message.validate({**event, "replay-name": "replay"})
+        for field, wrong in {"source": "somebody.else", "detail-type": "OrderLostEvent", "detail": {}}.items():
+            assert not message.is_valid({**event, field: wrong})
 
 
 # --- docs/events.md ---------------------------------------------------------------------------------------------------
 
 
+PAGE = (ROOT / "docs" / "events.md").read_text()
+
+
+def _resources_of_the_page(kind: str) -> list[dict[str, Any]]:
+    """The properties of all resources of a type in the page's CloudFormation snippets."""
+    snippets = [topology.parsed(each) for each in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
+    found = [resource for snippet in snippets for resource in snippet.values() if resource["Type"] == kind]
+    return [resource["Properties"] for resource in found]
+
+
 def _function_of_the_page(name: str) -> Any:
     """A function in one of the page's Python snippets."""
-    page = (ROOT / "docs" / "events.md").read_text()
-    [snippet] = [each for each in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if f"def {name}(" in each]
+    [snippet] = [each for each in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if f"def {name}(" in each]
     namespace: dict[str, Any] = {"json": json}
     exec(snippet, namespace)  # as a reader would paste it
     return namespace[name]
@@ -76,33 +94,48 @@ def _function_of_the_page(name: str) -> Any:
 
 def test_the_page_s_function_makes_a_cloud_event_of_each_event(shop: Shop) -> None:
     as_cloud_event = _function_of_the_page("as_cloud_event")
-    order_id = shop.place().body["orderId"]
-    shop.run()
-
-    events = [as_cloud_event(event) for event in shop.published]
-
-    assert [event["type"] for event in events] == [
-        "OrderPlacedEvent.v1",
-        "PaymentCompletedEvent.v1",
-        "FulfillmentCompletedEvent.v1",
-    ]
-    for event in events:
+    _publish_each_event(shop)
+    for envelope in shop.published:
+        metadata, data = envelope["detail"]["metadata"], envelope["detail"]["data"]
+        event = as_cloud_event(envelope)
         assert {"specversion", "id", "source", "type"} <= event.keys(), "what CloudEvents requires"
         assert all(re.fullmatch("[a-z0-9]{1,20}", name) for name in event), "names as CloudEvents wants them"
-        assert event["subject"] == order_id
-        assert (ROOT / event["dataschema"]).is_file()
-    assert "causationid" not in events[0]
-    assert events[1]["causationid"] == events[0]["id"]
+        assert None not in event.values()
+        assert event["type"] == f"{envelope['detail-type']}.v1"
+        assert (event["id"], event["time"]) == (metadata["eventId"], metadata["occurredAt"])
+        assert (event["subject"], event["data"]) == (data["orderId"], data)
+        assert event.get("causationid") == metadata["causationId"]
 
 
-def test_the_page_s_rule_matches_a_refund_and_nothing_else() -> None:
+def test_the_table_of_cloud_events_names_what_the_function_makes(shop: Shop) -> None:
+    _publish_each_event(shop)
+    made = {name for event in shop.published for name in _function_of_the_page("as_cloud_event")(event)}
+    _, _, section = PAGE.partition("## As CloudEvents")
+    rows = [row.split("|")[1] for row in section.splitlines() if row.startswith("| `")]
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == made
+
+
+def test_the_page_s_rules_match_a_refund_and_nothing_else() -> None:
     asked: dict[str, Any] = {}
     events = SimpleNamespace(put_rule=lambda **rule: asked.update(rule), put_targets=lambda **_: None)
     _function_of_the_page("subscribe")(events, "bus", "arn:aws:sqs:us-east-1:000000000000:bookkeeping")
-    pattern = json.loads(asked["EventPattern"])
-    found = [
-        name
-        for name, event in EVENTS.items()
-        if matching.matches(pattern, {"source": event.source, "detail-type": name, "detail": {}})
-    ]
-    assert found == ["PaymentRefundedEvent"]
+    declared = [each["EventPattern"] for each in _resources_of_the_page("AWS::Events::Rule")]
+    assert declared
+    for pattern in (json.loads(asked["EventPattern"]), *declared):
+        found = [
+            name
+            for name, event in EVENTS.items()
+            if matching.matches(pattern, {"source": event.source, "detail-type": name, "detail": {}})
+        ]
+        assert found == ["PaymentRefundedEvent"]
+
+
+def test_the_page_s_policy_lets_another_account_make_rules_for_what_it_names_alone() -> None:
+    """ForAllValues is true of a rule without the key too, which would match every event: Null refuses such a rule."""
+    policies = [each["Statement"] for each in _resources_of_the_page("AWS::Events::EventBusPolicy")]
+    [makes_rules] = [each for each in policies if "events:PutRule" in each["Action"]]
+    limited = makes_rules["Condition"]["ForAllValues:StringEquals"]
+    assert limited == {"events:source": ["order-processing.payment"], "events:detail-type": ["PaymentRefundedEvent"]}
+    assert makes_rules["Condition"]["Null"] == dict.fromkeys(limited, "false")
+    for policy in policies:
+        assert policy["Condition"]["StringEqualsIfExists"] == {"events:creatorAccount": "${aws:PrincipalAccount}"}
