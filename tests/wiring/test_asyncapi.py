@@ -43,6 +43,14 @@ def test_each_function_sends_and_receives_what_its_rights_and_rules_say() -> Non
     assert DOCUMENT["operations"].keys() == expected
 
 
+def test_the_queue_of_notification_is_described_as_the_topic_s_subscription_has_it() -> None:
+    [subscription] = [each for each in topology.of_type("AWS::SNS::Subscription").values() if each["Protocol"] == "sqs"]
+    [consumer] = DOCUMENT["operations"]["notificationConsumes"]["bindings"]["sns"]["consumers"]
+    assert consumer["protocol"] == "sqs"
+    assert {"Fn::GetAtt": f"{consumer['endpoint']['name']}.Arn"} == subscription["Endpoint"]
+    assert consumer["rawMessageDelivery"], "else its messages are not EventBridge's envelope, as the document says"
+
+
 def _publish_each_event(shop: Shop) -> None:
     """An order for each way to end."""
     for method in ("tok_visa", "tok_declined"):

@@ -25,10 +25,17 @@ _DESCRIPTION = (
 )
 
 
+class _WithoutAliases(yaml.SafeDumper):
+    """Writes a value in full wherever it stands: no `&id001` in a document that people read."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def document() -> str:
     """The document, in YAML."""
-    return "# Written by npm run contract.\n" + yaml.safe_dump(
-        _document(), sort_keys=False, width=120, allow_unicode=True
+    return "# Written by npm run contract.\n" + yaml.dump(
+        _document(), Dumper=_WithoutAliases, sort_keys=False, width=120, allow_unicode=True
     )
 
 
@@ -64,9 +71,12 @@ def _document() -> Json:
                 "messages": messages,
             },
             "notifications": {
-                "address": "OrderNotificationTopic",
+                "address": None,  # CloudFormation makes it
                 "title": "The topic of notifications",
-                "description": "Amazon SNS. A rule of the bus leads here, and a queue leads on to Notification.",
+                "description": (
+                    "Amazon SNS. The topic's ARN is the stack's output OrderNotificationTopicArn. A rule of the bus"
+                    " leads here, and a queue leads on to Notification."
+                ),
                 "messages": topic,
                 "bindings": {"sns": {"name": "OrderNotificationTopic", "bindingVersion": "0.1.0"}},
             },
@@ -82,12 +92,12 @@ def _operations() -> Iterator[tuple[str, Json]]:
         if sent := flow.publishes(function):
             yield f"{function}Publishes", _operation("send", "bus", function, sent)
         if received := [event for event, consumers in flow.consumers().items() if function in consumers]:
-            channel = "notifications" if topology.trigger(function) == "queue" else "bus"
+            behind_queue = topology.trigger(function) == "queue"
+            operation = _operation("receive", "notifications" if behind_queue else "bus", function, received)
+            if behind_queue:
+                operation["bindings"] = {"sns": {"consumers": list(_queues(function)), "bindingVersion": "0.1.0"}}
             patterns = [pattern for _, pattern, reached in topology.rules() if reached == function]
-            yield (
-                f"{function}Consumes",
-                {**_operation("receive", channel, function, received), "x-event-patterns": patterns},
-            )
+            yield f"{function}Consumes", {**operation, "x-event-patterns": patterns}
 
 
 def _operation(action: str, channel: str, function: str, events: list[str]) -> Json:
@@ -99,6 +109,26 @@ def _operation(action: str, channel: str, function: str, events: list[str]) -> J
         "summary": f"What the function {function} {verb}.",
         "messages": [{"$ref": f"#/channels/{channel}/messages/{event}"} for event in events],
     }
+
+
+def _queues(function: str) -> Iterator[Json]:
+    """The queues that feed a function, each as its topic's subscription describes it."""
+    feeds = [event["sqs"]["arn"] for event in topology.service()["functions"][function]["events"] if "sqs" in event]
+    for subscription in topology.of_type("AWS::SNS::Subscription").values():
+        if subscription["Endpoint"] in feeds:
+            yield {
+                "protocol": subscription["Protocol"],
+                "endpoint": {"name": _logical_id(subscription["Endpoint"])},
+                "rawMessageDelivery": subscription.get("RawMessageDelivery", False),
+                "redrivePolicy": {
+                    "deadLetterQueue": {"name": _logical_id(subscription["RedrivePolicy"]["deadLetterTargetArn"])}
+                },
+            }
+
+
+def _logical_id(arn: Json) -> str:
+    """`NotificationQueue` of `!GetAtt NotificationQueue.Arn`."""
+    return str(arn["Fn::GetAtt"]).removesuffix(".Arn")
 
 
 def _message(event: type[Event]) -> Json:
