@@ -203,8 +203,22 @@ def _history(order: Order, published: list[Envelope]) -> Iterator[str]:
             yield f"has a {kind} of another request"
     if "cancellation" in order and order["cancellation"]["occurredAt"] <= order["placedAt"]:
         yield "was cancelled before it was placed"
-    if "refund" in order and order["refund"]["occurredAt"] <= order["payment"]["occurredAt"]:
+    yield from _payment_cause(order)
+    if "refund" in order and order["refund"]["occurredAt"] <= order.get("payment", {}).get("occurredAt", ""):
         yield "was refunded before it was paid"
+
+
+def _payment_cause(order: Order) -> Iterator[str]:
+    """The stored payment names its cause, also where no event was published of it: after a void, or a lost response."""
+    payment = order.get("payment")
+    if payment is None:
+        return  # `_paid` reports it
+    placed = _stored_metadata(order)["OrderPlacedEvent"]
+    cause = order.get("cancellation", placed) if payment["status"] == "VOIDED" else placed
+    if payment["causationId"] != cause["eventId"]:
+        yield f"has a payment that is {payment['status']}, and names the wrong cause"
+    if payment["occurredAt"] <= cause["occurredAt"]:
+        yield f"has a payment that was {payment['status']} before its cause"
 
 
 def _kinds(outcome: str) -> tuple[set[str], set[str]]:

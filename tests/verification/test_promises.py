@@ -168,6 +168,11 @@ VOIDED: dict[str, tuple[Damage, str]] = {
         lambda order, _: order["cancellation"].update(occurredAt="2020-01-31T09:30:00.000Z"),
         "was cancelled before it was placed",
     ),
+    "its void has another cause": (lambda order, _: order["payment"].update(causationId="x"), "names the wrong cause"),
+    "its void is older than the cancellation": (
+        lambda order, _: order["payment"].update(occurredAt="2020-01-31T09:30:00.000Z"),
+        "that was VOIDED before its cause",
+    ),
     "it was announced as refunded": (
         lambda order, kept: replace(
             kept,
@@ -196,6 +201,10 @@ REFUNDED: dict[str, tuple[Damage, str]] = {
     "it was refunded before it was paid": (
         lambda order, _: order["refund"].update(occurredAt="2020-01-31T09:30:00.000Z"),
         "was refunded before it was paid",
+    ),
+    "the stored payment has another cause": (
+        lambda order, _: order["payment"].update(causationId="x"),
+        "names the wrong cause",
     ),
     "the refund has another cause": (_event_changed("PaymentRefundedEvent", "causationId", None), "did not cause"),
 }
