@@ -1,6 +1,7 @@
 """One order with a crash at every point: before and after each call of each handler, alone and in all pairs."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import count
 from typing import NamedTuple
 
@@ -17,9 +18,12 @@ class Story(NamedTuple):
 
     payment_method: str
     status: str
+    during_charge: bool = False
+    """Whether the order is cancelled between the charge and its record."""
 
     def __str__(self) -> str:
-        return f"{self.payment_method} → {self.status}"
+        moment = ", cancelled during the charge" if self.during_charge else ""
+        return f"{self.payment_method} → {self.status}{moment}"
 
 
 _AROUND_A_CALL = (FaultKind.CRASH_BEFORE, FaultKind.CRASH_AFTER)
@@ -31,10 +35,12 @@ STORIES = (
     Story("tok_declined", "PAYMENT_FAILED"),
     Story("tok_visa", "CANCELLED"),
     Story("tok_visa", "REFUNDED"),
+    Story("tok_mastercard", "REFUNDED", during_charge=True),
 )
-"""One for each way in which an order can end."""
+"""One for each way in which an order can end; a cancellation comes before, after or during the charge."""
 
 
+@cache
 def one_order(story: Story) -> int:
     """Return the first seed whose order 0 is this story's, with a phone number and an Idempotency-Key."""
     return next(seed for seed in count() if _fits(run(seed, [0], faults=lambda _: ScriptedFaults({})), story))
@@ -43,7 +49,9 @@ def one_order(story: Story) -> int:
 def _fits(outcome: Outcome, story: Story) -> bool:
     [order] = map(from_item, outcome.cloud.tables["Orders"].items.values())
     has_key = order["orderId"][14] == "5"  # a UUID derived from customer and key
-    return (order["paymentMethod"], order["status"]) == story and "phone" in order and has_key
+    published = {event["detail-type"] for event in outcome.cloud.checker.published}
+    during_charge = order["status"] == "REFUNDED" and "PaymentCompletedEvent" not in published
+    return Story(order["paymentMethod"], order["status"], during_charge) == story and "phone" in order and has_key
 
 
 def singles(seed: int) -> list[Crashes]:
