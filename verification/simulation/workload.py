@@ -339,6 +339,15 @@ def _last_event(order: Mapping[str, Any], **changes: Any) -> _Forgery:
     return kind, {**_placed_metadata(order), **own, **changes}, data
 
 
+def _refund_of_another_amount(order: Mapping[str, Any], new_id: Callable[[], str]) -> tuple[dict[str, Any], Any]:
+    """Metadata and data of a refund; where the order was refunded, they are true but for the amount."""
+    ids = {"paymentId": new_id(), "refundId": new_id()}
+    metadata, data = _metadata(order, new_id), {**_money(order), **ids}
+    if "refund" in order:
+        _, metadata, data = _last_event(order)
+    return metadata, {**data, "totalAmount": order["totalAmount"] - 1}
+
+
 def _customer(order: Mapping[str, Any]) -> dict[str, Any]:
     return {name: order[name] for name in ("orderId", "customerId")}
 
@@ -375,8 +384,7 @@ _FORGERIES: dict[str, Callable[[Mapping[str, Any], Callable[[], str]], _Forgery]
     ),
     "refunded another amount": lambda order, new_id: (
         "PaymentRefundedEvent",
-        {**_metadata(order, new_id), **{name: order.get("refund", {}).get(name, new_id()) for name in ("eventId",)}},
-        {**_money(order), "totalAmount": order["totalAmount"] - 1, "paymentId": new_id(), "refundId": new_id()},
+        *_refund_of_another_amount(order, new_id),
     ),
     "cheaper": lambda order, new_id: (
         "OrderPlacedEvent",
