@@ -211,6 +211,7 @@ class SES(_Client):
             if fault is FaultKind.REJECTED:
                 self._cloud.checker.rejected.add((order_id, "email"))
                 raise ClientError({"Error": {"Code": "MessageRejected", "Message": fault.value}}, "SendEmail")
+            self._cloud.checker.check_text(order_id, text)
             self._cloud.checker.sent(SentMessage(order_id, "email", address))
             return {"MessageId": self._cloud.new_id()}
 
@@ -227,6 +228,7 @@ class SNS(_Client):
             else:
                 known = self._cloud.checker.labels
                 [order_id] = [order_id for order_id in known if order_id[:8].upper() in Message]
+                self._cloud.checker.check_text(order_id, Message)
                 self._cloud.checker.sent(SentMessage(order_id, "sms", PhoneNumber))
             return {"MessageId": self._cloud.new_id()}
 

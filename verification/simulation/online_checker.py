@@ -33,6 +33,8 @@ _TRANSITIONS = {
 LEDGER = "GatewayLedger"
 """The payment provider's own table."""
 _FIXED = ("orderId", "customerId", "email", "phone", "items", "totalAmount", "currency", "paymentMethod", "placedAt")
+_WORDS = {"fulfillment": "tracking number", "cancellation": "cancelled", "payment": "nothing was charged"}
+"""What is stored of an order's end → the words that only a message about it has."""
 _FINAL = {"FULFILLED", "PAYMENT_FAILED", "REFUNDED"}
 _ONCE = ("payment", "fulfillment", "cancellation", "refund", "notification", "sms")
 _PROVIDER_STATES = {
@@ -76,6 +78,8 @@ class OnlineChecker:
     """Each order as it was last written, as plain values."""
     labels: dict[str, str] = field(default_factory=dict)
     """Order id → its label in the trace."""
+    cancel_after: timedelta | None = None
+    """After how long the reconciler must cancel an order that is still open; None for never."""
     _sent: list[_Sent] = field(default_factory=list)
     _claims: dict[str, dict[str, float]] = field(default_factory=dict)
     """Order id → the invocations that claimed the right to notify its customer, and until when."""
@@ -125,7 +129,9 @@ class OnlineChecker:
             reconciled = self._found_ended if _has_ended(new) else self._must_publish
             reconciled.setdefault(process, set()).add(order_id)
             self._may_publish(process, order_id, new)
-        if process in self._reconciled and "cancellation" in new and "cancellation" not in old:
+            self._check_deadline(process, order_id, new)
+        if "cancellation" in new and "cancellation" not in old:
+            self._check_reason(process, order_id, new)
             self._may_publish(process, order_id, new)
         claims = self._claims.setdefault(order_id, {})
         claims.update(dict.fromkeys(_owners(old), self.world.now))
@@ -136,6 +142,27 @@ class OnlineChecker:
         if process in self._reconciled:
             event = "OrderCancelledEvent" if "cancellation" in order else "OrderPlacedEvent"
             self._reconciled[process][order_id] = event
+
+    def _check_reason(self, process: Process, order_id: str, order: Mapping[str, Any]) -> None:
+        """Only the reconciler cancels an order for its deadline, and only once that has passed."""
+        timed_out = order["cancellation"].get("reason") == "timed_out"
+        if timed_out != (process in self._reconciled):
+            self.broken(f"{process.name} cancelled order {order_id} with the reason of another")
+        if timed_out and not (self.cancel_after and self._latest_now() >= self._deadline(order, self.cancel_after)):
+            self.broken(f"order {order_id} timed out before its deadline")
+
+    def _check_deadline(self, process: Process, order_id: str, order: Mapping[str, Any]) -> None:
+        """A run that began after the deadline must not leave an order open that it could have cancelled."""
+        if not self.cancel_after or {"cancellation", "fulfillment"} & order.keys():
+            return
+        earliest = START + timedelta(seconds=process.started - LARGEST_SKEW_SECONDS)
+        failed = order.get("payment", {}).get("status") == "FAILED"
+        if not failed and clock.timestamp(earliest) > self._deadline(order, self.cancel_after):
+            self.broken(f"{process.name} left order {order_id} open after its deadline")
+
+    @staticmethod
+    def _deadline(order: Mapping[str, Any], cancel_after: timedelta) -> str:
+        return clock.timestamp(clock.moment(order["placedAt"]) + cancel_after)
 
     def _check_ledger(self, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
         """The payment provider answered a request."""
@@ -238,6 +265,15 @@ class OnlineChecker:
             self.broken(f"{process.name} sends the {message.channel} of order {message.order_id} a second time")
         self._sent.append(_Sent(message, process, len(process.faults)))
         self._check_open(message.order_id, f"sends its {message.channel}")
+
+    def check_text(self, order_id: str, text: str) -> None:
+        """A message must tell how the order ended, and nothing else."""
+        told = {outcome for outcome, words in _WORDS.items() if words in text.lower()}
+        order = self.stored[order_id]
+        failed = {"payment"} if order.get("payment", {}).get("status") == "FAILED" else set()
+        true = {"fulfillment", "cancellation"} & order.keys() | failed
+        if told != true:
+            self.broken(f"order {order_id} has {sorted(true)}, and its customer gets a message about {sorted(told)}")
 
     def _check_open(self, order_id: str, what: str) -> None:
         process = self.world.process

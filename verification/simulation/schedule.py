@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 from orders.aws.dynamodb import from_item
@@ -69,6 +70,7 @@ def run(
 
     has_deadline = not faults and rng.hits("orders have a deadline", 0.3)
     deadline = 1 + int(rng.draw("deadline") * _LONGEST_DEADLINE_HOURS) if has_deadline else 0
+    cloud.checker.cancel_after = timedelta(hours=deadline) if deadline else None
     with deployed(cloud, rng, cancel_after_hours=deadline):
         for number in numbers:
             SimulatedCustomer(number, cloud, chosen, rng, trace).schedule()

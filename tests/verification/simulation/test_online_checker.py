@@ -1,6 +1,7 @@
 """The online checker reports a broken promise when it breaks."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -187,6 +188,71 @@ def test_a_run_that_publishes_a_cancelled_order_as_placed_is_seen(checker: Onlin
     _change(checker, CANCELLED, {**CANCELLED, "attempt": 2})
     checker.event_accepted({**EVENT, "detail-type": "OrderPlacedEvent"})
     assert checker.violations == ["reconciler.1#1 publishes OrderPlacedEvent, not OrderCancelledEvent"]
+
+
+@pytest.mark.parametrize(
+    ("function", "now", "reason", "expected"),
+    [
+        ("orderService", 7200, "timed_out", ["orderService#1 cancelled order 1 with the reason of another"]),
+        ("reconciler", 7200, "customer_request", ["reconciler#1 cancelled order 1 with the reason of another"]),
+        ("reconciler", 3599, "timed_out", ["order 1 timed out before its deadline"]),
+        ("reconciler", 3600, "timed_out", []),
+        ("orderService", 1, "customer_request", []),
+    ],
+)
+def test_a_cancellation_for_the_wrong_reason_is_seen(
+    checker: OnlineChecker, world: World, function: str, now: float, reason: str, expected: list[str]
+) -> None:
+    checker.cancel_after = timedelta(hours=1)
+    world.now, world.current = now, Process(f"{function}#1", "1")
+    checker.began(world.current, function, [])
+    _change(checker, ORDER, {**ORDER, "cancellation": {"reason": reason}})
+    assert checker.violations == expected
+
+
+def test_a_time_out_without_any_deadline_is_seen(checker: OnlineChecker, world: World) -> None:
+    checker.began(world.process, "reconciler", [])
+    _change(checker, ORDER, {**ORDER, "cancellation": {"reason": "timed_out"}})
+    assert checker.violations == ["order 1 timed out before its deadline"]
+
+
+@pytest.mark.parametrize(
+    ("started", "order", "seen"),
+    [
+        (3601, ORDER, True),
+        (3600, ORDER, False),  # its clock may be behind
+        (3601, {**ORDER, "payment": {"status": "FAILED"}}, False),
+        (3601, SHIPPED, False),
+        (3601, CANCELLED, False),
+    ],
+)
+def test_a_run_that_leaves_an_order_open_after_its_deadline_is_seen(
+    checker: OnlineChecker, world: World, started: float, order: dict[str, Any], seen: bool
+) -> None:
+    checker.cancel_after = timedelta(hours=1)
+    world.now = world.process.started = started
+    checker.began(world.process, "reconciler", [])
+    _change(checker, order, {**order, "attempt": 2})
+    assert checker.violations == ["paymentProcessing#1 left order 1 open after its deadline"] * seen
+
+
+@pytest.mark.parametrize(
+    ("order", "text", "seen"),
+    [
+        (SHIPPED, "On its way: tracking number NW1.", False),
+        (SHIPPED, "Order 1 is cancelled.", True),
+        (CANCELLED, "Order 1 is cancelled.", False),
+        (CANCELLED, "We cancelled it. Nothing was charged.", True),
+        ({**ORDER, "payment": {"status": "FAILED"}}, "Nothing was charged.", False),
+        ({**ORDER, "payment": {"status": "FAILED"}}, "Thank you!", True),
+    ],
+)
+def test_a_message_about_another_end_is_seen(
+    checker: OnlineChecker, order: dict[str, Any], text: str, seen: bool
+) -> None:
+    checker.stored["1"] = order
+    checker.check_text("1", text)
+    assert ["gets a message about" in each for each in checker.violations] == [True] * seen
 
 
 def test_an_order_that_is_created_by_an_update_is_seen(checker: OnlineChecker) -> None:
