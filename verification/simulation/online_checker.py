@@ -89,7 +89,7 @@ class OnlineChecker:
 
     rejected: set[tuple[str, str]] = field(default_factory=set)
     _wrote: set[Process] = field(default_factory=set)
-    _paid_for: dict[Process, set[str]] = field(default_factory=dict)
+    _settled_for: dict[Process, set[str]] = field(default_factory=dict)
     _must_publish: dict[Process, set[str]] = field(default_factory=dict)
     """Orders whose next event an invocation must publish, or else fail."""
     _found_ended: dict[Process, set[str]] = field(default_factory=dict)
@@ -192,7 +192,7 @@ class OnlineChecker:
         """The provider is asked about an order only while it is open, and its money not settled."""
         process = self.world.process
         self._check_open(order_id, "calls the gateway")
-        if order_id in self._paid_for.get(process, ()) and _is_settled(self.stored[order_id]):
+        if order_id in self._settled_for.get(process, ()) and _is_settled(self.stored[order_id]):
             self.broken(f"order {order_id} was settled when {process.name} began, which calls the gateway again")
 
     def _check_money(self, order_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -291,7 +291,7 @@ class OnlineChecker:
             for item in items
             if "dueAt" not in item and not (notifies and "phone" in item and "sms" not in item)
         }
-        self._paid_for[process] = {item["orderId"]["S"] for item in items if _is_settled(from_item(item))}
+        self._settled_for[process] = {item["orderId"]["S"] for item in items if _is_settled(from_item(item))}
         if topology.trigger(function) == "schedule":
             self._reconciled[process] = {}
         if function in _PUBLISHING_CONSUMERS:
@@ -326,7 +326,7 @@ class OnlineChecker:
         self._forget(process)
 
     def _forget(self, process: Process) -> None:
-        for known in (self._closed_for, self._paid_for, self._must_publish, self._found_ended, self._reconciled):
+        for known in (self._closed_for, self._settled_for, self._must_publish, self._found_ended, self._reconciled):
             known.pop(process, None)
 
     def retries(self, process: Process, fault: FaultKind) -> None:
