@@ -41,4 +41,9 @@ def _read(file: Path) -> Bug:
     return Bug(name, guarantee, text)
 
 
-BUGS = tuple(_read(file) for file in sorted((ROOT / "verification" / "simulation" / "bugs").glob("*.patch")))
+def _number(file: Path) -> int:
+    return int(file.name.partition("-")[0])
+
+
+_PATCHES = (ROOT / "verification" / "simulation" / "bugs").glob("*.patch")
+BUGS = tuple(_read(file) for file in sorted(_PATCHES, key=_number))
