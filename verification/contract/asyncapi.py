@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from orders.events import EVENTS, VERSIONS, Event
 from tools import flow, topology
@@ -30,6 +30,13 @@ class _WithoutAliases(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+class _Schemas(GenerateJsonSchema):
+    """pydantic's schemas, without a title for each field: `Orderid` says less than `orderId`."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
 
 
 def document() -> str:
@@ -164,12 +171,15 @@ def _message(event: type[Event]) -> Json:
 
 def _components() -> Json:
     models: Any = [(event, "validation") for event in EVENTS.values()]
-    _, definitions = models_json_schema(models, ref_template=f"{_SCHEMAS}{{model}}")
+    _, definitions = models_json_schema(models, ref_template=f"{_SCHEMAS}{{model}}", schema_generator=_Schemas)
     return dict(definitions["$defs"])
 
 
 def _standalone(event: type[Event]) -> Json:
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **event.model_json_schema()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **event.model_json_schema(schema_generator=_Schemas),
+    }
 
 
 def _is_notified_of(detail_type: str) -> bool:
