@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import jsonschema_rs
+import pytest
 import yaml
 
 from orders.events import EVENTS
@@ -83,6 +84,7 @@ def test_each_event_that_is_published_fits_its_schema_and_its_message(shop: Shop
 
 
 PAGE = (ROOT / "docs" / "events.md").read_text()
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:bookkeeping"
 
 
 def _resources_of_the_page(kind: str) -> list[dict[str, Any]]:
@@ -125,8 +127,10 @@ def test_the_table_of_cloud_events_names_what_the_function_makes(shop: Shop) -> 
 
 def test_the_page_s_rules_match_a_refund_and_nothing_else() -> None:
     asked: dict[str, Any] = {}
-    events = SimpleNamespace(put_rule=lambda **rule: asked.update(rule), put_targets=lambda **_: None)
-    _function_of_the_page("subscribe")(events, "bus", "arn:aws:sqs:us-east-1:000000000000:bookkeeping")
+    events = SimpleNamespace(
+        put_rule=lambda **rule: asked.update(rule), put_targets=lambda **_: {"FailedEntryCount": 0, "FailedEntries": []}
+    )
+    _function_of_the_page("subscribe")(events, "bus", QUEUE)
     declared = [each["EventPattern"] for each in _resources_of_the_page("AWS::Events::Rule")]
     assert declared
     for pattern in (json.loads(asked["EventPattern"]), *declared):
@@ -136,6 +140,15 @@ def test_the_page_s_rules_match_a_refund_and_nothing_else() -> None:
             if matching.matches(pattern, {"source": event.source, "detail-type": name, "detail": {}})
         ]
         assert found == ["PaymentRefundedEvent"]
+
+
+def test_the_page_s_function_notices_a_target_that_was_not_added() -> None:
+    failed = [{"TargetId": "bookkeeping", "ErrorCode": "ConcurrentModificationException"}]
+    events = SimpleNamespace(
+        put_rule=lambda **_: None, put_targets=lambda **_: {"FailedEntryCount": 1, "FailedEntries": failed}
+    )
+    with pytest.raises(RuntimeError, match="ConcurrentModificationException"):
+        _function_of_the_page("subscribe")(events, "bus", QUEUE)
 
 
 def test_the_page_s_policy_lets_another_account_make_rules_for_what_it_names_alone() -> None:
