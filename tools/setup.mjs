@@ -92,10 +92,11 @@ const hasFramework = () => text(NPM_MARK) === NPM_LOCK;
 /** What a virtual environment is bound to: its place, its Python and its uv. */
 const base = () => fs.existsSync(PYTHON) && hash(process.cwd(), fs.realpathSync(PYTHON), text(lock('uv')));
 
-/** The groups that are in .venv, none where a lock has changed; undefined where .venv has to be made anew. */
+/** The groups that are installed, none where a lock has changed; undefined where .venv has to be made anew. */
 function installed() {
   const [madeOf, locks, ...groups] = text(MARK).split('\n');
-  return madeOf === base() ? (locks === LOCKS ? groups : []) : undefined;
+  const isThere = (group) => !OF_NPM[group] || fs.existsSync(`${OF_NPM[group]}/node_modules`);
+  return madeOf === base() ? (locks === LOCKS ? groups.filter(isThere) : []) : undefined;
 }
 
 async function setUp(groups) {

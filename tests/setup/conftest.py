@@ -23,7 +23,8 @@ USERS_OWN = ("PIP_", "UV_", "PYTHON", "npm_", "NODE_", "ORDER_PROCESSING_", "CI"
 
 NPM = """#!/bin/sh
 echo "npm $*" >>"$CALLS"
-mkdir -p node_modules/.bin
+case "$2" in --prefix) folder=$3 ;; *) folder=. ;; esac
+mkdir -p "$folder/node_modules/.bin"
 """
 
 PYTHON = """#!/bin/sh

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,7 +112,10 @@ def test_a_group_of_npm_packages_is_installed_in_its_own_folder_once_and_goes_wi
     assert log.read_text().count(command) == 1
 
     packages = checkout.folder / "tools" / "asyncapi" / "node_modules"
-    packages.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(packages)
+    assert checkout.run("asyncapi", "--", "sh", "-c", "true").code == 0
+    assert packages.exists()
+
     checkout.run("clean")
     assert not packages.exists()
 
