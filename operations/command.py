@@ -7,6 +7,7 @@ import argparse
 import errno
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -72,3 +73,12 @@ def ask(question: str) -> str:
     except (EOFError, RuntimeError):  # the input has ended, or was closed from the start
         print()
         return ""
+
+
+def moment(text: str) -> datetime:
+    """A time on the command line, in UTC where no other zone is named. Raises ArgumentTypeError."""
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; write it like 2026-01-31T09:00Z") from None

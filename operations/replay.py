@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from operations.command import Parser, run
+from operations.command import Parser, moment, run
 from operations.envelope import envelope
 from operations.errors import OperatorError
 from operations.repetition import detail_of, order_id, trail
@@ -175,20 +175,11 @@ def _fault(arguments: argparse.Namespace) -> str | None:
 def _parser() -> Parser:
     parser = Parser(prog="npm run replay --", description=__doc__.partition("\n")[0].partition(": ")[2])
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--from", dest="start", type=_time, metavar="TIME", help="such as 2026-01-31T09:00Z")
+    what.add_argument("--from", dest="start", type=moment, metavar="TIME", help="such as 2026-01-31T09:00Z")
     what.add_argument("--order", metavar="ID", type=order_id, help="one order instead of a span of time")
-    parser.add_argument("--to", dest="end", type=_time, metavar="TIME", help="default: now")
+    parser.add_argument("--to", dest="end", type=moment, metavar="TIME", help="default: now")
     add_stage(parser)
     return parser
-
-
-def _time(text: str) -> datetime:
-    """In UTC, where no other zone is named."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time; write it like 2026-01-31T09:00Z") from None
 
 
 if __name__ == "__main__":
