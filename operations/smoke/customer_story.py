@@ -12,9 +12,10 @@ from operations.smoke.visit import CheckFailed, NotTried, Visit, expect
 
 _APPROVED = {"items": [{"sku": "GRINDER", "quantity": 1}, {"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa"}
 _CANCELLED = {"items": [{"sku": "FILTERS-100", "quantity": 2}], "paymentMethod": "tok_visa"}
-_ORDERS_TO_CANCEL = 10
-"""A cancellation competes with the charge and the shipment: so it is tried with more than one order."""
 _DECLINED = {"items": [{"sku": "KETTLE", "quantity": 1}], "paymentMethod": "tok_declined"}
+
+ORDERS_TO_CANCEL = 10
+"""A cancellation competes with the charge and the shipment: so it is tried with more than one order."""
 
 APPROVED_TRAIL = ("OrderPlacedEvent", "PaymentCompletedEvent", "FulfillmentCompletedEvent")
 DECLINED_TRAIL = ("OrderPlacedEvent", "PaymentFailedEvent")
@@ -64,7 +65,7 @@ def approved(visit: Visit) -> str:
     if not order.get("fulfillment", {}).get("trackingId"):
         raise CheckFailed("the fulfilled order has no trackingId")
     visit.keep("approved order", order)
-    return " → ".join(each["status"] for each in order["statusHistory"])
+    return _statuses(order)
 
 
 def declined(visit: Visit) -> str:
@@ -73,19 +74,17 @@ def declined(visit: Visit) -> str:
     order = _ended(visit, placed.body["orderId"], "PAYMENT_FAILED")
     expect("the reason", order["payment"]["reason"], "card_declined")
     visit.keep("declined order", order)
-    return " → ".join(each["status"] for each in order["statusHistory"]) + ", card_declined"
+    return _statuses(order) + ", card_declined"
 
 
 def cancelled(visit: Visit) -> str:
     """Cancelled right after it was placed: whether that comes before the charge is up to the stage."""
-    too_late = 0
-    for _ in range(_ORDERS_TO_CANCEL):
+    for too_late in range(ORDERS_TO_CANCEL):
         order_id = place_one(visit)
         if request_cancellation(visit, order_id) != 409:
             seen = settled(visit, order_id)
-            return f"{seen}, the ledger agrees" + (f"; {too_late} were shipped before" if too_late else "")
-        too_late += 1
-    raise NotTried(f"each of {too_late} orders was shipped before it could be cancelled")
+            return f"{seen}; {too_late} were shipped before" if too_late else seen
+    raise NotTried(f"each of {ORDERS_TO_CANCEL} orders was shipped before it could be cancelled")
 
 
 def place_one(visit: Visit) -> str:
@@ -106,7 +105,10 @@ def request_cancellation(visit: Visit, order_id: str) -> int:
 
 
 def settled(visit: Visit, order_id: str, wanted: str = "") -> str:
-    """Wait until the cancelled order has ended, in the status if one is wanted: its money, events and ledger agree."""
+    """Wait until the cancelled order has ended; its money, e-mail, events and ledger agree. Says when it was cancelled.
+
+    Raises CheckFailed where they don't, or where it has not ended in the status that is wanted.
+    """
     order = visit.wait(
         "end of the cancelled order", partial(look_at, visit, order_id), _is_settled_and_notified, show=_status
     )
@@ -114,12 +116,21 @@ def settled(visit: Visit, order_id: str, wanted: str = "") -> str:
         expect("the order's status", order["status"], wanted)
     expect("the number of parcels", int("fulfillment" in order), 0)
     must_be_settled(order)
+    if not order["notification"].get("messageId"):
+        raise CheckFailed("SES refused the e-mail for the cancelled order for good")
     events = {"OrderCancelledEvent", *(["PaymentRefundedEvent"] if order["status"] == "REFUNDED" else [])}
     look = partial(_trail, visit, order_id)
-    visit.wait("events of the cancelled order", look, partial(_has_all, events), show=_types)
+    trail = visit.wait("whole audit trail of the cancelled order", look, partial(_has_all, events), show=_types)
+    must_tell_of_the_cancellation(order, trail)
     if wrong := ledger.check(visit.stack, order_id):
-        raise CheckFailed(f"the provider's ledger and the order differ: {wrong}")
-    return " → ".join(each["status"] for each in order["statusHistory"])
+        raise CheckFailed(
+            f"order and ledger differ: {wrong.what}; the order: {wrong.order}; the ledger: {wrong.ledger}"
+        )
+    visit.keep("cancelled order", order)
+    if order["status"] == "REFUNDED":
+        visit.keep("refunded order", order)
+    when = "after" if order["status"] == "REFUNDED" else "before"
+    return f"{when} the charge: {_statuses(order)}, the ledger agrees"
 
 
 def _is_settled_and_notified(order: Mapping[str, Any]) -> bool:
@@ -137,6 +148,19 @@ def must_be_settled(order: Mapping[str, Any]) -> None:
         expect("the order's status", order["status"], "CANCELLED")
         expect("the payment", order["payment"], {"status": "VOIDED"})
         expect("the number of refunds", int("refund" in order), 0)
+
+
+def must_tell_of_the_cancellation(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> None:
+    """Of no payment where nothing was charged, else of a refund that the cancellation led to. Raises CheckFailed."""
+    events = {each["eventType"]: each for each in trail}
+    expect("the number of the trail's correlation ids", len({each["correlationId"] for each in trail}), 1)
+    expect("the cause of OrderCancelledEvent", events["OrderCancelledEvent"]["causationId"], None)
+    if order["status"] == "REFUNDED":
+        cause = events["OrderCancelledEvent"]["domainEventId"]
+        expect("the cause of PaymentRefundedEvent", events["PaymentRefundedEvent"]["causationId"], cause)
+    else:
+        payments = sorted(name for name in events if name.startswith("Payment"))
+        expect("what the trail tells of the payment", payments, [])
 
 
 def notified(visit: Visit) -> str:
@@ -207,6 +231,10 @@ def _ended(visit: Visit, order_id: str, status: str) -> Any:
 
 def _status(order: Mapping[str, Any]) -> str:
     return str(order["status"])
+
+
+def _statuses(order: Mapping[str, Any]) -> str:
+    return " → ".join(each["status"] for each in order["statusHistory"])
 
 
 def look_at(visit: Visit, order_id: str) -> Any:

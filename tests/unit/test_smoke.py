@@ -1,24 +1,34 @@
 """What smoke does that the embedded AWS can't show: metrics, AWS's ids of rules, a report that can be published."""
 
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from operations import command
+from operations import command, ledger
+from operations.ledger import Difference
 from operations.screen import console
 from operations.smoke import __main__ as smoke
 from operations.smoke import customer_story, operator_story
 from operations.smoke.report import public, report
-from operations.smoke.story import Seen, clean_up
+from operations.smoke.story import Check, Seen, clean_up
 from operations.smoke.visit import CheckFailed, NotTried, Visit
 from tests.unit.stubbed_aws import StubbedAws
 
 
 def visit(aws: StubbedAws) -> Visit:
     return Visit(aws.stack, console(quiet=True), seconds=1e-9)
+
+
+@pytest.fixture
+def own_stage(aws: StubbedAws) -> Visit:
+    """A visit to a stage that nobody else uses, where something may be taken away for a while."""
+    return Visit(aws.stack, console(quiet=True), seconds=1e-9, outage=True)
 
 
 def resources(aws: StubbedAws, *pages: list[tuple[str, str]]) -> None:
@@ -59,6 +69,16 @@ def test_each_business_metric_is_waited_for_and_named_where_it_does_not_come(aws
 
     sums(aws, 2.0, 1.0, 1.0, 1.0, 2.0)
     assert operator_story.metrics(trying).startswith("OrdersPlaced, OrdersPaid, ")
+
+
+def test_what_was_cancelled_and_refunded_is_to_be_counted_as_well(aws: StubbedAws) -> None:
+    trying = visit(aws)
+    for name in ("approved order", "cancelled order", "refunded order"):
+        trying.keep(name, {})
+    sums(aws, *[1.0] * 5, None, None)
+
+    with pytest.raises(CheckFailed, match=r"last seen: no OrdersCancelled, PaymentsRefunded$"):
+        operator_story.metrics(trying)
 
 
 def test_metrics_are_not_waited_for_where_no_order_was_fulfilled(aws: StubbedAws) -> None:
@@ -106,6 +126,208 @@ def test_an_alarm_that_tells_nobody_is_missed(aws: StubbedAws) -> None:
 
     with pytest.raises(CheckFailed, match=r"^these notify nobody: has nobody, is off$"):
         operator_story.alarms(visit(aws))
+
+
+# --- what is taken away for a while -----------------------------------------------------------------------------------
+
+
+def leads_to(aws: StubbedAws, **states: str) -> None:
+    """The rules that lead to Fulfillment. Each that is enabled can be disabled and enabled again, in this order."""
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:fulfillment"
+    aws.gives("lambda", "get_function_configuration", {"FunctionArn": arn})
+    aws.gives("events", "list_rule_names_by_target", {"RuleNames": list(states)})
+    for name, state in states.items():
+        aws.gives("events", "describe_rule", {"Name": name, "State": state})
+        if state == "ENABLED":
+            aws.gives("events", "disable_rule", {})
+
+
+@pytest.mark.parametrize("failure", [CheckFailed, KeyboardInterrupt])
+def test_each_rule_that_was_enabled_is_enabled_again_whatever_happens(
+    aws: StubbedAws, own_stage: Visit, monkeypatch: pytest.MonkeyPatch, failure: type[BaseException]
+) -> None:
+    leads_to(aws, one="ENABLED", other="DISABLED", third="ENABLED")
+    for _ in ("third", "one"):
+        aws.gives("events", "enable_rule", {})
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(customer_story, "place_one", fail)
+    with pytest.raises(failure):
+        operator_story.cancelled_after_the_charge(own_stage)
+
+
+def test_a_rule_that_can_not_be_enabled_again_is_said_and_keeps_no_other_back(
+    aws: StubbedAws, own_stage: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads_to(aws, one="ENABLED", other="ENABLED")
+    aws.refuses("events", "enable_rule", "InternalException")
+    aws.gives("events", "enable_rule", {})
+    monkeypatch.setattr(operator_story, "_charged_and_cancelled", lambda _: "1")
+
+    with pytest.raises(ClientError, match="InternalException"):
+        operator_story.cancelled_after_the_charge(own_stage)
+
+
+def test_a_rule_that_could_not_be_disabled_is_enabled_all_the_same(aws: StubbedAws, own_stage: Visit) -> None:
+    """The response may have been lost."""
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:fulfillment"
+    aws.gives("lambda", "get_function_configuration", {"FunctionArn": arn})
+    aws.gives("events", "list_rule_names_by_target", {"RuleNames": ["one"]})
+    aws.gives("events", "describe_rule", {"Name": "one", "State": "ENABLED"})
+    aws.refuses("events", "disable_rule", "InternalException")
+    aws.gives("events", "enable_rule", {})
+
+    with pytest.raises(ClientError, match="InternalException"):
+        operator_story.cancelled_after_the_charge(own_stage)
+
+
+def test_an_order_that_is_shipped_before_the_rule_is_disabled_is_followed_by_another(
+    aws: StubbedAws, own_stage: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads_to(aws, one="ENABLED")
+    aws.gives("events", "enable_rule", {})
+    numbers, responses = iter("123"), iter([409, 409, 202])
+    monkeypatch.setattr(customer_story, "place_one", lambda _: next(numbers))
+    monkeypatch.setattr(customer_story, "look_at", lambda *_: {"payment": {}})
+    monkeypatch.setattr(customer_story, "request_cancellation", lambda *_: next(responses))
+    monkeypatch.setattr(customer_story, "settled", lambda _, *what: " ".join(what))
+
+    assert operator_story.cancelled_after_the_charge(own_stage) == "3 REFUNDED"
+
+
+def test_orders_that_are_all_shipped_although_no_rule_leads_there_are_a_failure(
+    aws: StubbedAws, own_stage: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads_to(aws, one="ENABLED")
+    aws.gives("events", "enable_rule", {})
+    monkeypatch.setattr(customer_story, "place_one", lambda _: "1")
+    monkeypatch.setattr(customer_story, "look_at", lambda *_: {"payment": {}})
+    monkeypatch.setattr(customer_story, "request_cancellation", lambda *_: 409)
+
+    with pytest.raises(CheckFailed, match="each order was shipped, although"):
+        operator_story.cancelled_after_the_charge(own_stage)
+
+
+@pytest.mark.parametrize("check", [operator_story.outage, operator_story.cancelled_before_the_charge])
+def test_a_gateway_that_somebody_else_took_down_stays_down(aws: StubbedAws, own_stage: Visit, check: Check) -> None:
+    """The stub has no response to a switch."""
+    own_stage.keep("customer", SimpleNamespace(token="a token"))
+    down = {"Environment": {"Variables": {"PAYMENT_GATEWAY": "down"}}}
+    aws.gives("lambda", "get_function_configuration", down)
+
+    with pytest.raises(CheckFailed, match="the payment gateway is down already"):
+        check(own_stage)
+
+
+@pytest.mark.parametrize(
+    "check", [operator_story.cancelled_before_the_charge, operator_story.cancelled_after_the_charge]
+)
+def test_nothing_is_taken_away_from_a_stage_that_others_use(aws: StubbedAws, check: Check) -> None:
+    with pytest.raises(NotTried, match="on a stage of your own: --outage"):
+        check(visit(aws))
+
+
+# --- a cancelled order ------------------------------------------------------------------------------------------------
+
+VOIDED = {"status": "CANCELLED", "payment": {"status": "VOIDED"}, "totalAmount": 100, "currency": "EUR"}
+REFUNDED = {
+    **VOIDED,
+    "status": "REFUNDED",
+    "payment": {"status": "COMPLETED", "paymentId": "p"},
+    "refund": {"refundId": "r", "amount": 100, "currency": "EUR"},
+}
+
+
+def test_a_cancelled_order_has_a_void_or_a_refund_of_all_that_was_charged() -> None:
+    customer_story.must_be_settled(VOIDED)
+    customer_story.must_be_settled(REFUNDED)
+
+    for order, wrong in (
+        ({**VOIDED, "status": "FULFILLED"}, "the order's status is FULFILLED, not CANCELLED"),
+        ({**VOIDED, "payment": REFUNDED["payment"]}, "the payment is "),
+        ({**VOIDED, "refund": {}}, "the number of refunds is 1, not 0"),
+        ({**REFUNDED, "payment": {"status": "FAILED"}}, "the payment's status is FAILED, not COMPLETED"),
+        ({**REFUNDED, "refund": {"amount": 99, "currency": "EUR"}}, "the refund is "),
+    ):
+        with pytest.raises(CheckFailed, match=wrong):
+            customer_story.must_be_settled(order)
+
+
+def told(**causes: str | None) -> list[dict[str, Any]]:
+    """A trail of these events, with their causes; each has its name as its id."""
+    return [
+        {"eventType": f"{name}Event", "domainEventId": name, "causationId": cause, "correlationId": "request"}
+        for name, cause in causes.items()
+    ]
+
+
+def test_a_cancelled_order_s_trail_tells_of_a_refund_because_of_the_cancellation_or_of_no_payment() -> None:
+    before = told(OrderPlaced=None, OrderCancelled=None)
+    after = told(
+        OrderPlaced=None, PaymentCompleted="OrderPlaced", OrderCancelled=None, PaymentRefunded="OrderCancelled"
+    )
+    customer_story.must_tell_of_the_cancellation(VOIDED, before)
+    customer_story.must_tell_of_the_cancellation(VOIDED, before[1:])  # the Reconciler publishes the last fact only
+    customer_story.must_tell_of_the_cancellation(REFUNDED, after)
+    customer_story.must_tell_of_the_cancellation(REFUNDED, after[2:])
+
+    for order, trail, wrong in (
+        (VOIDED, after, r"what the trail tells of the payment is \['PaymentCompletedEvent', 'PaymentRefundedEvent'\]"),
+        (VOIDED, told(OrderCancelled="OrderPlaced"), "the cause of OrderCancelledEvent is OrderPlaced, not None"),
+        (
+            REFUNDED,
+            told(OrderCancelled=None, PaymentRefunded="OrderPlaced"),
+            "the cause of PaymentRefundedEvent is OrderPlaced, not OrderCancelled",
+        ),
+        (VOIDED, [*before, {**before[0], "correlationId": "another"}], "the trail's correlation ids is 2, not 1"),
+    ):
+        with pytest.raises(CheckFailed, match=wrong):
+            customer_story.must_tell_of_the_cancellation(order, trail)
+
+
+ENDED = {
+    "notification": {"messageId": "m"},
+    "statusHistory": [{"status": "PLACED"}, {"status": "CANCELLED"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted", "seen"),
+    [
+        ({}, "", "before the charge: PLACED → CANCELLED, the ledger agrees"),
+        ({}, "REFUNDED", "the order's status is CANCELLED, not REFUNDED"),
+        ({"fulfillment": {}}, "", "the number of parcels is 1, not 0"),
+        ({"refund": {}}, "", "the number of refunds is 1, not 0"),
+        ({"notification": {"rejection": "no"}}, "", "SES refused the e-mail for the cancelled order for good"),
+        ({"status": "PLACED"}, "", "there is no end of the cancelled order; last seen: PLACED"),
+        ({"payment": {"status": "COMPLETED"}}, "", "there is no end of the cancelled order; last seen: CANCELLED"),
+        ({"trail": []}, "", "there is no whole audit trail of the cancelled order; last seen: no event"),
+        ({"trail": told(OrderCancelled="x")}, "", "the cause of OrderCancelledEvent is x, not None"),
+        (
+            {"ledger": Difference("o", "a", "b", "c", "d")},
+            "",
+            "order and ledger differ: a; the order: b; the ledger: c",
+        ),
+    ],
+)
+def test_a_cancelled_order_has_to_agree_with_its_trail_its_e_mail_and_the_ledger(
+    aws: StubbedAws, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], wanted: str, seen: str
+) -> None:
+    order = {**VOIDED, **ENDED, **changes}
+    trail = changes.get("trail", told(OrderCancelled=None))
+    monkeypatch.setattr(customer_story, "look_at", lambda *_: order)
+    monkeypatch.setattr(customer_story, "_trail", lambda *_: trail)
+    monkeypatch.setattr(ledger, "check", lambda *_: changes.get("ledger"))
+    trying = visit(aws)
+
+    if seen.endswith("agrees"):
+        assert customer_story.settled(trying, "o", wanted) == seen
+        assert (trying.has("cancelled order"), trying.has("refunded order")) == (True, False)
+    else:
+        with pytest.raises(CheckFailed, match=re.escape(seen)):
+            customer_story.settled(trying, "o", wanted)
 
 
 # --- the audit trail --------------------------------------------------------------------------------------------------
