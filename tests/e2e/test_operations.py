@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -9,13 +10,16 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from local.emulator.ports import free_port
 from operations.dead_letters import DeadLetter, dead_letters, purge, redrive
+from operations.ledger import compare
 from operations.replay import replay_order, replay_span
 from operations.stack import Stack, stack_name
 from tests.e2e.cloud import Cloud
 from tests.e2e.commands import command
+from tests.e2e.operator import PREFLIGHT, operator, without
 from tests.e2e.shopper import Shopper, envelope_of
 from tests.e2e.waiting import wait_for
 from tools.checkout import ROOT
@@ -202,13 +206,53 @@ def test_whatever_lies_in_the_queue_is_listed_delivered_where_it_says_so_and_pur
     assert dead_letters(stack) == []
 
 
+def test_orders_agree_with_the_ledger_until_one_is_changed_by_hand(cloud: Cloud, anna: Shopper) -> None:
+    """Other tests put orders into the table by hand, which differ: so only these are looked at."""
+    orders = [anna.ended_order(), anna.ended_order(paymentMethod="tok_declined")]
+    orders += [anna.cancelled_order(is_charged=is_charged) for is_charged in (False, True)]
+    order_ids = [str(order["orderId"]) for order in orders]
+    assert [order["status"] for order in orders] == ["FULFILLED", "PAYMENT_FAILED", "CANCELLED", "REFUNDED"]
+
+    agreeing = command(cloud, "operations.ledger")
+    item = cloud.item(order_ids[0])
+    assert item
+    cloud.store({**item, "totalAmount": {"N": "1"}})
+    try:
+        differing = command(cloud, "operations.ledger")
+        left_out = command(cloud, "operations.ledger", "--since", orders[1]["placedAt"])
+    finally:
+        cloud.store(item)
+
+    assert [order_id for order_id in order_ids if order_id in agreeing.stdout] == []
+    assert re.search(r"^refunded +[1-9]\d* +\d+\.\d\d EUR *$", agreeing.stdout, re.MULTILINE)
+    assert differing.returncode == 1
+    assert f"✗ order {order_ids[0]}: charged another amount than the order's\n    order:  FULFILLED" in differing.stdout
+    assert re.fullmatch(r"\d+ differences; how to look closer: docs/runbook\.md#[a-z-]+\n", differing.stderr)
+    assert order_ids[0] not in left_out.stdout
+
+
+def test_an_operator_who_may_only_read_can_compare_orders_and_ledger(cloud: Cloud, anna: Shopper) -> None:
+    order_id = str(anna.ended_order()["orderId"])
+    item = cloud.item(order_id)
+    assert item
+    cloud.store({**item, "totalAmount": {"N": "1"}})
+    try:
+        with operator(cloud, PREFLIGHT) as somebody:
+            assert order_id in {each.order_id for each in compare(somebody).differences}
+        for action in ("dynamodb:Scan", "dynamodb:GetItem"):
+            with operator(cloud, without(PREFLIGHT, action)) as nobody, pytest.raises(ClientError, match=action):
+                compare(nobody)
+    finally:
+        cloud.store(item)
+
+
 def test_a_stack_that_has_died_is_one_line(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Killed, it leaves its description behind."""
     folder = tmp_path_factory.mktemp("died")
     description = {**cloud.stack, "endpointUrl": f"http://127.0.0.1:{free_port()}"}
     (folder / "stack.json").write_text(json.dumps(description))
 
-    for arguments in (["dlq", "list"], ["replay", "--order", "x"], ["break_it", "gateway"]):
+    for arguments in (["dlq", "list"], ["ledger"], ["replay", "--order", "x"], ["break_it", "gateway"]):
         ran = subprocess.run(
             [sys.executable, "-m", f"operations.{arguments[0]}", *arguments[1:], "--stage", "local"],
             cwd=ROOT,

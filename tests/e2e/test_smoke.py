@@ -10,9 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from operations.dead_letters import dead_letters, purge
+from operations.outage import gateway
 from operations.screen import console
+from operations.smoke import customer_story, operator_story
 from operations.smoke.story import clean_up, story
-from operations.smoke.visit import Visit
+from operations.smoke.visit import CheckFailed, Visit
 from operations.stack import Stack, stack_name
 from tests.e2e.cloud import Cloud
 from tests.e2e.commands import command
@@ -65,6 +67,13 @@ def test_the_whole_story_passes_and_leaves_no_account_and_no_dead_letter(
     report = file.read_text()
     assert "**Every check passed** on the embedded AWS, not AWS." in report
     assert re.search(r"^\| FulfillmentCompletedEvent \| \d+ \|$", report, re.MULTILINE)
+    assert (
+        "cancelled before the charge is never charged | before the charge: PLACED → CANCELLED, the ledger agr" in report
+    )
+    assert re.search(
+        r"cancelled after the charge is refunded \| after the charge: PLACED → .*REFUNDED, the ledger agrees",
+        report,
+    )
     for private in ("000000000000", "@", "://", cloud.stack["accessKeyId"], cloud.stack["apiUrl"], *users(cloud)):
         assert private not in report
 
@@ -130,6 +139,24 @@ def test_without_the_senders_identity_no_e_mail_is_accepted(cloud: Cloud, stack:
         "the customer is notified of both: after 8 seconds there is no e-mail for the approved order; last seen:"
         " a final order that nobody was notified of; npm run preflight says whether the sender is verified"
     )
+
+
+def test_without_the_providers_ledger_no_cancellation_is_settled_and_all_that_was_taken_away_is_back(
+    cloud: Cloud, stack: Stack
+) -> None:
+    """Every call of the provider fails: no order is charged, none is voided."""
+    bus, visit = cloud.stack["EventBusName"], Visit(stack, console(quiet=True), seconds=4, outage=True)
+    customer_story.sign_up(visit)
+    with cloud.without("dynamodb:UpdateItem", role="PaymentProcessingRole"):
+        with pytest.raises(CheckFailed, match="there is no end of the cancelled order; last seen: CANCELLED"):
+            operator_story.cancelled_before_the_charge(visit)
+        with pytest.raises(CheckFailed, match="there is no charge of an order; last seen: PLACED"):
+            operator_story.cancelled_after_the_charge(visit)
+
+    assert gateway(stack) == "up"
+    rules = cloud.client("events").list_rules(EventBusName=bus)["Rules"]
+    assert {rule["State"] for rule in rules} == {"ENABLED"}
+    clean_up(visit)
 
 
 @contextmanager
