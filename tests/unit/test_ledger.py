@@ -1,17 +1,23 @@
 """`npm run ledger` finds each difference between the orders and the payment provider's ledger, and no other."""
 
+import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, cast
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from operations import command, ledger
 from operations.ledger import check, compare, difference
 from operations.stack import Outputs, Stack
+from orders import clock
 from orders.aws.dynamodb import to_item
+from orders.errors import GatewayContradictsOrder
 from tests.shop import LEDGER, ORDERS, Shop
+from tools.checkout import ROOT
 
 AT, ID = "2026-01-31T09:30:00.000Z", "5f0c2e3a-0000-4000-8000-000000000001"
 _RESULT = {"eventId": ID, "occurredAt": AT, "causationId": ID}
@@ -372,6 +378,71 @@ def test_all_pages_are_read(stack: Stack, shop: Shop, orders: list[str]) -> None
     for n in range(4):
         put(shop, {**row, "idempotencyKey": f"fresh {n}", "reference": f"nobody's {n}", "note": "x" * 390_000})
     assert len(whats(stack)) == 4
+
+
+# --- what the runbook says to do --------------------------------------------------------------------------------------
+
+
+def test_a_refund_that_is_written_by_hand_as_the_runbook_says_ends_the_order(stack: Stack, shop: Shop) -> None:
+    # given a paid order that the ledger does not know of, cancelled
+    order_id, placed = shop.placed()
+    shop.deliver("paymentProcessing", placed)
+    shop.drain()
+    shop.forget_ledger()
+    shop.cancel(order_id)
+    [cancelled] = shop.drain()
+    with pytest.raises(GatewayContradictsOrder):
+        shop.deliver("paymentProcessing", cancelled)
+    for function in ("orderStatusUpdater", "notification"):
+        shop.deliver(function, cancelled)
+    assert (shop.order(order_id)["status"], whats(stack)) == (
+        "CANCELLED",
+        {order_id: "paid, and the ledger has no charge"},
+    )
+
+    # when
+    order = shop.item(order_id)
+    write_refund(shop, order)
+
+    # then
+    shop.deliver("paymentProcessing", cancelled)
+    shop.run()
+    ended = shop.order(order_id)
+    assert (ended["status"], ended["refund"]["refundId"]) == ("REFUNDED", "REFUND_ID")
+    assert "dueAt" not in shop.item(order_id)
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        write_refund(shop, order)
+
+
+def test_what_a_difference_leads_to_is_in_the_runbook() -> None:
+    file, _, anchor = ledger._RUNBOOK.partition("#")
+    headings = re.findall(r"^### (.+)$", (ROOT / file).read_text(), re.MULTILINE)
+    assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
+
+
+def write_refund(shop: Shop, order: dict[str, Any]) -> None:
+    """By the command in docs/runbook.md, with the values that it asks for."""
+    section = (
+        (ROOT / "docs" / "runbook.md").read_text().partition("### Orders and ledger differ\n")[2].partition("\n### ")[0]
+    )
+    [written] = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
+    later = clock.timestamp(clock.moment(order["cancellation"]["occurredAt"]) + clock.TICK)
+    for word, value in (
+        ("NEW_UUID", ID),
+        ("CANCELLATION_EVENT_ID", order["cancellation"]["eventId"]),
+        ("2026-01-31T09:30:00.000Z", later),
+        ("1890", str(order["totalAmount"])),
+    ):
+        assert written.count(word) == 1
+        written = written.replace(word, value)
+    options = dict(re.findall(r"--(update-expression|condition-expression) '([^']+)'", section))
+    shop.wire.client("dynamodb").update_item(
+        TableName=ORDERS,
+        Key=to_item({"orderId": order["orderId"]}),
+        UpdateExpression=options["update-expression"],
+        ConditionExpression=options["condition-expression"],
+        ExpressionAttributeValues=json.loads(written),
+    )
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

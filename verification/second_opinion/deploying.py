@@ -1,8 +1,12 @@
-"""The right to deploy: docs/deploy-policy.json against the rights that the provider schemas name.
+"""The rights of who deploys and looks after a stage.
+
+docs/deploy-policy.json is judged against the rights that the provider schemas name.
 
 CloudFormation works with the rights of who deploys. Its schema of each resource type, which cfn-lint ships, names those
 that creating, reading, updating, deleting and tagging such a resource may take. Some are for what no resource here has;
 they are listed with the reason.
+
+What docs/preflight-policy.json adds is to read the tables, for `npm run ledger`, and nothing else.
 """
 
 import json
@@ -37,14 +41,15 @@ _HANDLERS = ("create", "read", "update", "delete")
 Policy = Mapping[str, Any]
 
 
-def policy() -> Policy:
-    document: Policy = json.loads((ROOT / "docs" / "deploy-policy.json").read_text())
+def policy(name: str = "deploy") -> Policy:
+    document: Policy = json.loads((ROOT / "docs" / f"{name}-policy.json").read_text())
     return document
 
 
 def ask(templates: Mapping[str, Template]) -> Opinion:
     kinds = {each["Type"] for template in templates.values() for each in template["Resources"].values()}
-    return judged(policy(), {kind: rights(kind) for kind in sorted(kinds)}, NOT_NEEDED)
+    opinion = judged(policy(), {kind: rights(kind) for kind in sorted(kinds)}, NOT_NEEDED)
+    return opinion._replace(objections=[*opinion.objections, *reading(policy("preflight"))])
 
 
 def judged(document: Policy, needed: Mapping[str, set[str]], not_needed: Mapping[str, str]) -> Opinion:
@@ -96,6 +101,32 @@ def passing(document: Policy) -> list[str]:
     ]
     answers = zip(PASSED.items(), judged_by_iam(questions), strict=True)
     return [f"giving {given}: {said}" for (given, expected), said in answers if (said == "Allowed") != expected]
+
+
+LEDGER = "order-processing-dev-GatewayLedgerTable-1"
+READ = {
+    ("Scan", "order-processing-dev-OrdersTable-1", "aws"): True,
+    ("GetItem", "order-processing-dev-OrdersTable-1", "aws"): True,
+    ("Scan", LEDGER, "aws"): True,
+    ("GetItem", LEDGER, "aws-cn"): True,
+    ("Scan", "payroll", "aws"): False,
+    **{(f"{change}Item", LEDGER, "aws"): False for change in ("Update", "Put", "Delete", "BatchWrite")},
+}
+"""What is done to a table, the partition; and whether who compares orders and ledger may."""
+
+
+def reading(document: Policy) -> list[str]:
+    questions = [
+        {
+            "policies": [document],
+            "action": f"dynamodb:{action}",
+            "resource": f"arn:{partition}:dynamodb:{REGION}:{ACCOUNT}:table/{table}",
+            "context": {},
+        }
+        for action, table, partition in READ
+    ]
+    answers = zip(READ.items(), judged_by_iam(questions), strict=True)
+    return [f"reading, {given}: {said}" for (given, expected), said in answers if (said == "Allowed") != expected]
 
 
 def _is(action: str, pattern: str) -> bool:

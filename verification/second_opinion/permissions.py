@@ -153,6 +153,8 @@ def forbidden(template: Template) -> set[IamRequest]:
         IamRequest(f"dynamodb:{action}", table) for action in ("DeleteItem", "Scan", "DeleteTable") for table in tables
     }
     calls |= {IamRequest("dynamodb:UpdateItem", arn(template, "AuditLogTable"))}
+    ledger = arn(template, "GatewayLedgerTable")  # its adapter neither reads nor puts: in between another could decide
+    calls |= {IamRequest(f"dynamodb:{action}", ledger) for action in ("GetItem", "BatchGetItem", "Query", "PutItem")}
     calls |= {
         IamRequest("lambda:InvokeFunction", arn(template, name)) for name in of_type(template, "AWS::Lambda::Function")
     }

@@ -1,4 +1,4 @@
-"""Every policy, of a role, a resource or who deploys, read by parliament: unknown actions, resources and conditions."""
+"""Every policy, of a role, a resource or an operator, read by parliament: unknown actions, resources and conditions."""
 
 import json
 import warnings
@@ -6,19 +6,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from verification.second_opinion.compiled import Template, filled, of_type
-from verification.second_opinion.deploying import policy as policy_of_who_deploys
+from verification.second_opinion.deploying import policy as policy_of_an_operator
 from verification.second_opinion.opinion import Opinion
 
 with warnings.catch_warnings():  # parliament is of 2024, and leaves two files of its own open
     warnings.simplefilter("ignore")
     import parliament
 
-DEPLOYS = "docs/deploy-policy.json"
+DEPLOYS, LOOKS = "docs/deploy-policy.json", "docs/preflight-policy.json"
 MEANT: Mapping[tuple[str, str], str] = {
     ("ServerlessDeploymentBucketPolicy", "NO_VERSION"): "osls writes it; it uses none of the later version's variables",
     (DEPLOYS, "RESOURCE_STAR"): "CloudFormation names most resources only when it makes them",
     (DEPLOYS, "Unknown action billing:GetBillingViewData"): "newer than parliament's list; the budget's schema has it",
     (DEPLOYS, "RESOURCE_MISMATCH"): "`s3:*` on our buckets is no right to what S3 has beside buckets",
+    (LOOKS, "RESOURCE_STAR"): "preflight reads the role that calls it, whatever that is named",
 }
 """Which findings are meant so, and why."""
 _RESOURCE_POLICIES = ("AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy")
@@ -28,7 +29,8 @@ Named = tuple[str, Mapping[str, Any]]
 
 def ask(templates: Mapping[str, Template]) -> Opinion:
     documents = {json.dumps(each): each for template in templates.values() for each in of(template)}
-    return judged([*documents.values(), (DEPLOYS, policy_of_who_deploys())], MEANT)
+    operators = [(DEPLOYS, policy_of_an_operator()), (LOOKS, policy_of_an_operator("preflight"))]
+    return judged([*documents.values(), *operators], MEANT)
 
 
 def of(template: Template) -> Iterator[Named]:

@@ -166,6 +166,31 @@ def test_a_policy_that_gives_any_role_to_any_service_is_objected_to() -> None:
     assert len(deploying.judged(loose, {}, {}).objections) == 2
 
 
+@pytest.mark.parametrize(
+    ("statement", "objections"),
+    [
+        (
+            {
+                "Action": ["dynamodb:GetItem", "dynamodb:Scan"],
+                "Resource": "arn:*:dynamodb:*:*:table/order-processing-*",
+            },
+            0,
+        ),
+        ({"Action": "dynamodb:Scan", "Resource": "arn:*:dynamodb:*:*:table/order-processing-*"}, 2),
+        ({"Action": ["dynamodb:GetItem", "dynamodb:Scan"], "Resource": "*"}, 1),
+        ({"Action": "dynamodb:*", "Resource": "arn:*:dynamodb:*:*:table/order-processing-*"}, 4),
+        ({"Action": "dynamodb:*", "Resource": "arn:aws:dynamodb:*:*:table/order-processing-*"}, 5),
+    ],
+    ids=["right", "lacks", "any table", "writes as well", "one partition alone"],
+)
+def test_a_policy_that_reads_too_little_or_does_more_than_read_is_objected_to(
+    statement: dict[str, Any], objections: int
+) -> None:
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
+    assert len(deploying.reading(document)) == objections
+    assert deploying.reading(deploying.policy("preflight")) == []
+
+
 def test_a_policy_that_is_too_long_for_iam_is_objected_to() -> None:
     document = deploying.policy()
     long = [{**document["Statement"][0], "Sid": f"Again{n}"} for n in range(9)]
