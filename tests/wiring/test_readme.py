@@ -71,6 +71,7 @@ def test_each_command_of_a_user_is_explained() -> None:
         "info",
         "remove",
         "dlq",
+        "ledger",
         "replay",
         "notebooks",
         "preflight",
