@@ -1,8 +1,8 @@
 """The payment provider, simulated: `ports.PaymentGateway` with test tokens and a ledger, like a real provider's.
 
-This is the one simulated part of the system. The ledger is the provider's own memory, so a table of its own: each
-idempotency key keeps its first answer for ever, however late or often a call with it arrives. How a real provider
-differs: docs/payment-provider.md.
+This is the one simulated part of the system. The ledger is the provider's own memory, so it is a table of its own. It
+never forgets an idempotency key: nothing is charged or refunded twice, however late or often a call arrives. How a real
+provider differs: docs/payment-provider.md.
 
 Each call is at most three conditional writes and no read: between a read and a write another call could decide.
 """
