@@ -86,8 +86,9 @@ curl {around_proxy}-H "Authorization: Bearer $(cat {token})" {orders}
 
 [bold]What next?[/]
   npm run notebooks                                  the tour: eleven notebooks on this stack
-  npm run break-it -- gateway down --stage local     then order something, and watch it wait; `gateway up` heals it
+  npm run break-it -- gateway down --stage local     then order, and watch it wait or cancel it; `gateway up` heals it
   npm run dlq -- list --stage local                  what could not be handled, and why
+  npm run ledger -- --stage local                    whether the orders agree with the payment provider's ledger
   orders/choreography.py                             what an order goes through, on one page
   Ctrl-C                                             stops everything
 """

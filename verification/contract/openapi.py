@@ -138,7 +138,7 @@ OPERATIONS: Mapping[str, Operation] = {
         "Cancel an order that is neither shipped nor declined; what was charged is refunded",
         {
             200: Success("The order, which an earlier request cancelled", responses.OrderResponse),
-            202: Success("The order, which is cancelled; its payment is settled later", responses.OrderResponse),
+            202: Success("The order with its `cancellation`; its status follows", responses.OrderResponse),
         },
         ("not-an-id-token", "order-not-found", "too-late"),
         (ORDER_ID,),

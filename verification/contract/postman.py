@@ -45,7 +45,7 @@ def collection(document: Mapping[str, Any]) -> Json:
                     api.request("products", 200),
                     api.request("placeOrder", 201, body=body, key="{{key}}", before=_NEW_KEY, after=_KEEP_ORDER_ID),
                     api.request("placeOrder", 200, name="Repeat it with the same key", body=body, key="{{key}}"),
-                    api.request("cancelOrder", (202, 409)),  # too late once it is shipped, which takes a second
+                    api.request("cancelOrder", (202, 409), name="Cancel it, unless it is shipped already"),
                     api.request("cancelOrder", (200, 409), name="Cancel it again"),
                     api.request("getOrder", 200),
                     api.request("listOrders", 200),
