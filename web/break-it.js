@@ -68,7 +68,7 @@ export class BreakIt {
   #showGateway(gateway) {
     this.switched += 1;
     this.down = gateway === 'down';
-    this.state.textContent = this.down ? '✗ It is down: no card can be charged.' : '✓ It is up.';
+    this.state.textContent = this.down ? '✗ It is down: no card can be charged or refunded.' : '✓ It is up.';
     this.gateway.textContent = this.down ? 'Bring the gateway up' : 'Take the gateway down';
     this.#enable();
   }

@@ -7,9 +7,11 @@ const MEANINGS = {
   PaymentCompletedEvent: 'The card was charged, once: the charge is stored on the order before the event is published.',
   PaymentFailedEvent: 'The card was declined. That is a result like any other, not an error.',
   FulfillmentCompletedEvent: 'The parcel has its tracking number.',
-  OrderCancelledEvent: 'The order will not be shipped: the cancellation is stored on it, which no fulfilment can be beside.',
-  PaymentRefundedEvent: 'The card was charged and got everything back, once: the refund is stored before the event is published.',
+  OrderCancelledEvent: 'The order will not be shipped: a cancellation or a fulfilment is stored on it, never both.',
+  PaymentRefundedEvent: 'The whole charge was refunded, once: the refund is stored on the order before the event is published.',
 };
+
+const TIMED_OUT = 'The order was open for so long that the reconciler cancelled it. It will not be shipped.';
 
 const FINAL = ['FULFILLED', 'PAYMENT_FAILED', 'REFUNDED'];
 
@@ -38,7 +40,7 @@ export class Choreography {
    */
   steps(order, events) {
     const placedAt = Date.parse(order.placedAt);
-    return [this.#placed(order), ...this.#published(order, events), ...this.#moved(order, events), ...this.#notified(order, events)]
+    return [this.#placed(order), ...this.#published(order, events), ...this.#moved(order, events), ...this.#voided(order, events), ...this.#notified(order, events)]
       .sort((one, other) => Date.parse(one.at) - Date.parse(other.at))
       .map((step) => ({ ...step, after: Date.parse(step.at) - placedAt, hop: hop(step, events) }));
   }
@@ -65,11 +67,11 @@ export class Choreography {
   #published(order, events) {
     const seen = new Set();
     return events.map((event) => {
-      const attempt = event.attempt ?? 1;
-      const republished = !event.causationId && (attempt > 1 || event.data?.reason === 'timed_out');
       const repeated = seen.has(event.domainEventId);
       seen.add(event.domainEventId);
-      const publisher = this.#publisherOf(event, republished);
+      const timedOut = isTimedOut(event) && !repeated;
+      const republished = isReconcilers(event) && !timedOut;
+      const publisher = this.#publisherOf(event, isReconcilers(event));
       const known = publisher && (republished || !repeated);
       return {
         key: event.eventId,
@@ -79,16 +81,16 @@ export class Choreography {
         actor: known ? publisher : 'bus',
         path: [...(known ? this.#pathToTheBus(event, publisher, order) : []), 'bus', this.auditLogger, 'auditLog'],
         title: title(event, publisher, republished, repeated),
-        meaning: again(attempt, republished, repeated) ?? MEANINGS[event.eventType] ?? this.#described(event),
+        meaning: again(event, republished, repeated) ?? (timedOut ? TIMED_OUT : MEANINGS[event.eventType]) ?? this.#described(event),
         again: republished || repeated,
         proof: event,
       };
     });
   }
 
-  /** Of the publishers of a source, the scheduled one publishes again what the others published first. */
-  #publisherOf({ source }, republished) {
-    return this.publishers[source]?.find((name) => (this.functions[name].kind === 'schedule') === republished);
+  /** Of the publishers of a source, the scheduled one publishes again what the others published first, and cancels by itself. */
+  #publisherOf({ source }, scheduled) {
+    return this.publishers[source]?.find((name) => (this.functions[name].kind === 'schedule') === scheduled);
   }
 
   /** A step stores its result on the order first, under the last part of its source: `payment`, `fulfillment`. */
@@ -128,6 +130,24 @@ export class Choreography {
     }));
   }
 
+  /** A void has no event, and the API shows no time of it: the step follows its cause. */
+  #voided({ payment }, events) {
+    const cancelled = events.find(({ eventType }) => eventType === 'OrderCancelledEvent');
+    const [name] = this.publishers['order-processing.payment'] ?? [];
+    if (!isVoided({ payment }) || !cancelled || !name) return [];
+    return [{
+      key: 'voided',
+      at: cancelled.timestamp,
+      timeless: true,
+      actor: name,
+      path: [...this.#pathTo(name), 'orders'],
+      cause: cancelled.domainEventId,
+      title: `${titleOf(name)} voids the payment`,
+      meaning: 'The card was not charged, and a charge that is under way can no longer succeed. There is nothing to refund, so no event is published.',
+      proof: { payment },
+    }];
+  }
+
   #notified({ notification }, events) {
     const outcome = events.find((event) => this.#consumersOf(event).includes(this.notifier));
     if (!notification || !outcome) return [];
@@ -151,7 +171,7 @@ export class Choreography {
       return overtaken || order.statusHistory.some(({ eventId }) => eventId === event.domainEventId);
     }
     const publishes = Object.values(this.publishers).some((names) => names.includes(name));
-    if (order.cancellation && publishes) return isSettled(order) || event.eventType === 'PaymentCompletedEvent'; // nothing is shipped
+    if (order.cancellation && publishes) return event.eventType === 'PaymentCompletedEvent' || isSettled(order, events); // nothing is shipped
     return !publishes || events.some(({ causationId }) => causationId === event.domainEventId);
   }
 }
@@ -167,7 +187,7 @@ function title({ eventType, source }, publisher, republished, repeated) {
   return `${publisher ? titleOf(publisher) : `An unknown publisher, ${source},`} publishes ${eventType}${republished ? ' again' : ''}`;
 }
 
-function again(attempt, republished, repeated) {
+function again({ attempt }, republished, repeated) {
   if (republished) return `The order was open for too long, so the reconciler publishes its event again: attempt ${attempt}. Each step that is done publishes its stored result again. The event keeps the time of the first.`;
   if (repeated) return 'The same event, published again: its domainEventId and its time are those of the first. What is done is not done twice.';
   return null;
@@ -179,17 +199,31 @@ export function isOver(order) {
 }
 
 function isFinal({ status, payment }) {
-  return FINAL.includes(status) || (status === 'CANCELLED' && payment?.status === 'VOIDED');
+  return FINAL.includes(status) || (status === 'CANCELLED' && isVoided({ payment }));
 }
 
-/** Whether a cancelled order's payment is refunded or voided. */
-function isSettled({ payment, refund }) {
-  return Boolean(refund) || payment?.status === 'VOIDED';
+function isVoided({ payment }) {
+  return payment?.status === 'VOIDED';
+}
+
+/** Whether a cancelled order's payment is voided, or refunded and the event of that published. */
+function isSettled(order, events) {
+  return isVoided(order) || events.some(({ eventType }) => eventType === 'PaymentRefundedEvent');
+}
+
+/** Whether the reconciler published it: no other event led to it, and the order was open for too long. */
+function isReconcilers(event) {
+  return !event.causationId && (event.attempt > 1 || isTimedOut(event));
+}
+
+function isTimedOut({ data }) {
+  return data?.reason === 'timed_out';
 }
 
 /** The event that shows that the reconciler has published again for the order, if there is one. */
 export function republished(events) {
-  return events.findLast(({ causationId, attempt }) => !causationId && attempt > 1);
+  const isFirst = (event) => event === events.find(({ domainEventId }) => domainEventId === event.domainEventId);
+  return events.findLast((event) => isReconcilers(event) && !(isTimedOut(event) && isFirst(event)));
 }
 
 /** Whether the audit log, which lags a little, has the events that led here. */

@@ -1,7 +1,7 @@
 // Slow motion: one step after the other, with its evidence.
 
 import { h } from './dom.js';
-import { after } from './words.js';
+import { when } from './words.js';
 
 const STEP_MS = 1800;
 
@@ -65,7 +65,8 @@ export class Replay {
   show(index) {
     this.index = Math.max(0, Math.min(index, this.steps.length - 1));
     const step = this.steps[this.index];
-    this.where.textContent = `Step ${this.index + 1} of ${this.steps.length}, ${step.timeless ? 'again' : after(step.after)}: ${step.title}`;
+    const place = [`Step ${this.index + 1} of ${this.steps.length}`, when(step)].filter(Boolean).join(', ');
+    this.where.textContent = `${place}: ${step.title}`;
     this.meaning.textContent = step.meaning;
     this.proof.textContent = JSON.stringify(step.proof, null, 2);
     this.showMoment(this.steps, this.index);

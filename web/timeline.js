@@ -1,7 +1,7 @@
 // What happened, as a list: a row for each step, with its time and how long it took since the event that led to it.
 
 import { h } from './dom.js';
-import { after, duration } from './words.js';
+import { duration, when } from './words.js';
 
 export class Timeline {
   /** `open(index)` is called with the step that was chosen. */
@@ -49,6 +49,6 @@ function row(step, open) {
     h('button.step', { type: 'button', onclick: () => open(step.key), title: 'Look at this step' },
       h('span.number'),
       h('span.title', {}, step.again ? `↻ ${step.title}` : step.title),
-      h('span.after', {}, step.timeless ? 'again' : after(step.after))),
+      h('span.after', {}, when(step))),
     h('p', {}, step.meaning, hop && h('span.hop', {}, hop)));
 }

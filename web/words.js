@@ -35,7 +35,8 @@ export function duration(milliseconds) {
   return milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** `+43 ms`: how long after the order. */
-export function after(milliseconds) {
-  return `+${duration(milliseconds)}`;
+/** `+43 ms`: how long after the order a step happened; `again`, or nothing where no time is known. */
+export function when({ after, again, timeless }) {
+  if (again) return 'again';
+  return timeless ? '' : `+${duration(after)}`;
 }

@@ -16,7 +16,7 @@ from tests.browser.visitor import TIMEOUT_MS, Visitor
 
 def takes_the_gateway_down(customer: Visitor) -> None:
     customer.button("Take the gateway down").click()
-    expect(customer.page.get_by_text("It is down: no card can be charged.")).to_be_visible()
+    expect(customer.page.get_by_text("It is down: no card can be charged or refunded.")).to_be_visible()
 
 
 @pytest.mark.usefixtures("gateway_is_up_again")

@@ -4,17 +4,21 @@ import json
 import subprocess
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from local.terminal.timeline import OrderView, lines
+from handlers.responses import OrderResponse
+from local.terminal.timeline import OrderView, awaited, lines
+from orders.model import Order, Status
 from tests.tools.page import in_the_page
 from tools import flow, topology
 from tools.checkout import ROOT
 
 NAMED = {"auditLogger", "orderStatusUpdater", "notification"}
 """The functions that choreography.js names, for what they leave besides events."""
+
+ORDERS = sorted((ROOT / "tests" / "recorded" / "v1" / "orders").glob("*.json"))
 
 STEPS = "new page.Choreography(v[0]).steps(v[1], v[2])"
 AWAITED = "new page.Choreography(v[0]).awaited(v[1], v[2])"
@@ -61,8 +65,8 @@ def test_each_function_has_its_place_in_the_picture_and_no_two_parts_overlap(
         assert h / 2 <= y <= height - h / 2
 
 
-@pytest.mark.parametrize("events", range(4))
-@pytest.mark.parametrize("name", ["approved", "declined"])
+@pytest.mark.parametrize("events", range(5))
+@pytest.mark.parametrize("name", ["approved", "declined", "refunded", "voided"])
 def test_the_page_and_the_terminal_tell_the_same_of_an_order(name: str, events: int) -> None:
     order, trail = recorded(name)
     trail = trail[:events]
@@ -74,17 +78,113 @@ def test_the_page_and_the_terminal_tell_the_same_of_an_order(name: str, events: 
     ]
 
 
+@pytest.mark.parametrize(
+    "without",
+    [
+        ("cancellation", "refund", "notification"),
+        ("refund", "notification"),
+        ("refund",),
+        ("notification",),
+        (),
+    ],
+)
+def test_the_page_and_the_terminal_wait_for_the_same_functions(without: tuple[str, ...]) -> None:
+    """Of a refunded order, however many of its events are logged and however far its status has come."""
+    order, trail = recorded("refunded")
+    known = {name: order[name] for name in order.keys() - set(without)}
+    histories = [order["statusHistory"][:statuses] for statuses in range(1, 5)]
+    orders = [{**known, "status": history[-1]["status"], "statusHistory": history} for history in histories]
+    moments = [OrderView(each, trail[:events]) for each in orders for events in range(1, 5)]
+
+    each = "v.slice(1).map(([order, events]) => new page.Choreography(v[0]).awaited(order, events))"
+    found = in_the_page("choreography.js", each, flow.described(), *moments)
+
+    assert [{topology.title(name) for name in names} for names in found] == [
+        {*awaited(moment)} - {"AuditLogger"} for moment in moments
+    ]
+
+
+@pytest.mark.parametrize("stored", ORDERS, ids=lambda path: path.stem)
+def test_the_page_offers_the_cancellation_and_sees_the_end_where_the_order_s_model_does(stored: Path) -> None:
+    order = Order.model_validate_json(stored.read_text())
+    shown = OrderResponse.model_validate(order).model_dump(mode="json")
+
+    assert in_the_page("cancellation.js", "page.isPossible(v[0])", shown) == order.can_be_cancelled
+    assert in_the_page("choreography.js", "page.isOver(v[0])", shown) == (not order.is_open)
+
+
+@pytest.mark.parametrize("name", ["approved", "declined", "refunded", "voided"])
+def test_the_page_sees_that_an_order_has_ended_and_that_its_customer_is_not_notified_yet(name: str) -> None:
+    order, _ = recorded(name)
+    untold = {key: order[key] for key in order if key != "notification"}
+
+    assert in_the_page("choreography.js", "v.map(page.isOver)", order, untold) == [True, False]
+
+
+def test_a_voided_payment_is_a_step_without_a_time_on_the_path_of_its_cause() -> None:
+    order, trail = recorded("voided")
+
+    steps = in_the_page("choreography.js", STEPS, flow.described(), order, trail)
+
+    [(position, void)] = [(n, step) for n, step in enumerate(steps) if step["title"].endswith("voids the payment")]
+    assert steps[position - 1]["title"] == "OrderService publishes OrderCancelledEvent"
+    assert void["path"] == ["bus", "paymentProcessing", "orders"]
+    assert void["proof"] == {"payment": {"status": "VOIDED"}}
+    assert in_the_page("words.js", "v.map(page.when)", *steps[position - 1 : position + 2]) == ["+21 ms", "", "+64 ms"]
+
+
+def test_a_refund_lights_the_path_from_the_request_to_the_refund() -> None:
+    steps = in_the_page("choreography.js", STEPS, flow.described(), *recorded("refunded"))
+
+    paths = {step["title"]: step["path"] for step in steps}
+    logged = ["bus", "auditLogger", "auditLog"]
+    assert paths["OrderService publishes OrderCancelledEvent"] == [
+        "customer", "api", "orderService", "orders", "orderService", *logged,
+    ]  # fmt: skip
+    assert paths["PaymentProcessing publishes PaymentRefundedEvent"] == [
+        "bus", "paymentProcessing", "orders", "paymentProcessing", *logged,
+    ]  # fmt: skip
+    for status in ("CANCELLED", "REFUNDED"):
+        assert paths[f"OrderStatusUpdater moves the status: {status}"] == ["bus", "orderStatusUpdater", "orders"]
+    [notified] = [step for step in steps if step["title"] == "Notification sends the e-mail"]
+    assert notified["hop"]["from"] == "OrderCancelledEvent"
+
+
+def test_the_reconciler_s_own_cancellation_is_not_called_a_repetition() -> None:
+    order, (placed, cancelled) = recorded("voided")
+    first = {**cancelled, "attempt": 3, "data": {**cancelled["data"], "reason": "timed_out"}}
+    second = {**first, "eventId": "again", "attempt": 4}
+
+    steps = in_the_page("choreography.js", STEPS, flow.described(), order, [placed, first, second])
+
+    told = {step["title"]: step for step in steps}
+    assert told["Reconciler publishes OrderCancelledEvent"]["meaning"].endswith(
+        "the reconciler cancelled it. It will not be shipped."
+    )
+    assert told["Reconciler publishes OrderCancelledEvent"]["path"] == ["reconciler", "bus", "auditLogger", "auditLog"]
+    assert "attempt 4" in told["Reconciler publishes OrderCancelledEvent again"]["meaning"]
+    assert in_the_page(
+        "choreography.js",
+        "[page.republished(v.slice(0, 2)) ?? null, page.republished(v).attempt]",
+        placed,
+        first,
+        second,
+    ) == [None, 4]
+
+
+def test_each_status_has_its_words() -> None:
+    assert {*in_the_page("words.js", "Object.keys(page.STATUSES)")} == {*get_args(Status)}
+
+
 def test_an_order_that_has_just_been_paid_waits_for_the_consumers_that_leave_evidence() -> None:
     order, trail = recorded("approved")
     paid = {name: order[name] for name in order.keys() - {"fulfillment", "notification"}}
     paid |= {"status": "PLACED", "statusHistory": order["statusHistory"][:1]}
     described = with_consumers("loyalty")
 
-    awaited = in_the_page(
-        "choreography.js", "new page.Choreography(v[0]).awaited(v[1], v[2])", described, paid, trail[:2]
-    )
+    found = in_the_page("choreography.js", AWAITED, described, paid, trail[:2])
 
-    assert awaited == ["fulfillment", "orderStatusUpdater"]
+    assert found == ["fulfillment", "orderStatusUpdater"]
 
 
 def test_an_event_that_the_page_does_not_know_is_shown_with_its_publisher_and_its_consumers() -> None:

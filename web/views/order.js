@@ -15,17 +15,21 @@ const WAITING_AFTER_MS = 6000; // without a change: then the page says what the 
 export async function orderView({ api, choreography, inbox, announce, signal, orderChanged }, orderId) {
   const cancel = async () => {
     try {
-      await api.cancel(orderId);
+      const order = await api.cancel(orderId);
+      isCancelled = true;
+      return order;
     } finally {
-      await poll().catch(() => {}); // too late, or done: the page shows which; if not, the next poll says what is wrong
+      await poll().catch(() => {}); // where this fails, the next poll says so
     }
   };
   const view = new OrderView(choreography, announce, signal, cancel);
   let seen = '';
   let changedAt = Date.now();
+  let isCancelled = false;
   const poll = async () => {
     const [order, events] = await Promise.all([api.order(orderId), api.events(orderId)]);
-    if (signal.aborted) return;
+    if (signal.aborted || (isCancelled && !order.cancellation)) return; // the page was left, or knows more already
+    isCancelled = Boolean(order.cancellation);
     const now = JSON.stringify([order, events]);
     if (now !== seen) changedAt = Date.now();
     const waits = !isOver(order) && Date.now() - changedAt > WAITING_AFTER_MS;
