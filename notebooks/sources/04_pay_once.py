@@ -16,7 +16,7 @@ customer = tour.customer()
 # %% [markdown]
 # ## Approved and declined
 #
-# Two orders, one with a good card, one with a card that the bank declines. Both are *answers* of the payment gateway, so both
+# Two orders, one with a good card, one with a card that the bank declines. Both are *results* of the payment gateway, so both
 # become events.
 
 # %%
@@ -33,7 +33,7 @@ tour.tree(rows)
 tour.tree(rows_of_declined)
 
 # %% [markdown]
-# The result stands on the order, with the id of the event that tells of it.
+# The result is stored on the order, with the id of the event that reports it.
 
 # %%
 {order["status"]: order["payment"] for order in (approved, declined)}
@@ -86,7 +86,7 @@ rows = tour.wait_until(ten_were_logged, "all ten in the log")
 tour.tree(rows)
 
 # %% [markdown]
-# However often `PaymentCompletedEvent` passed, it told of one payment:
+# However often `PaymentCompletedEvent` passed, it named one payment:
 
 # %%
 told = [row["detail"] for row in rows if row["eventType"] == "PaymentCompletedEvent"]
@@ -149,7 +149,7 @@ from orders.choreography import take_payment
 tour.source(take_payment)
 
 # %% [markdown]
-# `if_not_exists` is the whole trick. DynamoDB puts writes of one item in a row; the first one sets the payment, every other one
+# `if_not_exists` is the whole trick. DynamoDB serializes the writes to one item; the first one sets the payment, every other one
 # leaves it as it is. Both get the same item back, and so build the same event from it.
 
 # %%
@@ -160,8 +160,8 @@ tour.source(OrdersTable.record_payment)
 # %% [markdown]
 # ## Break it: without the condition
 #
-# A table of your own, and ten customers' worth of bad luck: ten deliveries at the same time, each stores the payment that it made.
-# First with a plain `SET`. **Predict** whose payment wins, and how many wrote.
+# A table of your own, and bad luck: ten deliveries at the same time, each storing the payment that it made.
+# First with a plain `SET`. **Predict** whose payment wins, and how many were stored.
 
 # %%
 from concurrent.futures import ThreadPoolExecutor
@@ -272,7 +272,7 @@ assert "fulfillment" not in ended
 assert in_the_ledger(regretted["orderId"]) == {"state": "REFUNDED", "charges": 1, "refunds": 1}
 
 # %% [markdown]
-# Two writes decided that, and neither asked the other: the cancellation's requires that there is no parcel, the parcel's that there is no
+# Two writes decided that, and neither asked the other: the cancellation's requires that there is no fulfilment, the fulfilment's that there is no
 # cancellation. DynamoDB serializes them, so one of the two is applied.
 
 # %%
