@@ -430,10 +430,10 @@ def reconcile(
 ) -> OrderPlacedEvent | OrderCancelledEvent | None:
     """Return the event that starts a due order again: each step finds its result stored and publishes the next event.
 
-    For a cancelled order it is the cancellation's. An order that has been open for `cancel_after` is cancelled first,
-    if that is still possible; None for never. The step returns None when the order has ended, which closes it, or when
-    another run reconciles it. The pauses double, up to six hours, without end, and each of the moments at which an
-    order becomes late ends one: an hour after it was placed and after it was cancelled, when it starts to count, and
+    For a cancelled order that event is its cancellation's. An order that has been open for `cancel_after` is cancelled
+    first, if that is still possible; with None, never. The step returns None when the order has ended, which closes it,
+    or when another run reconciles it. The pauses double, up to six hours, without end. A pause is cut short at each
+    moment at which the order becomes late: an hour after it was placed, an hour after it was cancelled, and at
     `cancel_after`. Raises OrderNotFound, and MalformedOrder, after which the order is due again after the longest
     pause.
     """

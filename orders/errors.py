@@ -6,7 +6,7 @@
     ├── OrderNotFound            the event, or the caller, names an order that does not exist
     ├── EventContradictsOrder    the event does not match the stored order
     ├── GatewayUnavailable       the payment gateway does not respond
-    ├── GatewayContradictsOrder  the payment gateway says otherwise than the stored order
+    ├── GatewayContradictsOrder  the payment gateway disagrees with the stored order
     ├── PublishFailed            EventBridge did not accept the event
     ├── ReadIncomplete           DynamoDB left out some of the orders that were asked for
     ├── MessageRejected          SES or SNS will never deliver this message

@@ -126,7 +126,7 @@ class Payment(_Result):
 
 
 class VoidedPayment(Frozen):
-    """The provider charged nothing for a cancelled order, and never will. No event tells of it."""
+    """The provider charged nothing for a cancelled order, and never will. No event reports it."""
 
     status: Literal["VOIDED"] = "VOIDED"
     occurred_at: Timestamp
