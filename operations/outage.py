@@ -1,5 +1,7 @@
-"""The simulated payment gateway goes down and comes up again: one variable of PaymentProcessing."""
+"""What can be taken away from a stage for a while, and given back: the payment gateway, and a function's events."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Literal
 
 from operations.stack import Stack
@@ -9,6 +11,7 @@ _FUNCTION, _VARIABLE = "paymentProcessing", "PAYMENT_GATEWAY"
 
 
 def gateway(stack: Stack) -> Gateway:
+    """The simulated one, by one variable of PaymentProcessing."""
     return "down" if _variables(stack).get(_VARIABLE) == "down" else "up"
 
 
@@ -18,6 +21,22 @@ def switch_gateway(stack: Stack, to: Gateway) -> None:
     variables = {**_variables(stack), _VARIABLE: to}
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
     functions.get_waiter("function_updated_v2").wait(FunctionName=name)
+
+
+@contextmanager
+def without_events_for(stack: Stack, function: str) -> Iterator[None]:
+    """No enabled rule leads to a function, such as `fulfillment`; the reconciler heals the orders that this holds up.
+
+    Each rule that was enabled is enabled again, whatever happens in between or to another rule.
+    """
+    events, bus = stack.client("events"), stack.outputs["EventBusName"]
+    arn = stack.client("lambda").get_function_configuration(FunctionName=stack.function(function))["FunctionArn"]
+    with ExitStack() as restoring:
+        for rule in events.list_rule_names_by_target(TargetArn=arn, EventBusName=bus)["RuleNames"]:
+            if events.describe_rule(Name=rule, EventBusName=bus)["State"] == "ENABLED":
+                restoring.callback(events.enable_rule, Name=rule, EventBusName=bus)
+                events.disable_rule(Name=rule, EventBusName=bus)
+        yield
 
 
 def _variables(stack: Stack) -> dict[str, str]:

@@ -10,7 +10,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.emulator.state import LocalError
 from local.terminal.timeline import OrderView, is_over, missing
 from operations.customer import ShopAccount
-from operations.stack import Stack
 
 ORDER_TIMEOUT_SECONDS = 60
 """How long an order may take: under a second, or several while its functions start for the first time."""
@@ -50,27 +49,6 @@ def calling(what: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError, OSError) as error:
         raise LocalError(f"{what} failed: {error}") from error
-
-
-@contextmanager
-def nothing_is_shipped(stack: Stack) -> Iterator[None]:
-    """The rules that lead to Fulfillment are disabled; other orders of that time are left to the reconciler.
-
-    Raises LocalError.
-    """
-    events, bus, name = stack.client("events"), stack.outputs["EventBusName"], stack.function("fulfillment")
-    with calling("looking for Fulfillment's rule"):
-        arn = stack.client("lambda").get_function_configuration(FunctionName=name)["FunctionArn"]
-        rules = events.list_rule_names_by_target(TargetArn=arn, EventBusName=bus)["RuleNames"]
-    try:
-        with calling("disabling Fulfillment's rule"):
-            for rule in rules:
-                events.disable_rule(Name=rule, EventBusName=bus)
-        yield
-    finally:
-        with calling("enabling Fulfillment's rule"):
-            for rule in rules:
-                events.enable_rule(Name=rule, EventBusName=bus)
 
 
 def place(sample: Sample, customer: ShopAccount) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import shlex
 import socket
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,10 +15,11 @@ from urllib.request import getproxies
 from local.emulator.inbox import inbox
 from local.emulator.state import LocalError, State
 from local.launcher.running import stack
-from local.launcher.samples import SAMPLES, calling, follow, nothing_is_shipped, place, shortcoming
+from local.launcher.samples import SAMPLES, calling, follow, place, shortcoming
 from local.launcher.stopping import Stopped
 from local.terminal.output import Terminal
 from operations.customer import ShopAccount
+from operations.outage import without_events_for
 from operations.stack import Stack, find
 
 _CUSTOMER = "ada@example.com"
@@ -53,7 +54,10 @@ def show_samples(terminal: Terminal, customer: ShopAccount, running: Stack, endp
     terminal.say("\nThe sample orders. The first is slow: every function starts for the first time.\n")
     shortcomings, letters = [], []
     for sample in SAMPLES:
-        with nothing_is_shipped(running) if sample.is_cancelled else nullcontext():
+        with ExitStack() as held_back:
+            if sample.is_cancelled:  # before it is shipped, for certain
+                with calling("disabling Fulfillment's rule"):
+                    held_back.enter_context(without_events_for(running, "fulfillment"))
             order = place(sample, customer)
             with terminal.timeline(sample, order) as show:
                 for evidence in follow(sample, order, customer):

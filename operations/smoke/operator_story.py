@@ -1,13 +1,13 @@
 """What an operator looks after: dead letters, alarms, metrics, rules and subscriptions."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from operations.dead_letters import DeadLetter, dead_letters, purge, redrive
-from operations.outage import gateway, switch_gateway
+from operations.outage import gateway, switch_gateway, without_events_for
 from operations.smoke import customer_story
 from operations.smoke.api import call
 from operations.smoke.visit import CheckFailed, NotTried, Visit, expect
@@ -106,7 +106,7 @@ def cancelled_after_the_charge(visit: Visit) -> str:
     AWS may take a while to disable a rule: an order that is shipped all the same is followed by another.
     """
     _needs_leave(visit, "shipments", "seconds")
-    with _held_back(visit, "fulfillment"):
+    with without_events_for(visit.stack, "fulfillment"):
         order_id = _charged_and_cancelled(visit)
     return customer_story.settled(visit, order_id, "REFUNDED")
 
@@ -139,23 +139,6 @@ def _gateway_down(visit: Visit) -> Iterator[None]:
         yield
     finally:
         switch_gateway(visit.stack, "up")
-
-
-@contextmanager
-def _held_back(visit: Visit, function: str) -> Iterator[None]:
-    """No enabled rule leads to the function; the reconciler heals the orders of others that this holds up.
-
-    Each rule that was enabled is enabled again, whatever happens in between or to another rule.
-    """
-    events, bus = visit.stack.client("events"), visit.stack.outputs["EventBusName"]
-    name = visit.stack.function(function)
-    arn = visit.stack.client("lambda").get_function_configuration(FunctionName=name)["FunctionArn"]
-    with ExitStack() as restoring:
-        for rule in events.list_rule_names_by_target(TargetArn=arn, EventBusName=bus)["RuleNames"]:
-            if events.describe_rule(Name=rule, EventBusName=bus)["State"] == "ENABLED":
-                restoring.callback(events.enable_rule, Name=rule, EventBusName=bus)
-                events.disable_rule(Name=rule, EventBusName=bus)
-        yield
 
 
 def alarms(visit: Visit) -> str:

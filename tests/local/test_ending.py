@@ -50,7 +50,7 @@ def outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(start, "stack", stack)
     monkeypatch.setattr(start, "find", lambda _stage: SimpleNamespace(client=lambda _service: None))
     monkeypatch.setattr(start, "ShopAccount", lambda *_: SimpleNamespace(email="ada@example.com", token="a token"))
-    monkeypatch.setattr(start, "nothing_is_shipped", lambda _stack: nullcontext())
+    monkeypatch.setattr(start, "without_events_for", lambda *_: nullcontext())
     monkeypatch.setattr(start, "place", lambda sample, _customer: ended(sample, outcomes[sample.title]).order)
     monkeypatch.setattr(start, "follow", follow)
     letter = {"MessageId": "m1", "To": ["ada@example.com"], "Subject": "About your order", "BodyText": "Hello,\n\nBye"}
