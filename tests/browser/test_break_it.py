@@ -186,5 +186,5 @@ def state(storefront: dict[str, Any]) -> Any:
     """The state that the panel reads."""
     url = storefront["webUrl"]
     host = urlsplit(url).netloc
-    answer = httpx.get(f"{url}break-it/state", headers={"host": host}, trust_env=False, timeout=30)
+    answer = httpx.get(f"{url}break-it/state", headers={"host": host}, trust_env=False, timeout=120)
     return answer.raise_for_status().json()

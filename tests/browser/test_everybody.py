@@ -169,7 +169,7 @@ def test_a_password_is_never_shown_or_kept(visit: Visit) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", ["", "app.js", "config.json", "api/products", "break-it/state", "nothing/here"])
 def test_each_answer_has_the_content_policy(storefront: dict[str, Any], method: str, path: str) -> None:
-    answer = httpx.request(method, storefront["webUrl"] + path, trust_env=False, timeout=30)
+    answer = httpx.request(method, storefront["webUrl"] + path, trust_env=False, timeout=120)
 
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
