@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -15,11 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from local.emulator.ports import free_port
+from local.emulator.ports import free_port, is_taken
 from operations.stack import described
 from tools.checkout import ROOT
 
 GENEROUS = 120  # seconds
+
+
+def two_free_ports() -> int:
+    """The first of two, both below those that Linux gives to outgoing connections, which would take the second one."""
+    candidates = range(random.randrange(20_000, 30_000, 2), 32_000, 2)
+    return next(port for port in candidates if not (is_taken(port) or is_taken(port + 1)))
 
 
 def command(port: int | str, *arguments: str) -> list[str]:
@@ -130,7 +137,7 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
     tmp_path: Path,
 ) -> None:
     """`npm start -- --once`, which stops after the samples, is run by .ci/run."""
-    port = free_port()
+    port = two_free_ports()
     with started(tmp_path, port) as process:
         wait(process, tmp_path, lambda: "Ctrl-C" in printed(tmp_path))
         processes = descendants(process.pid)
@@ -175,7 +182,7 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
 
 
 def test_a_stop_in_the_middle_of_the_deploy_leaves_nothing_behind(tmp_path: Path) -> None:
-    port = free_port()
+    port = two_free_ports()
     with started(tmp_path, port) as process:
         wait(process, tmp_path, lambda: any("sls" in args for args in descendants(process.pid).values()))
         processes = descendants(process.pid)
