@@ -171,7 +171,7 @@ def _contradiction(order: OrdersMoney | None, rows: Sequence[LedgerRow]) -> tupl
     if is_voided and not order.cancellation:
         return (
             "the ledger has voided it, and the order is not cancelled",
-            "ask the customer to cancel it and order anew",
+            "ask the customer to cancel it and to place a new order",
         )
     for row in rows:
         if row.charges and (row.amount, row.currency) != (order.total_amount, order.currency):

@@ -160,7 +160,7 @@ def must_tell_of_the_cancellation(order: Mapping[str, Any], trail: Sequence[Mapp
         expect("the cause of PaymentRefundedEvent", events["PaymentRefundedEvent"]["causationId"], cause)
     else:
         payments = sorted(name for name in events if name.startswith("Payment"))
-        expect("what the trail tells of the payment", payments, [])
+        expect("the payment events of the trail", payments, [])
 
 
 def notified(visit: Visit) -> str:

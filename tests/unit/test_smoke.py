@@ -274,7 +274,7 @@ def test_a_cancelled_order_s_trail_tells_of_a_refund_because_of_the_cancellation
     customer_story.must_tell_of_the_cancellation(REFUNDED, after[2:])
 
     for order, trail, wrong in (
-        (VOIDED, after, r"what the trail tells of the payment is \['PaymentCompletedEvent', 'PaymentRefundedEvent'\]"),
+        (VOIDED, after, r"the payment events of the trail is \['PaymentCompletedEvent', 'PaymentRefundedEvent'\]"),
         (VOIDED, told(OrderCancelled="OrderPlaced"), "the cause of OrderCancelledEvent is OrderPlaced, not None"),
         (
             REFUNDED,
