@@ -151,7 +151,7 @@ class DynamoDB(_Client):
         Select: str = "ALL_PROJECTED_ATTRIBUTES",
     ) -> Response:
         bound = Bound(ExpressionAttributeNames or {}, ExpressionAttributeValues)
-        name = f"{self._cloud.world.process.name}/{self._cloud.world.process.calls + 1}"
+        name = f"{self._cloud.world.thread.name}/{self._cloud.world.thread.calls + 1}"
 
         def effect(fault: FaultKind | None) -> Response:
             page: QueryPage = self._cloud.tables[TableName].query(

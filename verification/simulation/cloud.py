@@ -82,9 +82,9 @@ class SimulatedCloud:
 
     def carry_out_later(self, write: Callable[[], object]) -> None:
         """Let a write of the provider's take effect when nobody waits for its response any more."""
-        process = self.world.process
-        name = f"{process.name}/{process.calls} later"
-        late = Process(name, process.order)
+        thread = self.world.thread
+        name = f"{thread.name}/{thread.calls} later"
+        late = Process(name, thread.process.order)
 
         def ended(_result: object, error: BaseException | None) -> None:
             self._trace.record(late, f"is refused: {error}" if error else "took effect")

@@ -88,7 +88,7 @@ def _time(cloud: SimulatedCloud) -> Any:
 
 def _jitter(cloud: SimulatedCloud, rng: RandomSource) -> Callable[[float, float], float]:
     def uniform(low: float, high: float) -> float:
-        return low + (high - low) * rng.draw(f"pause {cloud.world.process.name} {cloud.world.process.calls}")
+        return low + (high - low) * rng.draw(f"pause {cloud.world.thread.name} {cloud.world.thread.calls}")
 
     return uniform
 

@@ -44,8 +44,9 @@ class Network:
         process = self._world.process
         if process.dead:
             raise Killed
-        process.calls += 1
-        place = f"{process.name}/{process.calls}.{action}"
+        thread = self._world.thread
+        thread.calls += 1
+        place = f"{thread.name}/{thread.calls}.{action}"
         kinds = (special, *CALL) if special else CALL
         error: Exception | None = None
         for attempt in range(1, attempts + 1):

@@ -2,13 +2,16 @@
 
 A process is an invocation or an operator's command: plain code that runs until it waits, at each call of AWS. Then the
 next process runs, so that any two interleave at their calls. greenlet switches between them inside one thread: nothing
-depends on the operating system's scheduler, and a switch costs less than a microsecond.
+depends on the operating system's scheduler, and a switch costs less than a microsecond. A process may have threads:
+they interleave in the same way, and end together when it crashes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
-from typing import Any, NoReturn
+from itertools import count
+from types import TracebackType
+from typing import Any, NoReturn, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -18,6 +21,8 @@ FOR_EVER_SECONDS = 1e9
 LARGEST_SKEW_SECONDS = 0.1
 """By how much a process's clock may be wrong."""
 START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Killed(BaseException):
@@ -38,15 +43,25 @@ class Process:
         """Whether a fault explains its failure: a crash, or a call whose retries were used up."""
         self.failed_call = ""
         """The last call whose retries were used up."""
-        self.calls = 0
         self.dead = False
         self.over = False
-        self.greenlet: Any = None
+        self.main = Thread(name, self)
+        self.pools = count(1)
 
     def die(self) -> NoReturn:
         """End the running process here, like a crash."""
         self.dead = True
         raise Killed
+
+
+class Thread:
+    """One of the lines of execution of a process."""
+
+    def __init__(self, name: str, process: Process) -> None:
+        self.name = name
+        self.process = process
+        self.calls = 0
+        self.greenlet: Any = None
 
 
 Ended = Callable[[Any, BaseException | None], None]
@@ -59,7 +74,7 @@ class World:
     def __init__(self) -> None:
         self.now = 0.0
         """Seconds since START."""
-        self.current: Process | None = None
+        self.current: Thread | None = None
         self.busy = 0
         """How many actions are still to come, without those that are `for_ever`."""
         self._queue: list[tuple[float, int, Callable[[], None], bool]] = []
@@ -92,15 +107,44 @@ class World:
             ended(result, error)
 
         process.started = self.now
-        process.greenlet = greenlet(live, parent=self._main)
-        self.later(0, lambda: self._resume(process))
+        process.main.greenlet = greenlet(live, parent=self._main)
+        self.later(0, lambda: self._resume(process.main))
+
+    def start_threads(self, bodies: Iterable[tuple[str, Callable[[], None]]]) -> None:
+        """Let threads of the running process run, each with a name, until all have ended or one crashes."""
+        main = self.thread
+        running: set[Thread] = set()
+
+        def start(name: str, body: Callable[[], None]) -> None:
+            thread = Thread(name, main.process)
+
+            def live() -> None:
+                try:
+                    body()
+                except Killed:
+                    running.clear()
+                running.discard(thread)
+                if not running:
+                    self.later(0, lambda: self._resume(main))
+
+            running.add(thread)
+            thread.greenlet = greenlet(live, parent=self._main)
+            self.later(0, lambda: self._resume(thread))
+
+        for name, body in bodies:
+            start(name, body)
+        if running:
+            self._pause(main.process)
 
     def wait(self, seconds: float) -> None:
-        """Let the running process wait while others run. Raises Killed if it is killed in the meantime."""
-        process = self.process
-        if process.dead:
+        """Let the running thread wait while others run. Raises Killed if its process is killed in the meantime."""
+        thread = self.thread
+        if thread.process.dead:
             raise Killed
-        self.later(seconds, lambda: self._resume(process), for_ever=seconds >= FOR_EVER_SECONDS)
+        self.later(seconds, lambda: self._resume(thread), for_ever=seconds >= FOR_EVER_SECONDS)
+        self._pause(thread.process)
+
+    def _pause(self, process: Process) -> None:
         self._main.switch()
         if process.dead:
             raise Killed
@@ -109,21 +153,67 @@ class World:
         """Kill a process that waits."""
         if not process.over:
             process.dead = True
-            self._resume(process)
+            self._resume(process.main)
 
     @property
-    def process(self) -> Process:
+    def thread(self) -> Thread:
         assert self.current, "no process is running"
         return self.current
 
+    @property
+    def process(self) -> Process:
+        return self.thread.process
+
     def moment(self) -> datetime:
         """Return the time by the running process's clock, in whole milliseconds."""
-        skew = self.current.skew if self.current else 0.0
+        skew = self.current.process.skew if self.current else 0.0
         return START + timedelta(milliseconds=int((self.now + skew) * 1000))
 
-    def _resume(self, process: Process) -> None:
-        if process.over:
+    def _resume(self, thread: Thread) -> None:
+        if thread.process.over:
             return
-        before, self.current = self.current, process
-        process.greenlet.switch()
+        before, self.current = self.current, thread
+        thread.greenlet.switch()
         self.current = before
+
+
+class SimulatedPool:
+    """What the code uses of `concurrent.futures.ThreadPoolExecutor`, on threads of this world."""
+
+    def __init__(self, world: World, most_threads: int) -> None:
+        self._world = world
+        self._most_threads = most_threads
+        self._name = f"{world.process.name}~{next(world.process.pools)}"
+        self._rounds = count(1)
+
+    def __enter__(self) -> "SimulatedPool":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """No thread is left: `map` waits for all."""
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Call the function with each item, several at once; yield the results in the items' order, or raise there."""
+        waiting = list(enumerate(items))[::-1]
+        results: dict[int, Result] = {}
+        errors: dict[int, Exception] = {}
+        number_of_items, name = len(waiting), f"{self._name}.{next(self._rounds)}"
+
+        def work() -> None:
+            while waiting:
+                number, item = waiting.pop()
+                try:
+                    results[number] = function(item)
+                except Exception as error:  # noqa: BLE001 # raised where its result is asked for
+                    errors[number] = error
+
+        threads = min(self._most_threads, number_of_items)
+        self._world.start_threads((f"{name}.{number}", work) for number in range(1, threads + 1))
+        return self._results(number_of_items, results, errors)
+
+    @staticmethod
+    def _results(number: int, results: dict[int, Result], errors: dict[int, Exception]) -> Iterator[Result]:
+        for each in range(number):
+            if each in errors:
+                raise errors[each]
+            yield results[each]

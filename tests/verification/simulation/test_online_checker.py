@@ -56,7 +56,7 @@ def _without_due_time(order: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def world() -> World:
     world = World()
-    world.current = Process("paymentProcessing#1", "1")
+    world.current = Process("paymentProcessing#1", "1").main
     return world
 
 
@@ -183,8 +183,8 @@ def test_a_wrong_response_to_a_cancellation_is_seen(
 
 
 def test_a_run_that_publishes_a_cancelled_order_as_placed_is_seen(checker: OnlineChecker, world: World) -> None:
-    world.current = Process("reconciler.1#1", "")
-    checker.began(world.current, "reconciler", [])
+    world.current = Process("reconciler.1#1", "").main
+    checker.began(world.process, "reconciler", [])
     _change(checker, CANCELLED, {**CANCELLED, "attempt": 2})
     checker.event_accepted({**EVENT, "detail-type": "OrderPlacedEvent"})
     assert checker.violations == ["reconciler.1#1 publishes OrderPlacedEvent, not OrderCancelledEvent"]
@@ -204,8 +204,8 @@ def test_a_cancellation_for_the_wrong_reason_is_seen(
     checker: OnlineChecker, world: World, function: str, now: float, reason: str, expected: list[str]
 ) -> None:
     checker.cancel_after = timedelta(hours=1)
-    world.now, world.current = now, Process(f"{function}#1", "1")
-    checker.began(world.current, function, [])
+    world.now, world.current = now, Process(f"{function}#1", "1").main
+    checker.began(world.process, function, [])
     _change(checker, ORDER, {**ORDER, "cancellation": {"reason": reason}})
     assert checker.violations == expected
 
@@ -290,12 +290,12 @@ def test_a_run_that_publishes_what_another_run_reconciled_is_seen(checker: Onlin
         checker.began(run, "reconciler", [])
     checker.wrote("Orders", None, to_item(ORDER))
 
-    world.current = mine
+    world.current = mine.main
     _change(checker, ORDER, {**ORDER, "attempt": 2})
     checker.event_accepted(EVENT)
     assert checker.violations == []
 
-    world.current = other
+    world.current = other.main
     checker.event_accepted(EVENT)
     assert checker.violations == ["reconciler.1b#1 publishes order 1, which another run reconciled"]
 
