@@ -1,35 +1,112 @@
 """Reconciler: every minute ─▶ OrderPlacedEvent or OrderCancelledEvent again, for each order open for too long"""
 
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+
 from handlers.edge import Context
 from handlers.wiring import bus, cancel_after, reconcile_after, store
-from orders.choreography import reconcile
+from orders.aws.bus import MOST_EVENTS, EventBus
+from orders.choreography import Republication, reconcile, retry_soon
 from orders.config import config
-from orders.errors import ReconciliationIncomplete
+from orders.errors import PublishFailed, ReconciliationIncomplete
+from orders.events import Event
 from orders.observability import count, logger
+from orders.ports import Due
 
-_RESERVE_MS = 3000
-"""With less time left than this, a run starts no order: one that it reconciles should be published as well."""
+_ROUND_MS = 65_000
+"""With less time left, a run begins no round: the next run, a minute after this one began, goes on.
+
+A round is over in a fraction of a second, and well within this time if several of its calls hang.
+"""
+
+
+@dataclass
+class _Outcome:
+    """What became of a batch of due orders."""
+
+    published: list[Event] = field(default_factory=list)
+    failures: list[tuple[str, Exception]] = field(default_factory=list)
+    """The id of each order that could not be reconciled, and why."""
+    is_bus_down: bool = False
+    """Whether the bus accepted none of the batch's events."""
 
 
 def handler(_event: object, context: Context) -> None:
-    """Reconcile the due orders one by one. An order that fails does not hold up the others; it fails the run's end."""
+    """Reconcile the due orders in rounds, the oldest due first, one batch for each thread.
+
+    An order that fails does not hold up the others; it fails the run's end. Where the bus accepts no events, the run
+    leaves the other orders as they are: the first run after the outage finds them due.
+    """
     overdue = store().overdue()
     count("OrdersOpenOverAnHour", overdue.open)
     count("OrdersUnsettledOverAnHour", overdue.unsettled)
-    failed = []
-    orders = store().due(limit=config().reconcile_max_orders)
-    for done, due in enumerate(orders):
-        if context.get_remaining_time_in_millis() < _RESERVE_MS:
-            logger.warning("Out of time: %s of %s orders are left to the next run", len(orders) - done, len(orders))
-            break
-        with logger.append_context_keys(orderId=due.order_id):
-            try:
-                event = reconcile(due, store(), first_pause=reconcile_after(), cancel_after=cancel_after())
-                if event:
-                    bus().publish(event)
-                    logger.info("Published the order's event", correlationId=event.metadata.correlation_id)
-            except Exception as error:  # noqa: BLE001 # logged; fails the run at its end
-                logger.exception("%s: %s", type(error).__name__, error)
-                failed.append(due.order_id)
+    failed: list[str] = []
+    with ThreadPoolExecutor(config().reconcile_concurrency) as pool:
+        due = store().due(pool)
+        while batches := list(islice(_batches(due), config().reconcile_concurrency)):
+            if context.get_remaining_time_in_millis() < _ROUND_MS:
+                logger.warning("Out of time: the next run goes on with the orders due since %s", batches[0][0].due_at)
+                break
+            outcomes = list(pool.map(partial(_reconcile, bus()), batches))  # clients are made by one thread
+            failed += _report(outcomes)
+            if any(outcome.is_bus_down for outcome in outcomes):
+                logger.warning("The bus accepts no events: the next run goes on with the orders that are due")
+                break
     if failed:
         raise ReconciliationIncomplete(f"{len(failed)} orders could not be reconciled, the first is {failed[0]}")
+
+
+def _batches(due: Iterator[Due]) -> Iterator[Sequence[Due]]:
+    """As many orders as the bus accepts events in one call."""
+    while batch := list(islice(due, MOST_EVENTS)):
+        yield batch
+
+
+def _reconcile(event_bus: EventBus, batch: Sequence[Due]) -> _Outcome:
+    """Read the orders together, reconcile each by a write of its own, and publish their events together."""
+    outcome, republications = _Outcome(), []
+    try:
+        orders = store().get_all([due.order_id for due in batch])
+    except Exception as error:  # noqa: BLE001 # reported with the round
+        outcome.failures += [(due.order_id, error) for due in batch]
+        return outcome
+    for due, order in zip(batch, orders, strict=True):
+        try:
+            republication = reconcile(due, order, store(), first_pause=reconcile_after(), cancel_after=cancel_after())
+        except Exception as error:  # noqa: BLE001 # likewise
+            outcome.failures.append((due.order_id, error))
+        else:
+            republications += [republication] if republication else []
+    if republications:
+        _publish(event_bus, republications, outcome)
+    return outcome
+
+
+def _publish(event_bus: EventBus, republications: Sequence[Republication], outcome: _Outcome) -> None:
+    results = event_bus.publish_all([republication.event for republication in republications])
+    for republication, result in zip(republications, results, strict=True):
+        if not isinstance(result, PublishFailed):
+            outcome.published.append(republication.event)
+            continue
+        outcome.failures.append((republication.due.order_id, result))
+        try:
+            retry_soon(republication, store(), first_pause=reconcile_after())
+        except Exception as error:  # noqa: BLE001 # likewise; the order is due after its next pause
+            outcome.failures.append((republication.due.order_id, error))
+    outcome.is_bus_down = not outcome.published
+
+
+def _report(outcomes: Sequence[_Outcome]) -> list[str]:
+    """Log and count what became of a round's orders. Return the ids of those that failed."""
+    published = [event for outcome in outcomes for event in outcome.published]
+    failures = [failure for outcome in outcomes for failure in outcome.failures]
+    for event in published:
+        logger.info("Published the order's event", orderId=event.order_id, correlationId=event.metadata.correlation_id)
+    for order_id, error in failures:
+        logger.error("%s: %s", type(error).__name__, error, exc_info=error, orderId=order_id)
+    if published:
+        count("OrdersReconciled", len(published))
+    return list(dict.fromkeys(order_id for order_id, _ in failures))

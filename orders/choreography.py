@@ -21,7 +21,7 @@ what was not charged, so that a charge that is still under way can't succeed lat
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID, uuid4, uuid5
 
 from orders import clock
@@ -425,24 +425,35 @@ def _required_text(envelope: Mapping[str, object], name: str) -> str:
 # --- Reconciler -------------------------------------------------------------------------------------------------------
 
 
+class Republication(NamedTuple):
+    """What `reconcile` returns: an event to publish, and how its order is listed from now on."""
+
+    event: OrderPlacedEvent | OrderCancelledEvent
+    due: Due
+
+
 def reconcile(
-    due: Due, store: OrderStore, *, first_pause: timedelta, cancel_after: timedelta | None
-) -> OrderPlacedEvent | OrderCancelledEvent | None:
+    due: Due,
+    order: Order | MalformedOrder | OrderNotFound,
+    store: OrderStore,
+    *,
+    first_pause: timedelta,
+    cancel_after: timedelta | None,
+) -> Republication | None:
     """Return the event that starts a due order again: each step finds its result stored and publishes the next event.
 
     For a cancelled order that event is its cancellation's. An order that has been open for `cancel_after` is cancelled
     first, if that is still possible; with None, never. The step returns None when the order has ended, which closes it,
-    or when another run reconciles it. The pauses double, up to six hours, without end. A pause is cut short at each
-    moment at which the order becomes late: an hour after it was placed, an hour after it was cancelled, and at
-    `cancel_after`. Raises OrderNotFound, and MalformedOrder, after which the order is due again after the longest
-    pause.
+    or when it has changed since it was read: another run reconciles it, or its customer has cancelled it. The pauses
+    double, up to six hours, without end. A pause is cut short at each moment at which the order becomes late: an hour
+    after it was placed, an hour after it was cancelled, and at `cancel_after`. Raises OrderNotFound, and
+    MalformedOrder, after which the order is due again after the longest pause.
     """
     now = clock.now()
-    try:
-        order = store.get(due.order_id)
-    except MalformedOrder:
-        store.postpone(due, clock.timestamp(now + LONGEST_PAUSE))  # else it would stay the first that is due
-        raise
+    if isinstance(order, MalformedOrder):
+        store.reschedule(due, clock.timestamp(now + LONGEST_PAUSE))  # else it would stay the first that is due
+    if not isinstance(order, Order):
+        raise order
     placed_at = clock.moment(order.placed_at)
     moments = [placed_at + HOUR]
     late: Literal["open", "unsettled"] | None = "open" if now >= placed_at + HOUR else None
@@ -456,7 +467,7 @@ def reconcile(
                 order.order_id, order.customer_id, store, reason="timed_out", request_id=new_id(), due_in=first_pause
             )
             if applied:
-                return cancelled.cancelled_event()
+                return _republication(cancelled)
     pause = min(first_pause * 2 ** min(order.attempt, 16), LONGEST_PAUSE)
     next_due = min([now + pause, *(moment for moment in moments if moment > now)])
     order, applied = store.reconcile(due, next_due=clock.timestamp(next_due), late=late)
@@ -465,5 +476,18 @@ def reconcile(
     if not order.is_open:
         store.close(order)
         return None
-    count("OrdersReconciled")
-    return order.cancelled_event() if order.cancellation else order.placed_event()
+    return _republication(order)
+
+
+def _republication(order: Order) -> Republication:
+    event = order.cancelled_event() if order.cancellation else order.placed_event()
+    assert order.due_at, f"order {order.order_id} is not listed among the open ones"
+    return Republication(event, Due(order.due_at, order.order_id))
+
+
+def retry_soon(unpublished: Republication, store: OrderStore, *, first_pause: timedelta) -> None:
+    """Make an order whose event could not be published due after the first pause again, as if it were a new one.
+
+    In an outage of the bus its pauses would grow, and it would wait for as long again when the outage has ended.
+    """
+    store.reschedule(unpublished.due, clock.timestamp(clock.now() + first_pause))

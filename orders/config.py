@@ -19,8 +19,8 @@ class Config(BaseModel):
     """Where text messages go, such as `+49,+43`. Empty means nowhere: they cost money, and anybody may sign up."""
     reconcile_after_seconds: int = Field(alias="RECONCILE_AFTER_SECONDS", gt=0)
     """The reconciler looks at an order first this long after it was placed."""
-    reconcile_max_orders: int = Field(alias="RECONCILE_MAX_ORDERS", gt=0)
-    """A run of the reconciler reconciles at most so many orders."""
+    reconcile_concurrency: int = Field(alias="RECONCILE_CONCURRENCY", gt=0)
+    """A run of the reconciler works in so many threads."""
     cancel_after_hours: int = Field(alias="CANCEL_AFTER_HOURS", ge=0)
     """The reconciler cancels an order that has been open for so long; 0 for never."""
     claim_seconds: int = Field(alias="CLAIM_SECONDS", gt=0)

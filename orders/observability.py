@@ -7,6 +7,8 @@ https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
@@ -23,13 +25,24 @@ def set_level() -> None:
 set_level()
 
 
+@contextmanager
+def _own_line() -> Iterator[None]:
+    """Print a metric while no thread logs: a metric's text and its line's end are printed one after the other."""
+    handler = logger.registered_handler
+    handler.acquire()
+    try:
+        yield
+    finally:
+        handler.release()
+
+
 def count(name: str, value: int = 1) -> None:
     """Add to a business metric."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=value):
+    with _own_line(), single_metric(name=name, unit=MetricUnit.Count, value=value):
         pass
 
 
 def seconds(name: str, value: float) -> None:
     """Record a duration."""
-    with single_metric(name=name, unit=MetricUnit.Seconds, value=value):
+    with _own_line(), single_metric(name=name, unit=MetricUnit.Seconds, value=value):
         pass

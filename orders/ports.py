@@ -5,7 +5,8 @@ provider's as well, and `handlers/wiring.py` decides which ones run. An adapter 
 same methods, and mypy checks that where `handlers` passes it to a step.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple, Protocol
@@ -70,6 +71,12 @@ class OrderStore(Protocol):
     def get(self, order_id: str) -> Order:
         """The order as it is now."""
 
+    def get_all(self, order_ids: Sequence[str]) -> Sequence[Order | MalformedOrder | OrderNotFound]:
+        """At most 100 orders as they are now, read together; in the place of one that can't be read, what is wrong.
+
+        Raises ReadIncomplete.
+        """
+
     def of_customer(self, customer_id: str, *, limit: int, start: Position | None = None) -> OrdersOfCustomer:
         """At most `limit` of a customer's orders, newest first. Raises ReadIncomplete."""
 
@@ -113,8 +120,11 @@ class OrderStore(Protocol):
     def close(self, order: Order) -> None:
         """Take an order that is no longer open off the list of open orders."""
 
-    def due(self, *, limit: int) -> Sequence[Due]:
-        """At most `limit` open orders whose due time has passed, the oldest due first."""
+    def due(self, pool: Executor) -> Iterator[Due]:
+        """The open orders whose due time has passed, the oldest due first, read as they are taken.
+
+        `pool` reads the beginning of the list, whose parts are read at once. An order may come twice.
+        """
 
     def reconcile(self, due: Due, *, next_due: str, late: Literal["open", "unsettled"] | None) -> WriteResult:
         """Count one more attempt and set the next due time, unless another run did so or the order has closed.
@@ -122,8 +132,8 @@ class OrderStore(Protocol):
         `late` says as what the order counts in `overdue`.
         """
 
-    def postpone(self, due: Due, until: str) -> None:
-        """Move the due time of an order that can't be read, unless it has changed meanwhile."""
+    def reschedule(self, due: Due, until: str) -> None:
+        """Move the due time of an order, unless it has changed meanwhile. The order may be one that can't be read."""
 
     def overdue(self) -> Overdue:
         """Count the late orders."""

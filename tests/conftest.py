@@ -131,7 +131,7 @@ def charges(monkeypatch: pytest.MonkeyPatch) -> Charges:
 
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """`configured(RECONCILE_MAX_ORDERS="2")`: the environment that the code reads."""
+    """`configured(RECONCILE_CONCURRENCY="2")`: the environment that the code reads."""
 
     def configured(**environment: str) -> None:
         for name, value in environment.items():

@@ -60,8 +60,10 @@ class Context:
 
     aws_request_id: str = field(default_factory=lambda: str(uuid4()))
 
+    remaining_ms: int = 120_000
+
     def get_remaining_time_in_millis(self) -> int:
-        return 10_000
+        return self.remaining_ms
 
 
 def an_order(**changes: Any) -> dict[str, Any]:
@@ -205,13 +207,13 @@ class Shop:
             for failed in self.invoke("notification", {"Records": records})["batchItemFailures"]
         ]
 
-    def reconcile(self) -> None:
-        self.invoke("reconciler", {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}})
+    def reconcile(self, context: Context | None = None) -> None:
+        self.invoke("reconciler", {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}, context)
 
-    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
+    def invoke(self, function: str, event: Mapping[str, Any], context: Context | None = None) -> Any:
         module = import_module(topology.handler(function))
         with self.wire.called_by(function):
-            return module.handler(event, Context())
+            return module.handler(event, context or Context())
 
     # --- what is stored and sent ----------------------------------------------------------------------------------
 

@@ -106,6 +106,10 @@ class Wire:
         """Let every answer come through that was to be lost, and was not."""
         self._lost.clear()
 
+    def forget_faults(self) -> None:
+        """Let every call come through that was to fail, and has not yet."""
+        self._faults.clear()
+
     def _begin(self, params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         context["call"] = AwsCall(self.function, _action(model), params)
         self.calls.append(context["call"])

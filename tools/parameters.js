@@ -49,7 +49,7 @@ const PARAMETERS = {
   throttleRate: whole(1, MOST, 'requests per second'), // 0 would shut the API
   throttleBurst: whole(1, MOST, 'requests at once'),
   reconcileAfterSeconds: whole(1, 3600, 'seconds'), // only a reconciled order counts for the alarm of an hour
-  reconcileMaxOrders: whole(1, 1000, 'orders per run'), // more than a run gets through before its time-out
+  reconcileConcurrency: whole(1, 64, 'threads'), // a run's processor is busy with fewer
   cancelAfterHours: whole(0, 8760, 'hours; 0 for never'), // a year: nobody waits longer for a parcel
   notificationAttempts: whole(1, 1000, 'attempts'),
   notificationConcurrency: whole(2, 1000, 'invocations at once'),

@@ -10,6 +10,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+MOST_THREADS = 64
+"""So many threads may use a client at once, each with a connection of its own; boto3's own number is 10."""
+
 
 @cache
 def client(service: str, *, attempts: int = 3, read_timeout: float = 2) -> Any:
@@ -21,6 +24,7 @@ def client(service: str, *, attempts: int = 3, read_timeout: float = 2) -> Any:
         service,
         config=Config(
             connect_timeout=1,
+            max_pool_connections=MOST_THREADS,
             read_timeout=read_timeout,
             retries={"mode": "standard", "total_max_attempts": attempts},
         ),

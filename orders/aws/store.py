@@ -4,10 +4,10 @@ The SDK repeats a write whose response was lost, although the write took effect.
 result wins, or the repetition recognizes its own write (`put`, `claim`, `reconcile`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from datetime import timedelta
 from heapq import merge
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
@@ -39,6 +39,8 @@ YOUNG_SHARDS = 20
 """Open orders spread over this many keys of `openOrders`, since one key takes 1,000 writes a second."""
 LATE_SHARDS = {"open": YOUNG_SHARDS, "unsettled": YOUNG_SHARDS + 1}
 """The keys to which `reconcile` moves an order that is late: counting a key counts those."""
+DUE_PAGE = 500
+"""So many due orders are read from one key at a time: a page of 500 takes 8 read units."""
 
 _RECEIPT = {"email": "notification", "sms": "sms"}
 _CLAIM = {"email": "emailClaim", "sms": "smsClaim"}
@@ -91,31 +93,36 @@ class OrdersTable:
                 {"customerId": customer_id, "placedAt": start.placed_at, "orderId": start.order_id}
             )
         response = self._dynamodb.query(**query)
-        ids = [from_item(key)["orderId"] for key in response["Items"]]
-        items = self._get_all(ids)
-        orders: list[Order] = []
-        unreadable: list[MalformedOrder | OrderNotFound] = []
-        for order_id in ids:
+        read = self.get_all([from_item(key)["orderId"] for key in response["Items"]])
+        last = from_item(response["LastEvaluatedKey"]) if "LastEvaluatedKey" in response else None
+        return OrdersOfCustomer(
+            orders=[each for each in read if isinstance(each, Order)],
+            unreadable=[each for each in read if not isinstance(each, Order)],
+            position=Position(last["placedAt"], last["orderId"]) if last else None,
+        )
+
+    def get_all(self, order_ids: Sequence[str]) -> list[Order | MalformedOrder | OrderNotFound]:
+        items = self._items(order_ids)
+        orders: list[Order | MalformedOrder | OrderNotFound] = []
+        for order_id in order_ids:
             try:
                 if order_id not in items:
-                    raise OrderNotFound(order_id)  # the index lags behind the table
+                    raise OrderNotFound(order_id)  # where the id is an index's, that lags behind the table
                 orders.append(_order(from_item(items[order_id])))
             except (MalformedOrder, OrderNotFound) as error:
-                unreadable.append(error)
-        last = from_item(response["LastEvaluatedKey"]) if "LastEvaluatedKey" in response else None
-        return OrdersOfCustomer(orders, unreadable, Position(last["placedAt"], last["orderId"]) if last else None)
+                orders.append(error)
+        return orders
 
-    def _get_all(self, order_ids: list[str]) -> dict[str, Mapping[str, Any]]:
+    def _items(self, order_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """The items of at most 100 orders. Raises ReadIncomplete.
 
         A call may leave some out, mostly because the table is throttled: those are read again, after a pause.
         """
         found: dict[str, Mapping[str, Any]] = {}
-        if not order_ids:
+        keys = [to_item({"orderId": order_id}) for order_id in dict.fromkeys(order_ids)]
+        if not keys:
             return found
-        wanted: Any = {
-            self._table: {"Keys": [to_item({"orderId": order_id}) for order_id in order_ids], "ConsistentRead": True}
-        }
+        wanted: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
         for attempt in range(1, backoff.ATTEMPTS + 1):
             response = self._dynamodb.batch_get_item(RequestItems=wanted)
             for item in response["Responses"].get(self._table, []):
@@ -124,7 +131,7 @@ class OrdersTable:
             if not wanted:
                 return found
             backoff.pause(attempt)
-        raise ReadIncomplete(f"DynamoDB left out {len(wanted[self._table]['Keys'])} of {len(order_ids)} orders")
+        raise ReadIncomplete(f"DynamoDB left out {len(wanted[self._table]['Keys'])} of {len(keys)} orders")
 
     def cancel(self, order_id: str, customer_id: str, cancellation: Cancellation, *, due_at: str) -> WriteResult:
         """A stored cancellation is this request's own when it has the request's id."""
@@ -234,20 +241,29 @@ class OrdersTable:
 
     # --- Reconciler -----------------------------------------------------------------------------------------------
 
-    def due(self, *, limit: int) -> list[Due]:
+    def due(self, pool: Executor) -> Iterator[Due]:
+        """One page of each key is read at once, the next one of a key when its last one is used up."""
         now = clock.timestamp(clock.now())
-        shards = [self._due_in(shard, now, limit) for shard in (*range(YOUNG_SHARDS), *LATE_SHARDS.values())]
-        return list(islice(merge(*shards), limit))
+        queries = [
+            {
+                "TableName": self._table,
+                "IndexName": "openOrders",
+                "KeyConditionExpression": "openShard = :shard AND dueAt <= :now",
+                "ExpressionAttributeValues": to_item({":shard": shard, ":now": now}),
+                "Limit": DUE_PAGE,
+            }
+            for shard in (*range(YOUNG_SHARDS), *LATE_SHARDS.values())
+        ]
+        pages = pool.map(lambda query: self._dynamodb.query(**query), queries)
+        return merge(*map(self._due_from, queries, pages))
 
-    def _due_in(self, shard: int, now: str, limit: int) -> list[Due]:
-        response = self._dynamodb.query(
-            TableName=self._table,
-            IndexName="openOrders",
-            KeyConditionExpression="openShard = :shard AND dueAt <= :now",
-            ExpressionAttributeValues=to_item({":shard": shard, ":now": now}),
-            Limit=limit,
-        )
-        return [Due(key["dueAt"], key["orderId"]) for key in map(from_item, response["Items"])]
+    def _due_from(self, query: Mapping[str, Any], page: Mapping[str, Any]) -> Iterator[Due]:
+        while True:
+            for key in map(from_item, page["Items"]):
+                yield Due(key["dueAt"], key["orderId"])
+            if "LastEvaluatedKey" not in page:
+                return
+            page = self._dynamodb.query(**query, ExclusiveStartKey=page["LastEvaluatedKey"])
 
     def reconcile(self, due: Due, *, next_due: str, late: Literal["open", "unsettled"] | None) -> WriteResult:
         """Compare and set `dueAt`; the index may lag. A `reconciliationId` tells this run's own write from another's.
@@ -270,7 +286,7 @@ class OrdersTable:
             own=("reconciliationId", own_id),
         )
 
-    def postpone(self, due: Due, until: str) -> None:
+    def reschedule(self, due: Due, until: str) -> None:
         condition = "#dueAt = :due"
         update = "SET #dueAt = :until"
         try:

@@ -183,7 +183,7 @@ def test_logs_are_kept_for_as_long_as_osls_and_cloudwatch_know(table: dict[str, 
 VALID = {str(field.alias): "1" for field in Config.model_fields.values()}
 
 
-@pytest.mark.parametrize("name", ["reconcileAfterSeconds", "reconcileMaxOrders"])
+@pytest.mark.parametrize("name", ["reconcileAfterSeconds", "reconcileConcurrency"])
 def test_the_functions_start_with_each_number_that_passes_and_not_with_one_less(
     name: str, table: dict[str, Any]
 ) -> None:

@@ -67,7 +67,7 @@ def prod() -> Template:
         "notificationAttempts": "9",
         "notificationConcurrency": "5",
         "reconcileAfterSeconds": "90",
-        "reconcileMaxOrders": "50",
+        "reconcileConcurrency": "50",
         "paymentGateway": "down",
         "logLevel": "DEBUG",
         "lambdaLogLevel": "INFO",
@@ -257,7 +257,7 @@ def test_every_parameter_can_be_given_on_the_command_line(prod: Template) -> Non
     assert the(prod, "AWS::Lambda::EventSourceMapping")["ScalingConfig"] == {"MaximumConcurrency": 5}
     environment = prod["Resources"]["PaymentProcessingLambdaFunction"]["Properties"]["Environment"]["Variables"]
     assert environment["RECONCILE_AFTER_SECONDS"] == "90"
-    assert environment["RECONCILE_MAX_ORDERS"] == "50"
+    assert environment["RECONCILE_CONCURRENCY"] == "50"
     assert environment["PAYMENT_GATEWAY"] == "down"
     assert environment["POWERTOOLS_LOG_LEVEL"] == "DEBUG"
     logging = prod["Resources"]["PaymentProcessingLambdaFunction"]["Properties"]["LoggingConfig"]

@@ -8,7 +8,7 @@ import pytest
 from orders.aws import backoff
 from orders.aws.backoff import ATTEMPTS
 from tests.conftest import Lines
-from tests.shop import ANNA, Context, Shop
+from tests.shop import Shop
 from tools import topology
 
 REFUSED = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"}]}
@@ -67,28 +67,3 @@ def test_the_pauses_grow_and_differ_so_that_not_all_callers_come_back_at_once(
 def test_all_pauses_together_fit_into_a_tenth_of_every_function_s_time() -> None:
     longest = sum(backoff.longest_pause(attempt) for attempt in range(1, ATTEMPTS))
     assert longest <= min(map(topology.time_out, topology.service()["functions"])) / 10
-
-
-def test_a_run_of_the_reconciler_whose_time_is_up_leaves_the_rest_to_the_next_run(
-    shop: Shop, let_pass: Any, log_lines: Lines, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # given three orders that are due, and time for two
-    ids = {shop.place(by=ANNA).body["orderId"] for _ in range(3)}
-    shop.drain()
-    let_pass(seconds=61)
-    left = iter([9000, 5000, 2000])
-    monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: next(left, 9000))
-
-    # when
-    shop.reconcile()
-
-    # then
-    first = {event["detail"]["data"]["orderId"] for event in shop.drain()}
-    assert len(first) == 2
-    assert log_lines()[-1]["message"] == "Out of time: 1 of 3 orders are left to the next run"
-
-    # and when
-    shop.reconcile()
-
-    # then
-    assert {event["detail"]["data"]["orderId"] for event in shop.drain()} == ids - first

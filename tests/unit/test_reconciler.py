@@ -1,30 +1,71 @@
 """The reconciler heals whatever got lost: it republishes an order that has been open for too long."""
 
 import itertools
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from handlers.wiring import store
+from handlers import reconciler
+from handlers.wiring import bus, store
 from orders import clock
+from orders.aws import store as store_module
+from orders.aws.bus import MOST_EVENTS
 from orders.aws.store import LATE_SHARDS, YOUNG_SHARDS
-from orders.choreography import reconcile
+from orders.choreography import Republication, reconcile
 from orders.errors import GatewayUnavailable, OrderNotFound, ReconciliationIncomplete
+from orders.observability import count
 from orders.ports import Due
 from tests.conftest import Charges, Lines
-from tests.shop import NotTold, Shop, changed
+from tests.shop import Context, NotTold, Shop, changed
+from tools import topology
 
 LetPass = Any
 MINUTE = timedelta(minutes=1)
 
 
-def _reconciled(shop: Shop) -> list[str]:
-    """The ids of the orders that one run reconciles, in its order."""
+@dataclass(frozen=True)
+class _Passing(Context):
+    """A context whose time-out comes nearer: what is left at each look, then the last value for ever."""
+
+    looks: Iterator[int] = field(default_factory=lambda: itertools.repeat(120_000))
+
+    def get_remaining_time_in_millis(self) -> int:
+        return next(self.looks)
+
+
+def _reconciled(shop: Shop, context: Context | None = None) -> list[str]:
+    """The ids of the orders that one run reconciles; in its order, where it has a single thread."""
     shop.drain()
-    shop.reconcile()
+    shop.reconcile(context)
     return [event["detail"]["data"]["orderId"] for event in shop.drain()]
+
+
+def _due() -> list[Due]:
+    with ThreadPoolExecutor() as pool:
+        return list(store().due(pool))
+
+
+def _reconcile(due: Due) -> Republication | None:
+    [order] = store().get_all([due.order_id])
+    return reconcile(due, order, store(), first_pause=MINUTE, cancel_after=None)
+
+
+def _place(shop: Shop, let_pass: LetPass, number: int) -> list[str]:
+    """Orders that are due, in the order of their due times; nothing is on the bus."""
+    ids = []
+    for _ in range(number):
+        ids.append(shop.place().body["orderId"])
+        let_pass(milliseconds=10)
+    let_pass(seconds=61)
+    shop.drain()
+    return ids
 
 
 def test_an_order_is_left_alone_until_its_time_has_come(shop: Shop, let_pass: LetPass) -> None:
@@ -168,18 +209,224 @@ def test_each_run_counts_the_orders_that_are_open_for_over_an_hour(
     assert counted() == [1]
 
 
-def test_a_run_reconciles_at_most_its_limit_the_oldest_first(shop: Shop, let_pass: LetPass, configured: Any) -> None:
-    # given seven orders, in other shards each
-    configured(RECONCILE_MAX_ORDERS="3")
-    ids = []
-    for _ in range(7):
-        ids.append(shop.place().body["orderId"])
-        let_pass(milliseconds=10)
+# --- many at once -----------------------------------------------------------------------------------------------------
+
+
+def test_a_run_reconciles_all_that_is_due_the_oldest_first(shop: Shop, let_pass: LetPass, configured: Any) -> None:
+    configured(RECONCILE_CONCURRENCY="1")
+    ids = _place(shop, let_pass, 25)
+    assert _reconciled(shop) == ids
+    assert _reconciled(shop) == []
+
+
+def test_ten_orders_take_a_read_ten_writes_and_a_publication(shop: Shop, let_pass: LetPass, configured: Any) -> None:
+    # given
+    configured(RECONCILE_CONCURRENCY="3")
+    _place(shop, let_pass, 40)
+    before = len(shop.wire.calls)
+
+    # when
+    shop.reconcile()
+
+    # then
+    made = [call.action for call in shop.wire.calls[before:]]
+    queries = 1 + YOUNG_SHARDS + len(LATE_SHARDS) * 2
+    assert {action: made.count(action) for action in made} == {
+        "dynamodb:Query": queries - 1,
+        "dynamodb:BatchGetItem": 4,
+        "dynamodb:UpdateItem": 40,
+        "events:PutEvents": 4,
+    }
+    assert [len(call.params["Entries"]) for call in shop.wire.of("events:PutEvents")[-4:]] == [MOST_EVENTS] * 4
+
+
+def test_as_many_batches_are_worked_on_at_once_as_the_deployment_says(
+    shop: Shop, let_pass: LetPass, configured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three threads wait for one another: with fewer, the barrier breaks."""
+    # given
+    configured(RECONCILE_CONCURRENCY="3")
+    ids = _place(shop, let_pass, 3 * MOST_EVENTS)
+    together, read = threading.Barrier(3, timeout=60), type(store()).get_all
+
+    def read_together(*args: Any) -> Any:
+        together.wait()
+        return read(*args)
+
+    monkeypatch.setattr(type(store()), "get_all", read_together)
 
     # when, then
-    let_pass(seconds=61)
-    assert [_reconciled(shop) for _ in range(3)] == [ids[:3], ids[3:6], ids[6:]]
-    assert _reconciled(shop) == []
+    assert sorted(_reconciled(shop)) == sorted(ids)
+
+
+def test_the_list_of_due_orders_is_read_page_by_page(
+    shop: Shop, let_pass: LetPass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given seven orders in one shard, and pages of three
+    monkeypatch.setattr(store_module, "DUE_PAGE", 3)
+    ids = _place(shop, let_pass, 7)
+    for order_id in ids:
+        shop.change(order_id, openShard=LATE_SHARDS["open"])
+
+    # when, then
+    assert [due.order_id for due in _due()] == ids
+    assert sorted(_reconciled(shop)) == sorted(ids)
+
+
+def test_a_run_whose_time_is_up_leaves_the_rest_to_the_next_run_and_says_so(
+    shop: Shop, let_pass: LetPass, configured: Any, log_lines: Lines
+) -> None:
+    # given three batches that are due, and time for two
+    configured(RECONCILE_CONCURRENCY="1")
+    ids = _place(shop, let_pass, 25)
+    oldest_left = shop.item(ids[20])["dueAt"]
+
+    # when, then
+    assert _reconciled(shop, _Passing(looks=iter([120_000, 65_000, 64_999]))) == ids[:20]
+    [warning] = [line for line in log_lines() if line["level"] == "WARNING"]
+    assert warning["message"] == f"Out of time: the next run goes on with the orders due since {oldest_left}"
+
+    # and when, then
+    assert _reconciled(shop) == ids[20:]
+
+
+def test_a_run_ends_before_the_next_one_begins(shop: Shop) -> None:
+    """A run works until 65 seconds are left of its time-out; the schedule is a minute."""
+    [schedule] = [event["eventBridge"]["schedule"] for event in topology.service()["functions"]["reconciler"]["events"]]
+    assert schedule == "rate(1 minute)"
+    assert topology.time_out("reconciler") - reconciler._ROUND_MS / 1000 < 60
+
+
+def test_an_order_that_the_list_has_twice_is_published_once(
+    shop: Shop, let_pass: LetPass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the index lags, an order that has moved to another shard may be in both."""
+    [order_id] = _place(shop, let_pass, 1)
+    twice = _due() * 2
+    monkeypatch.setattr(type(store()), "due", lambda self, pool: iter(twice))
+    assert _reconciled(shop) == [order_id]
+
+
+def test_an_entry_that_the_bus_refuses_is_retried_without_the_others(
+    shop: Shop, let_pass: LetPass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a bus that refuses the second of three entries, once
+    monkeypatch.setattr("orders.aws.backoff.time.sleep", lambda _: None)
+    ids = _place(shop, let_pass, 3)
+    refused = {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"}
+    accepted = {"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, refused, {"EventId": "3"}]}
+    shop.wire.answer("events:PutEvents", accepted)
+
+    # when
+    before = len(shop.wire.of("events:PutEvents"))
+    shop.reconcile()
+
+    # then
+    first, second = shop.wire.of("events:PutEvents")[before:]
+    assert [json.loads(entry["Detail"])["data"]["orderId"] for entry in first.params["Entries"]] == ids
+    assert second.params["Entries"] == first.params["Entries"][1:2]
+
+
+def test_an_entry_that_the_bus_refuses_for_ever_fails_the_run_at_its_end_and_holds_no_order_up(
+    shop: Shop, let_pass: LetPass, configured: Any, log_lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    monkeypatch.setattr("orders.aws.backoff.time.sleep", lambda _: None)
+    configured(RECONCILE_CONCURRENCY="1")
+    ids = _place(shop, let_pass, 12)
+    refused = {"ErrorCode": "InternalFailure", "ErrorMessage": "no"}
+    entries = [refused, *({"EventId": str(n)} for n in range(9))]
+    shop.wire.answer("events:PutEvents", {"FailedEntryCount": 1, "Entries": entries})
+    shop.wire.answer("events:PutEvents", {"FailedEntryCount": 1, "Entries": [refused]}, times=3)
+
+    # when
+    with pytest.raises(ReconciliationIncomplete, match=f"1 orders could not be reconciled, the first is {ids[0]}"):
+        shop.reconcile()
+
+    # then all others were published, the second batch as well
+    assert [event["detail"]["data"]["orderId"] for event in shop.drain()] == ids[1:]
+    [error] = [line for line in log_lines() if line["level"] == "ERROR"]
+    assert error["orderId"] == ids[0]
+    assert "PublishFailed: OrderPlacedEvent" in error["message"]
+
+
+def test_a_bus_that_accepts_nothing_ends_the_run_and_every_order_is_due_in_a_minute(
+    shop: Shop, let_pass: LetPass, configured: Any, log_lines: Lines
+) -> None:
+    # given
+    configured(RECONCILE_CONCURRENCY="1")
+    ids = _place(shop, let_pass, 25)
+    due = {order_id: shop.item(order_id)["dueAt"] for order_id in ids}
+    shop.wire.fail("events:PutEvents", "InternalFailure", status=500, times=100)
+
+    # when
+    with pytest.raises(ReconciliationIncomplete, match="10 orders could not be reconciled"):
+        shop.reconcile()
+
+    # then the orders of the first batch are due a minute from now, and the others are as they were
+    soon = clock.timestamp(clock.now() + MINUTE)
+    assert {shop.item(order_id)["dueAt"] for order_id in ids[:10]} == {soon}
+    assert {order_id: shop.item(order_id)["dueAt"] for order_id in ids[10:]} == {id_: due[id_] for id_ in ids[10:]}
+    [warning] = [line for line in log_lines() if line["level"] == "WARNING"]
+    assert warning["message"] == "The bus accepts no events: the next run goes on with the orders that are due"
+
+    # and when the bus is back, every order is published within a minute
+    shop.wire.forget_faults()
+    assert _reconciled(shop) == ids[10:]
+    let_pass(seconds=60)
+    assert sorted(_reconciled(shop)) == sorted(ids[:10])
+
+
+def test_an_order_that_was_cancelled_while_the_bus_was_down_keeps_its_new_due_time(
+    shop: Shop, let_pass: LetPass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a customer who cancels between the run's write and its failed publication
+    [order_id] = _place(shop, let_pass, 1)
+    shop.wire.fail("events:PutEvents", "InternalFailure", status=500, times=100)
+    publish_all, due_at = type(bus()).publish_all, []
+
+    def cancelled_meanwhile(*args: Any) -> Any:
+        let_pass(seconds=5)
+        shop.cancel(order_id)
+        due_at.append(shop.item(order_id)["dueAt"])
+        let_pass(seconds=5)
+        return publish_all(*args)
+
+    monkeypatch.setattr(type(bus()), "publish_all", cancelled_meanwhile)
+    monkeypatch.setattr(type(bus()), "publish", lambda *_: None)  # OrderService's own
+
+    # when
+    with pytest.raises(ReconciliationIncomplete):
+        shop.reconcile()
+
+    # then
+    assert [shop.item(order_id)["dueAt"]] == due_at
+
+
+def test_a_batch_that_can_not_be_read_fails_the_run_and_changes_nothing(
+    shop: Shop, let_pass: LetPass, log_lines: Lines
+) -> None:
+    ids = _place(shop, let_pass, 2)
+    before = {order_id: shop.item(order_id) for order_id in ids}
+    shop.wire.fail("dynamodb:BatchGetItem", "InternalServerError", status=500, times=3)
+    with pytest.raises(ReconciliationIncomplete, match="2 orders could not be reconciled"):
+        shop.reconcile()
+    assert {order_id: shop.item(order_id) for order_id in ids} == before
+    assert [line["orderId"] for line in log_lines() if line["level"] == "ERROR"] == ids
+
+
+def test_lines_of_threads_that_log_and_count_at_once_stay_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(number: int) -> None:
+        for _ in range(50):
+            count("OrdersCancelled", number)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 400
+
+
+# --- one by one -------------------------------------------------------------------------------------------------------
 
 
 def test_the_cost_of_a_run_grows_with_open_orders_and_not_with_all(shop: Shop, let_pass: LetPass) -> None:
@@ -204,12 +451,12 @@ def test_of_two_runs_at_once_one_reconciles_the_order(shop: Shop, let_pass: LetP
     # given both have read the index
     order_id = shop.place().body["orderId"]
     let_pass(seconds=61)
-    [due] = store().due(limit=10)
+    [due] = _due()
 
     # when
-    first = reconcile(due, store(), first_pause=MINUTE, cancel_after=None)
+    first = _reconcile(due)
     let_pass(milliseconds=1)
-    second = reconcile(due, store(), first_pause=MINUTE, cancel_after=None)
+    second = _reconcile(due)
 
     # then
     assert first is not None
@@ -224,12 +471,11 @@ def test_of_two_runs_that_plan_the_same_next_time_exactly_one_reconciles_the_ord
     order_id = shop.place().body["orderId"]
     shop.change(order_id, attempt=5)
     let_pass(minutes=35)
-    [due] = store().due(limit=10)
-    as_read = store().get(order_id)
-    monkeypatch.setattr(type(store()), "get", lambda *_: as_read)  # both have read it before either writes
+    [due] = _due()
+    as_read = store().get(order_id)  # both have read it before either writes
 
     # when
-    taken = [reconcile(due, store(), first_pause=MINUTE, cancel_after=None) for _ in range(2)]
+    taken = [reconcile(due, as_read, store(), first_pause=MINUTE, cancel_after=None) for _ in range(2)]
 
     # then
     assert [event is not None for event in taken] == [True, False]
@@ -260,7 +506,7 @@ def test_an_index_that_lags_behind_does_nothing_to_an_order_that_has_moved_on(
     shop.run()
     let_pass(seconds=61)
     assert _reconciled(shop) == [moved]
-    monkeypatch.setattr(type(store()), "due", lambda self, *, limit: stale)
+    monkeypatch.setattr(type(store()), "due", lambda self, pool: iter(stale))
     before = shop.wire.effects()
 
     # when
@@ -377,13 +623,13 @@ def test_an_event_that_the_bus_does_not_take_is_published_at_the_next_attempt(
 
     # then
     assert shop.drain() == []
-    let_pass(seconds=121)
+    let_pass(seconds=61)
     assert _reconciled(shop) == [order_id]
 
 
 def test_an_order_that_has_vanished_fails_the_run_and_stays_away(shop: Shop) -> None:
     with pytest.raises(OrderNotFound):
-        reconcile(Due("2026-01-31T09:30:00.123Z", str(uuid4())), store(), first_pause=MINUTE, cancel_after=None)
+        _reconcile(Due("2026-01-31T09:30:00.123Z", str(uuid4())))
     assert shop.everything()["Orders"] == []
 
 
@@ -393,7 +639,7 @@ def test_what_was_reconciled_is_counted(shop: Shop, let_pass: LetPass, metrics: 
     let_pass(seconds=61)
     metrics()
     shop.reconcile()
-    assert [line["OrdersReconciled"] for line in metrics() if "OrdersReconciled" in line] == [[1], [1]]
+    assert [line["OrdersReconciled"] for line in metrics() if "OrdersReconciled" in line] == [[2]]
 
 
 def test_every_shard_is_asked(shop: Shop, let_pass: LetPass) -> None:

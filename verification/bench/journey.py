@@ -83,7 +83,7 @@ class Functions:
             function_version="$LATEST",
             invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:bench",
             memory_limit_in_mb=512,
-            get_remaining_time_in_millis=lambda: 10_000,
+            get_remaining_time_in_millis=lambda: 120_000,
         )
         calls, logged = len(self.stub.calls), self._log.tell()
         with redirect_stdout(self._log):

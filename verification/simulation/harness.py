@@ -5,13 +5,14 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
 
 import boto3
 
-from handlers import wiring
+from handlers import reconciler, wiring
 from operations import dead_letters
 from operations.stack import Stack
 from orders import clock
@@ -27,6 +28,7 @@ from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.deployment import QUEUES, queue_url
 from verification.simulation.online_checker import LEDGER
 from verification.simulation.random_source import RandomSource
+from verification.simulation.world import SimulatedPool
 
 _CACHES = (wiring.store, wiring.audit_log, wiring.bus, wiring.gateway, wiring.notifier, aws_client, config)
 _ENVIRONMENT = topology.environment(
@@ -59,6 +61,7 @@ def deployed(cloud: SimulatedCloud, rng: RandomSource, *, cancel_after_hours: in
         stack.enter_context(mock.patch.object(backoff, "time", SimpleNamespace(sleep=cloud.world.wait)))
         stack.enter_context(mock.patch.object(backoff, "random", SimpleNamespace(uniform=_jitter(cloud, rng))))
         stack.enter_context(mock.patch.object(os, "urandom", rng.random_bytes))
+        stack.enter_context(mock.patch.object(reconciler, "ThreadPoolExecutor", partial(SimulatedPool, cloud.world)))
         for method in ("charge", "cancel"):
             outage = in_an_outage(getattr(SimulatedGateway, method))
             stack.enter_context(mock.patch.object(SimulatedGateway, method, outage))
