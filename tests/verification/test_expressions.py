@@ -1,6 +1,7 @@
 """The evaluator of expressions against moto's, on random items. tests/e2e does the same against the embedded AWS."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -20,7 +21,7 @@ from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.faults import ScriptedFaults
 from verification.simulation.random_source import RandomSource
 from verification.simulation.trace import Trace
-from verification.simulation.world import Process, World
+from verification.simulation.world import Process, SimulatedPool, World
 from verification.tables import Write
 
 SHAPES = {name: topology.of_type("AWS::DynamoDB::Table")[f"{name}Table"] for name in w.TABLES}
@@ -68,7 +69,11 @@ def compare(
     return ends
 
 
-def test_every_query_of_the_code_finds_the_same_pages_as_in_moto_s_dynamodb(shop: Shop) -> None:
+@pytest.mark.parametrize("page", [500, 3])
+def test_every_query_of_the_code_finds_the_same_pages_as_in_moto_s_dynamodb(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr("orders.aws.store.DUE_PAGE", page)
     # given the same orders and rows there and here
     random = Random(4)
     world = World()
@@ -81,14 +86,14 @@ def test_every_query_of_the_code_finds_the_same_pages_as_in_moto_s_dynamodb(shop
         for item in items:
             real.put_item(TableName=table, Item=item)
 
-    def found(dynamodb: Any) -> list[Any]:
+    def found(dynamodb: Any, pool: Any) -> list[Any]:
         store, log = OrdersTable(dynamodb, "Orders"), AuditLogTable(dynamodb, "AuditLog")
         pages, start = [], None
         for _ in range(6):
             listed, unreadable, start = store.of_customer("customer-1", limit=4, start=start)
             assert unreadable == []
             pages.append(([order.order_id for order in listed], start))
-        return [pages, store.due(limit=7), store.due(limit=100), store.overdue(), log.trail("order-1")]
+        return [pages, list(store.due(pool)), store.overdue(), log.trail("order-1")]
 
     # when
     answers: list[Any] = []
@@ -97,13 +102,14 @@ def test_every_query_of_the_code_finds_the_same_pages_as_in_moto_s_dynamodb(shop
         for table, items in {"Orders": orders, "AuditLog": rows}.items():
             for item in items:
                 simulated.tables[table].put(item, "attribute_not_exists(nothing)", Bound({}, {}), return_old=False)
-        answers.append(found(client(simulated, "dynamodb", None)))
+        answers.append(found(client(simulated, "dynamodb", None), SimulatedPool(world, 4)))
 
     world.start(Process("test", ""), here, lambda _, error: None if error is None else answers.append(error))
     world.run(lambda: False)
 
     # then
-    assert answers == [found(real)]
+    with ThreadPoolExecutor() as pool:
+        assert answers == [found(real, pool)]
     assert all(answers[0]), "each query found something"
 
 

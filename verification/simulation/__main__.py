@@ -15,6 +15,7 @@ from rich.table import Table
 
 from operations.screen import filled
 from tools.checkout import ROOT
+from verification.simulation import outage
 from verification.simulation.bugs import BUGS
 from verification.simulation.crashes import STORIES, Crashes, one_order
 from verification.simulation.playing import play_crash_points, play_schedules
@@ -31,6 +32,8 @@ def main() -> int:
     console = Console(soft_wrap=True)
     if arguments.crashes:
         return play_crashes(console, arguments.jobs)
+    if arguments.outage:
+        return play_outages(console, arguments.jobs)
     if arguments.bugs:
         return hunt_bugs(console, arguments.jobs)
     if arguments.seed is not None:
@@ -95,6 +98,34 @@ def play_crashes(console: Console, jobs: int) -> int:
     return int(failed)
 
 
+def play_outages(console: Console, jobs: int) -> int:
+    """Play each scenario of an outage, and print how fast its orders end when it is over."""
+    table = Table("for an hour", "orders", "open at its end", "minutes to heal", "bound", "publications", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    failed = False
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task(f"outages while {outage.ORDERS:,} orders arrive", total=len(outage.SCENARIOS))
+        for healing in outage.play(jobs):
+            progress.advance(bar)
+            scenario = healing.scenario
+            table.add_row(
+                scenario.name,
+                f"{healing.orders:,}",
+                f"{healing.backlog:,}",
+                f"{healing.minutes:.1f}",
+                str(scenario.most_minutes),
+                f"{healing.publications} of {scenario.most_publications}",
+            )
+            for violation in healing.violations:
+                console.print(filled("[red]✗[/] {name}: {what}", name=scenario.name, what=violation), highlight=False)
+            failed = failed or bool(healing.violations)
+    console.print(table)
+    if not failed:
+        console.print("[green]✓[/] every order ended within its bound, and every promise was kept")
+    return int(failed)
+
+
 def hunt_bugs(console: Console, jobs: int) -> int:
     """Plant each bug of the list in a copy, and write the result to docs/sensitivity.md."""
 
@@ -138,6 +169,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--faults", metavar="ID,ID,…", help="with --seed: these of its faults only, or none")
     parser.add_argument(
         "--crashes", action="store_true", help="play one order with every crash, alone and in all pairs"
+    )
+    parser.add_argument(
+        "--outage", action="store_true", help="play an hour without bus or gateway while thousands of orders arrive"
     )
     parser.add_argument(
         "--bugs", action="store_true", help="plant each bug of the list, and fail unless all are caught"

@@ -189,13 +189,15 @@ class _Pages:
 class Events(_Client):
     def put_events(self, *, Entries: list[Mapping[str, str]]) -> Response:
         def effect(fault: FaultKind | None) -> Response:
-            if fault is FaultKind.ENTRY_FAILED:
-                failure = {"ErrorCode": "InternalFailure", "ErrorMessage": fault.value}
-                return {"FailedEntryCount": len(Entries), "Entries": [failure for _ in Entries]}
-            return {
-                "FailedEntryCount": 0,
-                "Entries": [{"EventId": self._cloud.put_event(entry)} for entry in Entries],
-            }
+            if self._cloud.is_down("bus", FaultKind.BUS_DOWN):
+                raise ClientError({"Error": {"Code": "ServiceUnavailable", "Message": "the bus is down"}}, "PutEvents")
+            failed = self._cloud.failed_entries(len(Entries)) if fault is FaultKind.ENTRY_FAILED else set()
+            failure = {"ErrorCode": "InternalFailure", "ErrorMessage": FaultKind.ENTRY_FAILED.value}
+            results = [
+                failure if number in failed else {"EventId": self._cloud.put_event(entry)}
+                for number, entry in enumerate(Entries)
+            ]
+            return {"FailedEntryCount": len(failed), "Entries": results}
 
         detail = ", ".join(entry["DetailType"] for entry in Entries)
         return self._call("PutEvents", effect, detail, FaultKind.ENTRY_FAILED)  # type: ignore[no-any-return]

@@ -94,17 +94,23 @@ class SimulatedCloud:
 
         self.world.later(self._rng.between(name, 1, 1800), begin)
 
-    def gateway_is_down(self) -> bool:
-        """Whether the gateway is in an outage, which lasts for minutes or for hours."""
+    def is_down(self, name: str, outage: FaultKind) -> bool:
+        """Whether the gateway or the bus is in an outage, which lasts for minutes or for hours."""
         fault = None
         for seconds in (600, 7200):
-            place = f"gateway {seconds} {int(self.world.now / seconds)}"
-            fault = fault or self._faults.at(place, (FaultKind.GATEWAY_DOWN,))
+            place = f"{name} {seconds} {int(self.world.now / seconds)}"
+            fault = fault or self._faults.at(place, (outage,))
         if fault:
             self.world.process.faults.append(fault)
             self.world.process.excused = True
-            self._trace.record(self.world.process, "Gateway", fault, place)
+            self._trace.record(self.world.process, name.capitalize(), fault, place)
         return fault is not None
+
+    def failed_entries(self, number: int) -> set[int]:
+        """Which of a call's entries fail while it succeeds: at least one."""
+        name = f"{self.world.thread.name}/{self.world.thread.calls}"
+        drawn = {entry for entry in range(number) if self._rng.hits(f"entry {entry} of {name}", 0.5)}
+        return drawn or {0}
 
     def keys_are_left_out(self) -> bool:
         """Whether the table is throttled for half a minute, in which BatchGetItem leaves out every key."""
@@ -251,12 +257,12 @@ class SimulatedCloud:
             self._trace.record(process, _outcome(function, error, len(failed)))
             if failed or error:
                 self.checker.failed(process, error, failed)
-            self.checker.succeeded(process, handled, function, orders.items.values())
+            self.checker.succeeded(process, handled, function)
             ended(result, error)
 
         orders = self.tables["Orders"]
-        about = {order_id_of(event) for event in events}
-        self.checker.began(process, function, [orders.items[key] for key in orders.items if key[0] in about])
+        about = {(order_id_of(event),) for event in events}
+        self.checker.began(process, function, [orders.items[key] for key in about & orders.items.keys()])
         self.world.later(timeout_seconds, lambda: self.world.kill(process), for_ever=True)
         self.world.start(process, body, over)
 

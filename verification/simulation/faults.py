@@ -20,7 +20,7 @@ class FaultKind(Enum):
     SLOW = "takes seconds"
     HANGS = "hangs until the function's time-out"
     HANGS_AFTER = "takes effect, then hangs until the function's time-out"
-    ENTRY_FAILED = "PutEvents succeeds, its entry fails"
+    ENTRY_FAILED = "PutEvents succeeds, an entry fails"
     REJECTED = "is rejected for good"
     PART_LEFT_OUT = "returns only a part of the result"
     TAKES_EFFECT_LATER = "times out, and takes effect minutes later"
@@ -35,6 +35,7 @@ class FaultKind(Enum):
     DROPPED = "is never delivered"
     # around them
     GATEWAY_DOWN = "the payment gateway is down"
+    BUS_DOWN = "the bus is down"
     KEYS_LEFT_OUT = "the table is throttled, and every key of the batch is left out"
     INDEX_LAGS = "the index lags behind"
     FORGED = "an event is forged"
@@ -63,6 +64,7 @@ _RATES = (0.004, 0.12)
 """The lowest and the highest share of its places at which a kind of fault strikes."""
 _RARE_PLACES = {
     FaultKind.GATEWAY_DOWN,
+    FaultKind.BUS_DOWN,
     FaultKind.KEYS_LEFT_OUT,
     FaultKind.FORGED,
     FaultKind.REDRIVEN,

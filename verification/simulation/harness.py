@@ -26,6 +26,7 @@ from tools import topology
 from verification.simulation.clients import client
 from verification.simulation.cloud import SimulatedCloud
 from verification.simulation.deployment import QUEUES, queue_url
+from verification.simulation.faults import FaultKind
 from verification.simulation.online_checker import LEDGER
 from verification.simulation.random_source import RandomSource
 from verification.simulation.world import SimulatedPool
@@ -44,7 +45,7 @@ def deployed(cloud: SimulatedCloud, rng: RandomSource, *, cancel_after_hours: in
         """The provider's method, which does not respond while the gateway is down."""
 
         def called(*args: Any, **kwargs: Any) -> Any:
-            if cloud.gateway_is_down():
+            if cloud.is_down("gateway", FaultKind.GATEWAY_DOWN):
                 raise GatewayUnavailable("the payment gateway is down")
             return call(*args, **kwargs)
 

@@ -313,16 +313,16 @@ class OnlineChecker:
             reason = f"{type(error).__name__}: {error}" if error else "reported as a batch item failure"
             self.broken(f"{process.name} failed, and nothing went wrong: {reason}")
 
-    def succeeded(self, process: Process, events: Iterable[Envelope], function: str, orders: Iterable[Item]) -> None:
-        """An invocation succeeded for these events; `orders` are all orders as they are now."""
+    def succeeded(self, process: Process, events: Iterable[Envelope], function: str) -> None:
+        """An invocation succeeded for these events."""
         for event in events:
             if event.get("id") in self.forged and function not in _RECORDERS:
                 self.broken(f"{process.name} accepted the forged {event.get('detail-type')}")
-        unpublished = self._must_publish.get(process, set())
-        for order in map(from_item, orders) if unpublished else ():
+        for order_id in sorted(self._must_publish.get(process, ())):
+            order = self.stored[order_id]
             quietly = function in _PUBLISHING_CONSUMERS and _ends_quietly(function, order)
-            if order["orderId"] in unpublished and not _has_ended(order) and not quietly:
-                self.broken(f"{process.name} succeeded, and did not publish the event of order {order['orderId']}")
+            if not _has_ended(order) and not quietly:
+                self.broken(f"{process.name} succeeded, and did not publish the event of order {order_id}")
         self._forget(process)
 
     def _forget(self, process: Process) -> None:

@@ -38,7 +38,7 @@ def play_schedules(first: int, count: int, orders: int, jobs: int) -> Iterator[P
     """Play `count` seeds, and stop at the first that fails."""
     starts = range(first, first + count, SCHEDULES_PER_CHUNK)
     chunks = [(range(start, min(start + SCHEDULES_PER_CHUNK, first + count)), orders) for start in starts]
-    for played in _in_parallel(_play_chunk, chunks, jobs):
+    for played in in_parallel(_play_chunk, chunks, jobs):
         yield played
         if played.failing is not None:
             return
@@ -46,7 +46,7 @@ def play_schedules(first: int, count: int, orders: int, jobs: int) -> Iterator[P
 
 def play_crash_points(seed: int, jobs: int) -> Iterator[PlayedCrashes]:
     """Play every crash of a seed's order, alone and in all pairs."""
-    yield from _in_parallel(_play_crash, [(seed, crashes) for crashes in singles(seed)], jobs)
+    yield from in_parallel(_play_crash, [(seed, crashes) for crashes in singles(seed)], jobs)
 
 
 def _play_chunk(task: tuple[range, int]) -> PlayedSchedules:
@@ -70,7 +70,7 @@ def _play_crash(task: tuple[int, Crashes]) -> PlayedCrashes:
     )
 
 
-def _in_parallel(play: Callable[[Task], Result], tasks: Iterable[Task], jobs: int) -> Iterator[Result]:
+def in_parallel(play: Callable[[Task], Result], tasks: Iterable[Task], jobs: int) -> Iterator[Result]:
     """Yield each task's result when it is done; closing the iterator cancels the rest."""
     if jobs == 1:
         yield from map(play, tasks)

@@ -54,9 +54,9 @@ class SimulatedCustomer:
 
         self._changes_mind = self._draw("changes mind") < _CANCELLED_SHARE
 
-    def schedule(self) -> None:
+    def schedule(self, within: float = ORDERING_SECONDS) -> None:
         """Schedule the order, perhaps a double click, and two reads; a response may be followed by a cancellation."""
-        when = self._draw("when") * ORDERING_SECONDS
+        when = self._draw("when") * within
         self._cloud.world.later(when, lambda: self._post(f"{self.label}.POST"))
         place = f"{self.label} clicks"
         if self._key and self._faults.at(place, (FaultKind.ASKED_TWICE,)):

@@ -39,12 +39,12 @@ def writes() -> list[Write]:
 
 
 def putting_off() -> dict[tuple[str, str, str], Write]:
-    """The one write that no schedule needs: nobody there damages an order in the table."""
+    """The one write that few schedules need: an order whose event can't be published is due again soon."""
     world = World()
     cloud = SimulatedCloud(world, ScriptedFaults({}), RandomSource(0), Trace(world))
     due = Due("2026-01-31T09:30:00.000Z", "00000000-0000-4000-8000-000000000000")
     store = OrdersTable(client(cloud, "dynamodb", None), "Orders")
-    world.start(Process("test", ""), lambda: store.postpone(due, "2026-01-31T15:30:00.000Z"), lambda _, error: None)
+    world.start(Process("test", ""), lambda: store.reschedule(due, "2026-01-31T15:30:00.000Z"), lambda _, error: None)
     world.run(lambda: False)
     return cloud.writes
 
