@@ -50,7 +50,7 @@ def handler(_event: object, context: Context) -> None:
             if context.get_remaining_time_in_millis() < _ROUND_MS:
                 logger.warning("Out of time: the next run goes on with the orders due since %s", batches[0][0].due_at)
                 break
-            outcomes = list(pool.map(partial(_reconcile, bus()), batches))  # clients are made by one thread
+            outcomes = list(pool.map(partial(reconcile_batch, bus()), batches))  # clients are made by one thread
             failed += _report(outcomes)
             if any(outcome.is_bus_down for outcome in outcomes):
                 logger.warning("The bus accepts no events: the next run goes on with the orders that are due")
@@ -65,7 +65,7 @@ def _batches(due: Iterator[Due]) -> Iterator[Sequence[Due]]:
         yield batch
 
 
-def _reconcile(event_bus: EventBus, batch: Sequence[Due]) -> _Outcome:
+def reconcile_batch(event_bus: EventBus, batch: Sequence[Due]) -> _Outcome:
     """Read the orders together, reconcile each by a write of its own, and publish their events together."""
     outcome, republications = _Outcome(), []
     try:

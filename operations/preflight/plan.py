@@ -32,6 +32,8 @@ class Plan(NamedTuple):
     resources: Mapping[str, Any]
     """Logical id → resource, of resources/; what osls makes of the functions is not among them."""
     sender: str
+    reconcile_concurrency: int = 1
+    """Threads in a run of the reconciler."""
 
     @property
     def stack_name(self) -> str:
@@ -74,8 +76,10 @@ def read_plan(stage: str, region: str | None, profile: str | None, parameters: S
     if ran.returncode != 0:
         raise OperatorError(_reason(ran.stderr or ran.stdout))
     service = json.loads(ran.stdout)
-    sender = str(service["provider"]["environment"]["SENDER_EMAIL"] or "")
-    return Plan(stage, parameters, region, profile, service["functions"], service["resources"]["Resources"], sender)
+    functions, resources = service["functions"], service["resources"]["Resources"]
+    environment = service["provider"]["environment"]
+    sender, threads = str(environment["SENDER_EMAIL"] or ""), int(environment["RECONCILE_CONCURRENCY"])
+    return Plan(stage, parameters, region, profile, functions, resources, sender, threads)
 
 
 def _reason(said: str) -> str:

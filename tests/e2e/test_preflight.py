@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from operations.preflight.account import INVOCATIONS_OF_A_THREAD
 from operations.preflight.checks import findings
 from operations.preflight.finding import Finding
 from operations.preflight.plan import Plan, read_plan
@@ -243,6 +244,22 @@ def test_an_account_with_too_little_concurrency_is_a_warning(cloud: Cloud, stage
     assert finding.kind == "warning"
     assert finding.text.startswith("Lambda runs 8 at once here; 7 functions and 2 of Notification take 9")
     assert finding.mend.startswith("aws service-quotas request-service-quota-increase --service-code lambda ")
+
+
+def test_an_account_that_could_not_take_what_is_healed_at_once_is_a_warning(
+    cloud: Cloud, stage: Stack, plan: Plan
+) -> None:
+    functions, name = cloud.client("lambda"), f"{stack_name('local')}-auditLogger"
+    limit = functions.get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=limit - 100)
+    try:
+        [finding] = wrong(stage, plan)
+    finally:
+        functions.delete_function_concurrency(FunctionName=name)
+
+    assert finding.kind == "warning"
+    assert f"takes up to {8 * INVOCATIONS_OF_A_THREAD} more: customers may get 503 meanwhile" in finding.text
+    assert "A lower reconcileConcurrency than 8" in finding.text
 
 
 # --- before a deploy --------------------------------------------------------------------------------------------------

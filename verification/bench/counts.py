@@ -8,15 +8,24 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
+from uuid import uuid4
 
+from orders.aws.dynamodb import to_item
+from orders.aws.store import YOUNG_SHARDS
 from tools import flow
 from verification.bench import units
 from verification.bench.journey import ORDER, SCHEDULED, Functions, Invocation, functions, request
 from verification.bench.stub import Call, published
+from verification.expressions import Bound
 
 PHONE = "+4915112345678"
+_NEW = "attribute_not_exists(orderId)"
+_LONG_AGO = "2026-01-31T09:30:00.000Z"
 LOG_EVENT_BYTES = 26
 """What CloudWatch Logs bills for each log event, beside its text."""
+
+DUE = 1_000
+"""So many orders are due in the reconciler's story."""
 
 Counts = dict[str, Any]
 """One story, as it stands in results/counts.json."""
@@ -42,6 +51,8 @@ def measure() -> dict[str, Counts]:
         stories["GET order"] = shop.follow("orderService", request("GET /orders/{orderId}", orderId=order_id))
         stories["GET timeline"] = timeline(shop, order_id)
         stories["reconciler, nothing due"] = shop.follow("reconciler", SCHEDULED)
+        leave_due(shop, DUE)
+        stories[f"reconciler, {DUE:,} due"] = [shop.invoke("reconciler", SCHEDULED)]
     return {name: counts(story) for name, story in stories.items()}
 
 
@@ -55,6 +66,15 @@ def cancelled(shop: Functions, *, is_charged: bool) -> list[Invocation]:
     order_id = json.loads(story[0].response["body"])["orderId"]
     story += shop.follow("orderService", _cancellation(order_id))
     return [*story, *chain(*(shop.follow(*delivery) for delivery in late))]
+
+
+def leave_due(shop: Functions, number: int) -> None:
+    """Leave so many orders open for too long: copies of one whose event nobody consumed."""
+    placed = shop.invoke("orderService", request("POST /orders", body=ORDER))
+    [item] = [call.request["Item"] for call in placed.calls if call.action == "dynamodb:PutItem"]
+    for each in range(number):
+        own = {"orderId": str(uuid4()), "openShard": each % YOUNG_SHARDS, "dueAt": _LONG_AGO}
+        shop.stub.tables["Orders"].put({**item, **to_item(own)}, _NEW, Bound({}, {}), return_old=False)
 
 
 def _cancellation(order_id: str) -> Any:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -164,12 +164,14 @@ class StubServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: StubServer
+    one_at_a_time = Lock()  # the stub's usage is that of the last request
     protocol_version = "HTTP/1.1"  # the SDK keeps its connection
     wbufsize = -1  # head and body in one packet
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        status, content = self.server.stub.respond(self.headers.get("x-amz-target", ""), self.path, body)
+        with self.one_at_a_time:
+            status, content = self.server.stub.respond(self.headers.get("x-amz-target", ""), self.path, body)
         self.send_response(status)
         self.send_header("content-length", str(len(content)))
         self.end_headers()

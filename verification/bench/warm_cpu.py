@@ -9,14 +9,19 @@ import json
 import os
 import statistics
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from orders.aws.bus import MOST_EVENTS
 from tools.checkout import ROOT
 from verification.bench.artefact import run
-from verification.bench.journey import FUNCTIONS, NAIVE, functions
+from verification.bench.counts import leave_due
+from verification.bench.journey import FUNCTIONS, NAIVE, Functions, functions
 
 _WARM_UP_ORDERS = 20  # not counted: caches fill, regular expressions are compiled
 
@@ -47,7 +52,24 @@ def main() -> None:
             for invocation in shop.order():
                 if number >= _WARM_UP_ORDERS:
                     taken[invocation.function].append(invocation.cpu_ns)
+        if whose == "ours":
+            taken["reconciler, an order"] = _reconciled(shop, orders)
     print(json.dumps(taken))
+
+
+def _reconciled(shop: Functions, orders: int) -> list[int]:
+    """Of a thread of the reconciler, for each order of a batch, when so many are due; its threads share a processor."""
+    from handlers import reconciler, wiring  # the package's
+
+    leave_due(shop, orders)
+    taken = []
+    with ThreadPoolExecutor() as pool:
+        due = wiring.store().due(pool)
+        while batch := list(islice(due, MOST_EVENTS)):
+            since = time.thread_time_ns()
+            reconciler.reconcile_batch(wiring.bus(), batch)  # the work of one thread
+            taken.append((time.thread_time_ns() - since) // len(batch))
+    return taken
 
 
 if __name__ == "__main__":

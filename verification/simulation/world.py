@@ -114,6 +114,7 @@ class World:
         """Let threads of the running process run, each with a name, until all have ended or one crashes."""
         main = self.thread
         running: set[Thread] = set()
+        threads: list[Thread] = []
 
         def start(name: str, body: Callable[[], None]) -> None:
             thread = Thread(name, main.process)
@@ -128,13 +129,24 @@ class World:
                     self.later(0, lambda: self._resume(main))
 
             running.add(thread)
+            threads.append(thread)
             thread.greenlet = greenlet(live, parent=self._main)
             self.later(0, lambda: self._resume(thread))
 
         for name, body in bodies:
             start(name, body)
-        if running:
-            self._pause(main.process)
+        try:
+            if running:
+                self._pause(main.process)
+        finally:
+            self._end(threads)
+
+    def _end(self, threads: Iterable[Thread]) -> None:
+        """End those of the running process's threads that a crash has left behind: else their memory stays."""
+        for thread in threads:
+            if thread.greenlet:  # it has begun, and has not ended
+                thread.greenlet.parent = getcurrent()
+                thread.greenlet.throw(Killed)
 
     def wait(self, seconds: float) -> None:
         """Let the running thread wait while others run. Raises Killed if its process is killed in the meantime."""

@@ -59,10 +59,11 @@ def test_a_pool_without_work_waits_for_nothing() -> None:
 
 @pytest.mark.parametrize("by", ["its own call", "its time-out"])
 def test_a_crash_ends_every_thread(by: str) -> None:
-    done = []
+    done, threads = [], []
 
     def body(world: World) -> None:
         def work(number: float) -> None:
+            threads.append(world.thread.greenlet)
             world.wait(number)
             if number == 1 and by == "its own call":
                 world.process.die()
@@ -74,3 +75,4 @@ def test_a_crash_ends_every_thread(by: str) -> None:
     _, error = _run(body, kill_after=None if by == "its own call" else 1.5)
     assert isinstance(error, Killed)
     assert done == ([0.5] if by == "its own call" else [0.5, 1])
+    assert [thread.dead for thread in threads] == [True] * 3, "else their memory would stay"
