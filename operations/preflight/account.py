@@ -66,8 +66,8 @@ def concurrency(stack: Stack, plan: Plan) -> Iterator[Finding]:
     elif free < wanted + healing:
         yield warning(
             f"{text} Notification take {wanted}, and what the reconciler publishes after an outage takes up to"
-            f" {healing} more: customers may get 503 meanwhile. A lower reconcileConcurrency than {plan.reconcile_concurrency}"
-            " heals more slowly and takes fewer",
+            f" {healing} more: customers may get 503 meanwhile. A lower reconcileConcurrency than"
+            f" {plan.reconcile_concurrency} heals more slowly and takes fewer",
             more,
         )
     else:
