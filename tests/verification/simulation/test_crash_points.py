@@ -49,6 +49,25 @@ def test_a_second_crash_strikes_in_what_heals_the_first() -> None:
         assert outcome.ok, f"{crashes}: {outcome.violations}"
 
 
+def test_a_second_crash_strikes_the_run_of_the_reconciler_that_heals_the_first() -> None:
+    seed = one_order(APPROVED)
+    publication = next(place for crashes in singles(seed) for place in crashes if place.endswith("PutEvents"))
+    runs = [
+        crashes
+        for crashes in pairs(seed, {publication: FaultKind.CRASH_BEFORE})
+        if any(place.startswith("reconciler.") for place in crashes)
+    ]
+    calls = {
+        place.partition("/")[2].partition(".")[2] for crashes in runs for place in crashes if "reconciler" in place
+    }
+    assert calls == {"", "BatchGetItem", "UpdateItem", "PutEvents"}, (
+        "the whole run, and each call but those for its list"
+    )
+    for crashes in runs:
+        outcome = play(seed, crashes)
+        assert outcome.ok, f"{crashes}: {outcome.violations}"
+
+
 @pytest.fixture
 def a_few_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every third of them, each alone, so that the command ends soon."""
