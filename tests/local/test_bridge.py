@@ -11,10 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError
+from ministack.services import lambda_svc
 
 from local.emulator.bridge import asynchronous
 from local.emulator.bridge.functions import AT_ONCE
@@ -154,6 +156,30 @@ def test_an_event_that_is_throttled_for_too_long_is_kept(monkeypatch: pytest.Mon
     [record] = kept
     assert record["requestContext"]["condition"] == "EventAgeExceeded"
     assert record["requestContext"]["approximateInvokeCount"] == 0
+
+
+def test_asynchronous_events_wait_in_line_for_their_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that wait hold no place among those that run: the account's thousand would be used up."""
+    running, may_end = list[str](), Event()
+
+    def acquire(_: object, configuration: dict[str, str]) -> tuple[str, None]:
+        running.append(configuration["FunctionArn"])
+        assert may_end.wait(timeout=60)
+        return "a place", None
+
+    monkeypatch.setattr(lambda_svc, "_acquire_execution_slot", acquire)
+    monkeypatch.setattr(lambda_svc, "_release_execution_slot", lambda _: None)
+    monkeypatch.setattr(lambda_svc, "_execute_function_dispatch", lambda *_: {})
+
+    def attempt(arn: str) -> object:
+        return asynchronous._attempt({"config": {"FunctionArn": arn}}, {}, "")
+
+    with ThreadPoolExecutor(3 * AT_ONCE + 1) as events:
+        results = [events.submit(attempt, arn) for arn in [*["busy"] * 3 * AT_ONCE, "other"]]
+        eventually("the other function's event", lambda: "other" in running and running.count("busy") >= AT_ONCE)
+        assert running.count("busy") == AT_ONCE
+        may_end.set()
+        assert [result.result() for result in results] == [{}] * len(results)
 
 
 def test_a_deleted_function_is_not_retried_and_leaves_nothing(aws: EmbeddedAws, notes: Path) -> None:

@@ -21,6 +21,7 @@ from ministack.core import lambda_runtime
 from ministack.services import eventbridge, lambda_svc
 
 from local.emulator.bridge.deletion import Function, exists
+from local.emulator.bridge.functions import AT_ONCE
 from local.emulator.bridge.patching import replace, require
 
 _log = logging.getLogger("bridge")
@@ -29,6 +30,9 @@ _FIRST_RETRY_SECONDS = float(os.environ.get("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "
 
 _THROTTLED_RETRY_SECONDS = 1.0
 """Seconds before a throttled event is tried again; on AWS from one second, growing, to five minutes."""
+
+_lines: dict[str, threading.BoundedSemaphore] = {}
+"""By function. An event that waits is not counted as one that runs: of thousands, most would be throttled."""
 
 
 def install() -> None:
@@ -83,16 +87,18 @@ def _work_off(function: Function, event: Any) -> None:
 
 def _attempt(function: Function, event: Any, request_id: str) -> dict[str, Any] | None:
     """One invocation: `{"body": …}`, with a true `error` where it failed; None where it was throttled."""
-    slot, _ = lambda_svc._acquire_execution_slot(function, function["config"])
-    if slot is None:
-        return None
-    try:
-        result: dict[str, Any] = lambda_svc._execute_function_dispatch(
-            function, function["config"], event, request_id, time.time()
-        )
-    finally:
-        lambda_svc._release_execution_slot(slot)
-    return None if result.get("throttle") else result
+    line = _lines.setdefault(function["config"]["FunctionArn"], threading.BoundedSemaphore(AT_ONCE))
+    with line:
+        slot, _ = lambda_svc._acquire_execution_slot(function, function["config"])
+        if slot is None:
+            return None
+        try:
+            result: dict[str, Any] = lambda_svc._execute_function_dispatch(
+                function, function["config"], event, request_id, time.time()
+            )
+        finally:
+            lambda_svc._release_execution_slot(slot)
+        return None if result.get("throttle") else result
 
 
 def _record(
