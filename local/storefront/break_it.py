@@ -1,14 +1,16 @@
 """The panel that breaks things, on stage `local` only: what `npm run break-it` and `npm run dlq` do, for the page."""
 
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from local.emulator.inbox import messages
-from operations.dead_letters import Undelivered, dead_letters, redrive
+from operations.dead_letters import DeadLetter, Undelivered, dead_letters, redrive
 from operations.outage import Gateway, gateway, switch_gateway
 from operations.repetition import EventRefused, UnknownOrder, publish_again
 from operations.stack import Stack
@@ -19,9 +21,19 @@ _queues = Lock()
 """Reading the dead letters hides them for a moment: a redrive from another window would find none meanwhile."""
 
 
+class _Reading(NamedTuple):
+    outputs: Mapping[str, str]
+    """Of the stack: each request has its own `Stack`."""
+    began: float
+    letters: Sequence[DeadLetter]
+
+
+_last: list[_Reading] = []
+"""The last one, for those that waited for it."""
+
+
 def state(stack: Stack, _: Request, __: Body) -> Body:
-    with _queues:
-        kept = dead_letters(stack)
+    kept = _dead_letters(stack)
     return {
         "gateway": gateway(stack),
         "deadLetters": [
@@ -34,6 +46,16 @@ def state(stack: Stack, _: Request, __: Body) -> Body:
             for letter in kept
         ],
     }
+
+
+def _dead_letters(stack: Stack) -> Sequence[DeadLetter]:
+    """The dead letters, by a reading that began after this call did: whoever waits for one shares the next."""
+    asked = time.monotonic()
+    with _queues:
+        if not (_last and _last[0].outputs == stack.outputs and _last[0].began > asked):
+            began = time.monotonic()
+            _last[:] = [_Reading(stack.outputs, began, dead_letters(stack))]
+        return _last[0].letters
 
 
 def switch(stack: Stack, _: Request, body: Body) -> Body:

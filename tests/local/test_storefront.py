@@ -3,9 +3,12 @@
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import httpx
@@ -20,6 +23,9 @@ from local.storefront.app import FILES
 from local.storefront.forwarding import LARGEST_BODY_BYTES, SIGN_IN
 from local.storefront.headers import HEADERS
 from local.storefront.serving import served
+from operations.dead_letters import DeadLetter, dead_letters
+from operations.stack import Stack
+from tests.e2e.waiting import wait_for
 from tests.unit.dead_letter_queues import GONE, POISON, Queues
 from tools import flow
 
@@ -366,6 +372,35 @@ def test_a_redrive_that_leaves_something_says_what_and_why() -> None:
 
     assert refused.value.status_code == 502
     assert len(queues.delivered) == 1
+
+
+def test_whoever_waits_for_a_reading_of_the_dead_letters_shares_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the readings of pages that have left would queue up before the one that somebody waits for."""
+    queues, began, may_end = Queues(), Event(), Event()
+    for _ in range(9):
+        queues.put_failure(POISON)
+    letters, readings, moments = dead_letters(queues.stack), count(1), list[int]()
+
+    def read(_: Stack) -> list[DeadLetter]:
+        began.set()
+        assert may_end.wait(timeout=60)
+        return letters[: next(readings)]
+
+    def monotonic() -> int:
+        moments.append(len(moments))
+        return moments[-1]
+
+    monkeypatch.setattr(break_it, "dead_letters", read)
+    monkeypatch.setattr(break_it, "time", SimpleNamespace(monotonic=monotonic))
+    with ThreadPoolExecutor(6) as pages:
+        first = pages.submit(break_it._dead_letters, queues.stack)
+        assert began.wait(timeout=60)
+        others = [pages.submit(break_it._dead_letters, queues.stack) for _ in range(5)]
+        wait_for("five more that ask", lambda: len(moments) == 2 + 5)
+        may_end.set()
+        assert len(first.result()) == 1
+        assert [len(each.result()) for each in others] == [2] * 5, "by one reading, which began after they had asked"
+    assert len(break_it._dead_letters(queues.stack)) == 3, "and whoever asks later gets a later one"
 
 
 @pytest.mark.parametrize("path", ["/", "/break-it/state", "/api/products"])
