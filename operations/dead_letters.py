@@ -5,19 +5,31 @@ a target (the event, with the reason in message attributes). `NotificationDeadLe
 failed on (the event alone: SQS keeps no reason, the function's log does).
 
 Anybody's event can end there, whatever it is: a message is shown with what can be read of it, and stays as it is.
+
+After an outage there may be ten thousand. So both queues are looked at in rounds, and within a round threads receive,
+deliver and delete at once.
 """
 
 import json
 import time
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError, ParamValidationError
 
 from operations.errors import OperatorError
 from operations.stack import Stack
+from operations.targets import Targets
+from orders.aws import backoff
 from tools import topology
+
+_THREADS = 16
+"""How many calls are under way at once; for each queue, a round has at most so many receives."""
+
+_BATCH = 10
+"""How many messages SQS gives, deletes or releases in one call."""
 
 _VISIBILITY_TIMEOUT_SECONDS = 60
 """How long a received message is hidden from other consumers, at first; see `_Look`."""
@@ -29,6 +41,13 @@ _LOGIN_REFUSED = {
     *("ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "UnrecognizedClientException"),
     *("InvalidSignatureException", "SignatureDoesNotMatch", "MissingAuthenticationToken"),
 }
+
+_Key = tuple[str, str]
+"""A message's queue and id."""
+_Message = Mapping[str, Any]
+"""As SQS gives it."""
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class DeadLetter(NamedTuple):
@@ -43,6 +62,11 @@ class DeadLetter(NamedTuple):
     reason: str
     payload: str
     """What failed, as the target got it."""
+
+    @property
+    def key(self) -> _Key:
+        """What makes it one and the same, however often it is received: its queue and its id."""
+        return self.queue_url, self.message_id
 
     @property
     def event_type(self) -> str:
@@ -70,10 +94,25 @@ class Undelivered(OperatorError):
         super().__init__(f"still a dead letter: {letter.event_type} for {letter.consumer}{more}: {why}")
 
 
-def dead_letters(stack: Stack) -> list[DeadLetter]:
-    """All that the two queues hold. Nothing is taken out: afterwards each message is visible again."""
+class Undeleted(OperatorError):
+    """SQS refused to delete these, each with the reason; `deleted` others are gone."""
+
+    def __init__(self, deleted: int, failures: list[tuple[DeadLetter, str]]) -> None:
+        self.deleted = deleted
+        super().__init__(f"{len(failures)} could not be deleted, and stay: {failures[0][1]}")
+
+
+def dead_letters(stack: Stack, progress: Callable[[int], object] = lambda _: None) -> list[DeadLetter]:
+    """All that the two queues hold. Nothing is taken out: afterwards each message is visible again.
+
+    `progress` hears how many were found so far.
+    """
+    letters: list[DeadLetter] = []
     with _look(stack) as look:
-        return list(look.letters())
+        for found in look.rounds():
+            letters += found
+            progress(len(letters))
+    return letters
 
 
 def redrive(stack: Stack, letters: Collection[DeadLetter] | None = None) -> Generator[DeadLetter, None, None]:
@@ -85,49 +124,74 @@ def redrive(stack: Stack, letters: Collection[DeadLetter] | None = None) -> Gene
     delivers it again, which every consumer bears. What can't be delivered keeps nothing else back: it stays in its
     queue, and at the end Undelivered says why.
     """
-    failures, chosen = [], _ids(letters)
-    with _look(stack) as look:
-        for letter in look.letters():
-            if chosen is not None and (letter.queue_url, letter.message_id) not in chosen:
-                continue
+    failures: list[tuple[DeadLetter, str]] = []
+    with _look(stack, letters) as look:
+        targets = Targets(stack, connections=_THREADS)
+
+        def deliver(letter: DeadLetter) -> str:
+            """Why the letter can't be delivered; nothing where it was."""
             try:
-                stack.deliver(letter.target, letter.payload)
-                look.delete(letter)
+                targets.deliver(letter.target, letter.payload)
+                look.is_done(letter)
             except (ClientError, ParamValidationError, ValueError) as error:
                 if _is_about_us(error):
                     raise
-                failures.append((letter, str(error) if letter.target else "it does not say where it failed"))
-            else:
-                yield letter
+                return str(error) if letter.target else "it does not say where it failed"
+            return ""
+
+        for found in look.rounds():
+            reasons = _at_once(deliver, found)
+            look.delete_done()
+            for letter, why in zip(found, reasons, strict=True):
+                if why:
+                    failures.append((letter, why))
+                else:
+                    yield letter
+    failures += [(letter, f"it was delivered, but can't be deleted: {why}") for letter, why in look.refused()]
     if failures:
         raise Undelivered(failures)
 
 
-def purge(stack: Stack, letters: Collection[DeadLetter] | None = None) -> int:
-    """Delete these dead letters, or else all that there are, and return how many were deleted."""
-    chosen, count = _ids(letters), 0
-    with _look(stack) as look:
-        for letter in look.letters():
-            if chosen is None or (letter.queue_url, letter.message_id) in chosen:
-                look.delete(letter)
-                count += 1
-            if chosen is not None and count == len(chosen):
-                break
-    return count
+def purge(
+    stack: Stack,
+    letters: Collection[DeadLetter] | None = None,
+    progress: Callable[[int], object] = lambda _: None,
+) -> int:
+    """Delete these dead letters, or else all that there are, and return how many were deleted. Raises Undeleted.
+
+    `progress` hears how many were deleted so far.
+    """
+    with _look(stack, letters) as look:
+        for found in look.rounds():
+            for letter in found:
+                look.is_done(letter)
+            look.delete_done()
+            progress(look.deleted)
+    if failures := look.refused():
+        raise Undeleted(look.deleted, failures)
+    return look.deleted
 
 
-def _ids(letters: Collection[DeadLetter] | None) -> set[tuple[str, str]] | None:
-    return None if letters is None else {(letter.queue_url, letter.message_id) for letter in letters}
+def _at_once(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+    """The function's results. Where one raises, or Ctrl-C comes, calls under way end and no other begins."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(function, items))
 
 
 @contextmanager
-def _look(stack: Stack) -> Iterator["_Look"]:
-    """At both queues. However it ends, what was not deleted is visible again."""
-    look = _Look(stack)
+def _look(stack: Stack, letters: Collection[DeadLetter] | None = None) -> Iterator["_Look"]:
+    """At both queues, for these letters or for all. However it ends, what was not deleted is visible again.
+
+    If it is killed, or can't reach SQS any more, that is when the hold ends.
+    """
+    look = _Look(stack, None if letters is None else {letter.key for letter in letters})
     try:
         yield look
     finally:
-        look.release()
+        try:
+            look.delete_done()
+        finally:
+            look.release()
 
 
 class _Look:
@@ -138,59 +202,143 @@ class _Look:
     while we look are left for the next time: a redriven event may fail again at once, and would have no end.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, wanted: Collection[_Key] | None) -> None:
+        self.deleted = 0
         self._stack = stack
-        self._sqs = stack.client("sqs")
-        self._started = time.time() * 1000
-        self._receipts: dict[tuple[str, str], str] = {}
-        """The last one of each message that we hold, by queue and message id."""
+        self._sqs = stack.client("sqs", connections=_THREADS)
+        self._wanted = wanted
+        started = time.time() * 1000
+        self._queues = [_Queue(stack.outputs[output], started) for output in topology.dead_letter_outputs()]
+        self._receipts: dict[_Key, str] = {}
+        """The last one of each message that we hold."""
+        self._done: dict[_Key, DeadLetter] = {}
+        """What is to be deleted."""
+        self._refused: dict[_Key, tuple[DeadLetter, Mapping[str, Any]]] = {}
+        """What was to be deleted, with SQS's error."""
 
-    def letters(self) -> Iterator[DeadLetter]:
-        for output in topology.dead_letter_outputs():
-            yield from self._letters_of(self._stack.outputs[output])
+    def rounds(self) -> Iterator[list[DeadLetter]]:
+        """What is new in each round, until the queues have nothing more, or nothing more is wanted of them."""
+        missing = None if self._wanted is None else set(self._wanted)
+        while (missing != set() or self._refused) and (queues := [each for each in self._queues if not each.is_over]):
+            receives = [queue for queue in queues for _ in range(queue.width)]
+            batches = list(zip(receives, _at_once(self._receive, receives), strict=True))
+            self.delete_done()  # what could not be deleted, and came again
+            found = [
+                _letter(self._stack, queue.url, message)
+                for queue in queues
+                for message in queue.take([batch for received, batch in batches if received is queue])
+            ]
+            if missing is not None:
+                found = [letter for letter in found if letter.key in missing]
+                missing -= {letter.key for letter in found}
+            if found:
+                yield found
 
-    def _letters_of(self, queue_url: str) -> Iterator[DeadLetter]:
-        """Until the queue gives nothing more, or for long nothing that is to be shown: others may fill it for ever."""
-        seen: set[str] = set()
-        shown = fruitless = 0
-        hold = _VISIBILITY_TIMEOUT_SECONDS
-        while fruitless <= shown + _FRUITLESS_MESSAGES and (messages := self._receive(queue_url, hold)):
-            new = [message for message in messages if message["MessageId"] not in seen]
-            if len(new) < len(messages) and not fruitless:
-                hold = min(2 * hold, _LONGEST_VISIBILITY_TIMEOUT_SECONDS)
-            seen |= {message["MessageId"] for message in messages}
-            waited = [message for message in new if int(message["Attributes"]["SentTimestamp"]) <= self._started]
-            shown += len(waited)
-            fruitless = 0 if waited else fruitless + len(messages)
-            for message in waited:
-                yield _letter(self._stack, queue_url, message)
-
-    def _receive(self, queue_url: str, hold: int) -> list[Mapping[str, Any]]:
-        messages: list[Mapping[str, Any]] = self._sqs.receive_message(
-            QueueUrl=queue_url,
-            MaxNumberOfMessages=10,
-            VisibilityTimeout=hold,
+    def _receive(self, queue: "_Queue") -> Sequence[_Message]:
+        messages: list[_Message] = self._sqs.receive_message(
+            QueueUrl=queue.url,
+            MaxNumberOfMessages=_BATCH,
+            VisibilityTimeout=queue.hold,
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["SentTimestamp"],
             WaitTimeSeconds=1,  # all of the queue's servers are asked, not only some
         ).get("Messages", [])
         for message in messages:
-            self._receipts[queue_url, message["MessageId"]] = message["ReceiptHandle"]
+            key = queue.url, message["MessageId"]
+            self._receipts[key] = message["ReceiptHandle"]
+            if key in self._refused:
+                self._done[key] = self._refused.pop(key)[0]
         return messages
 
-    def delete(self, letter: DeadLetter) -> None:
-        receipt = self._receipts[letter.queue_url, letter.message_id]
-        self._sqs.delete_message(QueueUrl=letter.queue_url, ReceiptHandle=receipt)
-        del self._receipts[letter.queue_url, letter.message_id]
+    def is_done(self, letter: DeadLetter) -> None:
+        """Say that a letter can be deleted; any thread may."""
+        self._done[letter.key] = letter
+
+    def delete_done(self) -> None:
+        """Delete what can be."""
+        done = dict(self._done)
+        refused = self._each(self._sqs.delete_message_batch, done)
+        for key, letter in done.items():
+            del self._done[key]
+            if key in refused:
+                self._refused[key] = letter, refused[key]
+            else:
+                del self._receipts[key]
+        self.deleted += len(done) - len(refused)
+
+    def refused(self) -> list[tuple[DeadLetter, str]]:
+        """What SQS would not delete, and why. What we no longer held is gone, or somebody else holds it."""
+        return [
+            (letter, f"{error['Code']}, {error.get('Message', '')}")
+            for letter, error in self._refused.values()
+            if error["Code"] not in _NO_LONGER_HELD
+        ]
 
     def release(self) -> None:
-        """Let others see what we still hold."""
-        for (queue_url, _), receipt in self._receipts.items():
-            try:
-                self._sqs.change_message_visibility(QueueUrl=queue_url, ReceiptHandle=receipt, VisibilityTimeout=0)
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in _NO_LONGER_HELD:  # then others see it, or it is gone
-                    raise
+        """Let others see what we still hold. What SQS refuses is visible when the hold ends."""
+        self._each(self._sqs.change_message_visibility_batch, self._receipts, VisibilityTimeout=0)
+
+    def _each(
+        self, call: Callable[..., Mapping[str, Any]], keys: Iterable[_Key], **options: Any
+    ) -> dict[_Key, Mapping[str, Any]]:
+        """Call SQS for each message, by its receipt and in batches; the error of each that it refused."""
+        by_queue: dict[str, list[_Key]] = {}
+        for key in list(keys):
+            by_queue.setdefault(key[0], []).append(key)
+        batches = [each[at : at + _BATCH] for each in by_queue.values() for at in range(0, len(each), _BATCH)]
+        errors: dict[_Key, Mapping[str, Any]] = {}
+        for refused in _at_once(lambda batch: self._batch(call, batch, options), batches):
+            errors |= refused
+        return errors
+
+    def _batch(
+        self, call: Callable[..., Mapping[str, Any]], keys: Sequence[_Key], options: Mapping[str, Any]
+    ) -> dict[_Key, Mapping[str, Any]]:
+        """The errors of one batch. An entry can fail inside a call that succeeds: that retry is ours, after a pause."""
+        queue_url = keys[0][0]
+        final: dict[_Key, Mapping[str, Any]] = {}
+        for attempt in range(1, backoff.ATTEMPTS + 1):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": self._receipts[key], **options} for number, key in enumerate(keys)
+            ]
+            failed = call(QueueUrl=queue_url, Entries=entries).get("Failed", [])
+            errors = {keys[int(error["Id"])]: error for error in failed}
+            final |= {key: error for key, error in errors.items() if error["SenderFault"]}
+            keys = [key for key in errors if key not in final]
+            if not keys:
+                return final
+            backoff.pause(attempt)
+        return final | errors
+
+
+class _Queue:
+    """What a look has seen of one queue."""
+
+    def __init__(self, url: str, started: float) -> None:
+        self.url = url
+        self.hold = _VISIBILITY_TIMEOUT_SECONDS
+        self.width = 1
+        """How many receives the next round has."""
+        self.is_over = False
+        """Whether a receive gave nothing, or all for long nothing that is to be shown: others may fill it for ever."""
+        self._started = started
+        self._seen: set[str] = set()
+        self._shown = self._fruitless = 0
+
+    def take(self, batches: Sequence[Sequence[_Message]]) -> list[_Message]:
+        """What is new of the messages that a round received, and was there when the look began."""
+        messages = [message for batch in batches for message in batch]
+        new = {message["MessageId"]: message for message in messages if message["MessageId"] not in self._seen}
+        if len(new) < len(messages) and not self._fruitless:
+            self.hold = min(2 * self.hold, _LONGEST_VISIBILITY_TIMEOUT_SECONDS)
+        self._seen |= new.keys()
+        waited = [each for each in new.values() if int(each["Attributes"]["SentTimestamp"]) <= self._started]
+        self._shown += len(waited)
+        self._fruitless = 0 if waited else self._fruitless + len(messages)
+        self.is_over = not all(batches) or self._fruitless > self._shown + _FRUITLESS_MESSAGES
+        is_plenty = 2 * len(messages) >= _BATCH * self.width
+        self.width = min(2 * self.width, _THREADS) if is_plenty else max(1, self.width // 2)
+        return waited
 
 
 def _is_about_us(error: Exception) -> bool:

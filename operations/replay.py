@@ -26,6 +26,7 @@ from operations.errors import OperatorError
 from operations.repetition import detail_of, order_id, trail
 from operations.screen import console, filled
 from operations.stack import Stack, add_stage
+from operations.targets import Targets
 
 _POLL_INTERVAL_SECONDS = 0.5
 """A replay takes minutes. It is polled for as long as EventBridge runs it; Ctrl-C cancels it."""
@@ -92,13 +93,13 @@ def replay_order(stack: Stack, order: str) -> Iterator[Delivery]:
     A target that can't be reached keeps nothing from the others. Raises UnknownOrder, and at the end ReplayFailed.
     """
     name = f"replay-{uuid4()}"
-    routes, failures = list(_routes(stack)), []
+    routes, targets, failures = list(_routes(stack)), Targets(stack), []
     for entry in trail(stack, order):
         event = {**_envelope(stack, entry), "replay-name": name}
         for pattern, target in routes:
             if _matches(stack, pattern, event):
                 try:
-                    stack.deliver(target, json.dumps(event))
+                    targets.deliver(target, json.dumps(event))
                 except (ClientError, ValueError) as error:
                     failures.append(f"{entry['eventType']} could not be delivered: {error}")
                 else:

@@ -4,14 +4,19 @@ console().print(filled("[green]✓[/] {order} is on its way", order=order_id))
 """
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from operations.streams import printable
+from operations.streams import print_error, printable
 
 _PLACE = re.compile(r"\{(\w+)\}")
+_LINE_INTERVAL = 1_000
+"""After how many there is a line where there can be no bar."""
 
 
 def console(**options: Any) -> Console:
@@ -31,3 +36,26 @@ def filled(words: str, **data: object) -> Text:
             shown.stylize(span.style)
         pieces[2 * number + 1] = shown
     return Text("").join(pieces)
+
+
+@contextmanager
+def progress(screen: Console, words: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show how far a long command is: a bar on a terminal, until it is done; elsewhere a line on stderr per thousand.
+
+    The command calls what it gets with how many it has done so far.
+    """
+    if screen.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=screen, transient=True) as bars:
+            task = bars.add_task(words, total=total)
+            yield lambda done: bars.update(task, completed=done)
+    else:
+        said = 0
+
+        def say(done: int) -> None:
+            nonlocal said
+            if done // _LINE_INTERVAL > said // _LINE_INTERVAL:
+                said = done
+                print_error(f"{words}: {done:,}" + (f" of {total:,}" if total is not None else ""))
+
+        yield say

@@ -61,9 +61,11 @@ class Stack(NamedTuple):
         """Where the API answers; locally that is not the URL of the output."""
         return str(self.outputs["apiUrl" if "apiUrl" in self.outputs else "HttpApiUrl"])
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, *, connections: int = 10) -> Any:
+        """A client of a service, for so many threads at once. The session is for one thread: make clients before."""
         make: Any = self.session.client  # its stubs know literal names only
-        return make(service, endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+        config = _CLIENT_CONFIG.merge(Config(max_pool_connections=connections))
+        return make(service, endpoint_url=self.endpoint_url, config=config)
 
     def function(self, name: str) -> str:
         """The deployed name of a function, such as `paymentProcessing`."""
@@ -77,28 +79,6 @@ class Stack(NamedTuple):
         client.update_function_configuration(
             FunctionName=name, Environment={"Variables": {**before, **variables}}, **options
         )
-
-    def deliver(self, target: str, payload: str) -> None:
-        """Hand a payload to a function, topic or queue, by its ARN (or a queue's URL), as EventBridge would.
-
-        Raises ValueError for any other target.
-        """
-        match _SERVICE_OF.match(target):
-            case None if target.startswith(("http://", "https://")):
-                self.client("sqs").send_message(QueueUrl=target, MessageBody=payload)
-            case found if found and found[1] == "lambda":
-                self.client("lambda").invoke(FunctionName=target, InvocationType="Event", Payload=payload)
-            case found if found and found[1] == "sns":
-                self.client("sns").publish(TopicArn=target, Message=payload)
-            case found if found and found[1] == "sqs":
-                sqs = self.client("sqs")
-                queue_url = sqs.get_queue_url(QueueName=target.rpartition(":")[2])["QueueUrl"]
-                sqs.send_message(QueueUrl=queue_url, MessageBody=payload)
-            case _:
-                raise ValueError(f"{target} is no function, topic or queue")
-
-
-_SERVICE_OF = re.compile(r"arn:[^:]*:([^:]*):")
 
 
 def add_stage(parser: argparse.ArgumentParser) -> None:

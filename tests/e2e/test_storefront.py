@@ -155,11 +155,12 @@ class CommandLine:
         return self._run("operations.break_it", "gateway").split()[-1]
 
     def dead_letters(self, order_id: str) -> list[Letter]:
-        rows = [line.split("│")[1:-1] for line in self._run("operations.dlq", "list").splitlines() if order_id in line]
-        return [Letter(event.strip(), consumer.strip(), reason.strip()) for event, _, consumer, reason in rows]
+        row = re.compile(rf"(\w+) ─▶ (\w+) +{order_id} +\w+, \w+ +(.+?) *")
+        rows = map(row.fullmatch, self._run("operations.dlq", "list").splitlines())
+        return [Letter(found[1], f"{STACK}-{found[2]}", found[3]) for found in rows if found]
 
     def redrives(self) -> int:
-        return int(self._run("operations.dlq", "redrive").splitlines()[-1].split()[0])
+        return int(re.findall(r"^(\d+) delivered again$", self._run("operations.dlq", "redrive"), re.MULTILINE)[0])
 
     def sends_twice(self, order_id: str) -> None:
         said = self._run("operations.break_it", "send-twice", order_id)

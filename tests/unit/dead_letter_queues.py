@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
+from threading import RLock
 from types import SimpleNamespace
 from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
 from operations.stack import Outputs, Stack, stack_name
+from orders.aws.dynamodb import Item
 from verification.simulation.queues import Queue
 
 STACK = stack_name("dev")
@@ -22,8 +24,14 @@ def refusal(code: str, operation: str = "Operation") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": f"{code} it is"}}, operation)
 
 
+Entries = list[Mapping[str, Any]]
+
+
 class Queues:
-    """Stands in for SQS and Lambda: a receive gives at most ten, oldest first; its receipt outdates the last one."""
+    """Stands in for SQS, Lambda and the Orders table, for several threads at once.
+
+    A receive gives at most ten, oldest first; its receipt outdates the last one.
+    """
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -31,7 +39,16 @@ class Queues:
         self.delivered: list[tuple[str, str]] = []
         self.receives = 0
         self.on_receive: Callable[[], None] = lambda: None
+        self.on_deliver: Callable[[], object] = lambda: None
         self.refusals: dict[str, ClientError] = {GONE: refusal("ResourceNotFoundException", "Invoke")}
+        self.batches: list[tuple[str, int]] = []
+        """Each batch call, and how many entries it had."""
+        self.failing: Callable[[str, str], str] = lambda _operation, _message_id: ""
+        """The error that an entry fails with inside a batch call that succeeds; none where it is empty."""
+        self.orders: dict[str, Item] = {}
+        self.unprocessed: Callable[[list[Item]], list[Item]] = lambda _keys: []
+        """Which of the keys a batch read leaves out."""
+        self._turn = RLock()
         self._queues = {url: Queue(lambda: self.now) for url in (DEAD, DEAD_NOTIFICATIONS)}
         self._attributes: dict[str, Mapping[str, Any]] = {}
 
@@ -42,6 +59,7 @@ class Queues:
             "DeadLetterQueueUrl": DEAD,
             "NotificationDeadLetterQueueUrl": DEAD_NOTIFICATIONS,
             "NotificationQueueUrl": NOTIFICATIONS,
+            "OrdersTableName": "Orders",
         }
         return Stack("dev", cast(Any, session), None, Outputs(outputs))
 
@@ -68,34 +86,54 @@ class Queues:
         ]
 
     def receive_message(self, *, QueueUrl: str, VisibilityTimeout: int, **_: Any) -> dict[str, Any]:
-        self.receives += 1
-        self.now += self.receive_seconds
-        self.on_receive()
-        found = self._queues[QueueUrl].receive(10, VisibilityTimeout)
-        messages = [
-            {
-                "MessageId": message.name,
-                "ReceiptHandle": f"{message.name}#{message.received}",
-                "Body": message.body,
-                "Attributes": {"SentTimestamp": str(int(message.sent_at * 1000))},
-                "MessageAttributes": self._attributes[message.name],
-            }
-            for message in found
-        ]
-        return {"Messages": messages} if messages else {}
+        with self._turn:
+            self.receives += 1
+            self.now += self.receive_seconds
+            self.on_receive()
+            found = self._queues[QueueUrl].receive(10, VisibilityTimeout)
+            messages = [
+                {
+                    "MessageId": message.name,
+                    "ReceiptHandle": f"{message.name}#{message.received}",
+                    "Body": message.body,
+                    "Attributes": {"SentTimestamp": str(int(message.sent_at * 1000))},
+                    "MessageAttributes": self._attributes[message.name],
+                }
+                for message in found
+            ]
+            return {"Messages": messages} if messages else {}
 
-    def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> None:
-        self._queues[QueueUrl].delete(self._held(QueueUrl, ReceiptHandle))
+    def delete_message_batch(self, *, QueueUrl: str, Entries: Entries) -> dict[str, Any]:
+        return self._batch("delete", QueueUrl, Entries, lambda name, _: self._queues[QueueUrl].delete(name))
 
-    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
-        self._queues[QueueUrl].hide(self._held(QueueUrl, ReceiptHandle), VisibilityTimeout)
+    def change_message_visibility_batch(self, *, QueueUrl: str, Entries: Entries) -> dict[str, Any]:
+        def change(name: str, entry: Mapping[str, Any]) -> None:
+            self._queues[QueueUrl].hide(name, entry["VisibilityTimeout"])
+
+        return self._batch("release", QueueUrl, Entries, change)
+
+    def _batch(
+        self, operation: str, queue_url: str, entries: Entries, act: Callable[[str, Mapping[str, Any]], None]
+    ) -> dict[str, Any]:
+        assert 1 <= len({entry["Id"] for entry in entries}) == len(entries) <= 10
+        with self._turn:
+            self.batches.append((operation, len(entries)))
+            failed = []
+            for entry in entries:
+                name = self._held(queue_url, entry["ReceiptHandle"])
+                if not name:
+                    failed.append({"Id": entry["Id"], "SenderFault": True, "Code": "ReceiptHandleIsInvalid"})
+                elif code := self.failing(operation, name):
+                    failed.append({"Id": entry["Id"], "SenderFault": False, "Code": code, "Message": "not now"})
+                else:
+                    act(name, entry)
+            return {"Failed": failed} if failed else {}
 
     def _held(self, queue_url: str, receipt: str) -> str:
+        """The message's id; nothing for an older receipt."""
         name, _, received = receipt.partition("#")
         message = self._queues[queue_url].messages.get(name)
-        if not message or str(message.received) != received:
-            raise refusal("ReceiptHandleIsInvalid")
-        return name
+        return name if message and str(message.received) == received else ""
 
     def invoke(self, *, FunctionName: str, InvocationType: str, Payload: str) -> None:
         self._deliver(FunctionName, Payload)
@@ -104,6 +142,20 @@ class Queues:
         self._deliver(QueueUrl, MessageBody)
 
     def _deliver(self, target: str, payload: str) -> None:
+        self.on_deliver()
         if target in self.refusals:
             raise self.refusals[target]
         self.delivered.append((target, payload))
+
+    def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
+        [(table, request)] = RequestItems.items()
+        keys = request["Keys"]
+        assert 1 <= len({key["orderId"]["S"] for key in keys}) == len(keys) <= 100
+        left = self.unprocessed(keys)
+        found = [
+            self.orders[key["orderId"]["S"]] for key in keys if key not in left and key["orderId"]["S"] in self.orders
+        ]
+        return {
+            "Responses": {table: found},
+            "UnprocessedKeys": {table: {**request, "Keys": left}} if left else {},
+        }

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, NamedTuple, cast
@@ -23,12 +24,15 @@ from botocore.exceptions import (
 
 from operations import break_it, command, dlq, ledger, replay
 from operations.command import Parser, run
+from operations.dead_letters import dead_letters, purge
 from operations.errors import OperatorError
 from operations.preflight import __main__ as preflight
+from operations.screen import console, progress
 from operations.smoke import __main__ as smoke
 from operations.stack import Outputs, Stack, StackUnavailable, add_stage, stack_name
+from orders.aws import backoff
 from orders.aws.dynamodb import to_item
-from tests.unit.dead_letter_queues import FUNCTION, GONE, POISON, Queues, refusal
+from tests.unit.dead_letter_queues import DEAD_NOTIFICATIONS, FUNCTION, GONE, POISON, Queues, refusal
 from tools.checkout import ROOT
 
 STACK = stack_name("dev")
@@ -101,7 +105,7 @@ def audit_log(rows: list[dict[str, Any]]) -> Any:
 
 def stack_with(**clients: Any) -> Stack:
     """A stack whose services are these stand-ins."""
-    session = SimpleNamespace(client=lambda service, **_: clients[service], region_name="us-east-1")
+    session = SimpleNamespace(client=lambda service, **_: clients.get(service), region_name="us-east-1")
     names = {name: name for name in ("EventBusName", "EventArchiveName", "AuditLogTableName")}
     topic = {"OrderNotificationTopicArn": "arn:aws:sns:us-east-1:000000000000:topic"}
     return Stack("dev", cast(Any, session), None, Outputs({**names, **topic}))
@@ -122,8 +126,8 @@ def test_what_lies_in_a_queue_is_shown_literally(
     queues.put_failure(event(hostile, hostile), GONE)
     assert called("dlq", "redrive") == 1
     out, err = capsys.readouterr()
-    assert f"✓ {shown} of order {shown} ─▶ {STACK}-fulfillment\n" in out
-    assert f"✗ {shown} of order {shown} ─▶ {STACK}-gone\n" in out
+    assert f"✓ {shown} of order {shown} ─▶ fulfillment\n" in out
+    assert f"✗ {shown} of order {shown} ─▶ gone\n" in out
     assert err.startswith(f"{shown} of order {shown} stays in the queue: ")
     assert err.count("\n") == 1
 
@@ -173,7 +177,10 @@ def test_a_redrive_tells_what_stays_and_ends_with_1(
     assert called("dlq", "redrive") == 1
 
     out, err = capsys.readouterr()
-    assert out.endswith("1 delivered again, 1 not\n")
+    assert out.splitlines()[-2:] == [
+        "1 delivered again, 1 left in the queue",
+        "what fails again is there again after a few minutes: npm run dlq -- list --stage dev",
+    ]
     assert re.fullmatch(r"Poison of order - stays in the queue: .*ResourceNotFoundException.*\n", err)
     assert queues.left() == [gone]
 
@@ -364,10 +371,194 @@ def test_a_gateway_whose_function_is_gone_is_one_line_and_exit_code_1(
 def test_an_error_of_the_programs_own_is_not_hidden(
     monkeypatch: pytest.MonkeyPatch, called: Called, queues: Queues
 ) -> None:
-    monkeypatch.setattr(dlq, "dead_letters", lambda _: [][0])
+    monkeypatch.setattr(dlq, "dead_letters", lambda *_: [][0])
 
     with pytest.raises(IndexError):
         called("dlq", "list")
+
+
+# --- how many dead letters ever ---------------------------------------------------------------------------------------
+
+ORDERS = {
+    "1a2b3c4d-0000-4000-8000-000000000001": {"status": "FULFILLED"},
+    "5e6f7a8b-0000-4000-8000-000000000002": {"status": "PAYMENT_FAILED"},
+    "9c0d1e2f-0000-4000-8000-000000000003": {"status": "PLACED", "dueAt": "2026-01-01T00:00:00.000Z"},
+}
+
+
+def put_letters_of_orders(queues: Queues) -> None:
+    for order_id, order in ORDERS.items():
+        queues.orders[order_id] = to_item({"orderId": order_id, **order})
+    healed, declined, waiting = ORDERS
+    queues.put_failure(event(healed), reason="the payment gateway does not respond")
+    queues.put_failure(event(declined, "FulfillmentCompletedEvent"), reason="the payment gateway does not respond")
+    queues.put_failure(event(waiting), reason="the payment gateway does not respond")
+    queues.put_failure(event("of nobody"))
+    queues.put(event(waiting), DEAD_NOTIFICATIONS)
+
+
+def test_a_list_says_what_has_become_of_each_order_within_80_columns(
+    called: Called, queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_letters_of_orders(queues)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert called("dlq", "list") == 0
+
+    *table, last = capsys.readouterr().out.splitlines()
+    assert last == (
+        "5 in the dead-letter queues: 2 of orders that have healed since, 2 of orders that are open, 1 of no order"
+    )
+    assert sorted(map(str.rstrip, table)) == sorted(
+        [
+            "event ─▶ failed at         order     order now       reason",
+            "OrderPlacedEvent ─▶        1A2B3C4D  healed,         the payment gateway does",
+            "fulfillment                          FULFILLED       not respond",
+            "FulfillmentCompletedEvent  5E6F7A8B  healed,         the payment gateway does",
+            "─▶ fulfillment                       PAYMENT_FAILED  not respond",
+            "OrderPlacedEvent ─▶        9C0D1E2F  open, PLACED    the payment gateway does",
+            "fulfillment                                          not respond",
+            "OrderPlacedEvent ─▶        OF NOBOD  -               no reason",
+            "fulfillment",
+            "OrderPlacedEvent ─▶        9C0D1E2F  open, PLACED    see the log of the",
+            "notification                                         notification function",
+        ]
+    )
+
+
+def test_a_wide_list_has_a_line_for_each_letter_with_the_whole_order_id(
+    called: Called, queues: Queues, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_letters_of_orders(queues)
+
+    assert called("dlq", "list") == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 7
+    for order_id in ORDERS:
+        assert [line for line in lines if order_id in line]
+    assert [line.split()[:5] for line in lines if "PAYMENT_FAILED" in line] == [
+        ["FulfillmentCompletedEvent", "─▶", "fulfillment", [*ORDERS][1], "healed,"]
+    ]
+
+
+def test_letters_whose_orders_can_not_be_read_are_shown_all_the_same(
+    called: Called, queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_letters_of_orders(queues)
+
+    def refuse(keys: list[Any]) -> list[Any]:
+        raise refusal("AccessDeniedException", "BatchGetItem")
+
+    queues.unprocessed = refuse
+
+    assert called("dlq", "list") == 1
+
+    out, err = capsys.readouterr()
+    assert out.count("not read") == 5
+    assert out.endswith("\n5 in the dead-letter queues\n")
+    assert re.fullmatch(r"the orders could not be read: .*AccessDeniedException.*BatchGetItem.*\n", err)
+
+
+def test_no_letter_is_one_line(called: Called, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called("dlq", "list") == 0
+    assert called("dlq", "redrive") == 0
+    assert called("dlq", "purge") == 0
+    expected = ["0 in the dead-letter queues", "0 delivered again", "0 in the dead-letter queues", "0 deleted"]
+    assert capsys.readouterr() == ("".join(f"{line}\n" for line in expected), "")
+
+
+def test_a_long_command_says_how_far_it_is_and_nothing_of_it_acts_on_what_is_no_terminal(
+    called: Called, queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2_500):
+        queues.put_failure(event(f"order {number}"))
+
+    assert called("dlq", "purge", "--yes") == 0
+
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert all(
+        re.fullmatch(r"(reading the dead letters|reading their orders|deleting): \d,\d\d\d.*", each) for each in lines
+    )
+    assert len(lines) == 6, lines
+    assert re.fullmatch(r"deleting: 2,\d\d\d of 2,500", lines[-1])
+    assert out.endswith("\n2,500 deleted\n")
+    assert "\x1b" not in out + err
+
+
+def test_a_terminal_has_a_bar_while_it_takes() -> None:
+    written = StringIO()
+    with progress(console(file=written, force_terminal=True, width=80), "deleting", 2_500) as done:
+        done(1_200)
+    assert "deleting" in written.getvalue()
+    assert "1200/2500" in written.getvalue()
+
+
+def test_a_redrive_that_finds_less_than_there_was_says_so(
+    called: Called, queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_letters_of_orders(queues)
+    found = dead_letters(queues.stack)
+    monkeypatch.setattr(dlq, "dead_letters", lambda *_: found)
+    purge(queues.stack, found[:2])
+
+    assert called("dlq", "redrive") == 1
+
+    out, err = capsys.readouterr()
+    assert "\n3 delivered again\n" in out
+    assert err == "2 were no longer there: redriven, deleted, or held by somebody else\n"
+
+
+def test_a_purge_tells_what_was_not_deleted(
+    called: Called, queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(backoff, "time", SimpleNamespace(sleep=lambda _: None))
+    kept = queues.put_failure(POISON)
+    queues.put_failure(POISON)
+    queues.failing = lambda operation, message_id: (
+        "InternalError" if (operation, message_id) == ("delete", kept) else ""
+    )
+
+    assert called("dlq", "purge", "--yes") == 1
+
+    out, err = capsys.readouterr()
+    assert out.endswith("\n1 deleted\n")
+    assert err == "1 could not be deleted, and stay: InternalError, not now\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["redrive"], r"at least (\d+) of 900 were delivered again and deleted; the others are still there"),
+        (["purge", "--yes"], r"at least (\d+) of 900 were deleted; the others are still there"),
+    ],
+)
+def test_what_was_done_is_said_when_a_command_is_stopped_and_it_can_be_repeated(
+    called: Called, queues: Queues, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    for number in range(900):
+        queues.put_failure(event(f"order {number}"))
+    deleted = [0]
+
+    def stop(operation: str, _message_id: str) -> str:
+        deleted[0] += operation == "delete"
+        if deleted[0] == 400:
+            raise KeyboardInterrupt
+        return ""
+
+    queues.failing = stop
+
+    assert called("dlq", *arguments) == 130
+
+    err = capsys.readouterr().err
+    [number] = re.findall(said, err)
+    assert err.endswith("Repeat the command to go on\nstopped\n")
+    left = queues.left()
+    assert 0 < int(number) <= 900 - len(left)
+    assert left
+    assert called("dlq", *arguments) == 0
+    assert queues.left() == []
 
 
 # --- how it is called -------------------------------------------------------------------------------------------------
@@ -555,11 +746,11 @@ def test_a_redrive_whose_output_nobody_reads_leaves_what_it_does_not_deliver(tmp
 
 @pytest.mark.parametrize("arguments", [["list"], ["purge"]])
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path, arguments: list[str]) -> None:
-    with process(tmp_path, 1_500, *arguments) as ran:
+    with process(tmp_path, 900, *arguments) as ran:
         assert ran.stdout.readline()
         ran.stdout.close()
         assert ran.ended() == (1, b"")
-    assert ran.letters["left"] == 1_500
+    assert ran.letters["left"] == 900
 
 
 def test_a_reader_that_goes_away_before_the_last_word_is_no_traceback(tmp_path: Path) -> None:

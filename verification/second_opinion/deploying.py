@@ -6,7 +6,7 @@ CloudFormation works with the rights of who deploys. Its schema of each resource
 that creating, reading, updating, deleting and tagging such a resource may take. Some are for what no resource here has;
 they are listed with the reason.
 
-What docs/preflight-policy.json adds is to read the tables, for `npm run ledger`, and nothing else.
+What docs/preflight-policy.json adds is to read the tables, for `npm run ledger` and `npm run dlq`, and nothing else.
 """
 
 import json
@@ -107,12 +107,13 @@ LEDGER = "order-processing-dev-GatewayLedgerTable-1"
 READ = {
     ("Scan", "order-processing-dev-OrdersTable-1", "aws"): True,
     ("GetItem", "order-processing-dev-OrdersTable-1", "aws"): True,
+    ("BatchGetItem", "order-processing-dev-OrdersTable-1", "aws"): True,
     ("Scan", LEDGER, "aws"): True,
     ("GetItem", LEDGER, "aws-cn"): True,
     ("Scan", "payroll", "aws"): False,
     **{(f"{change}Item", LEDGER, "aws"): False for change in ("Update", "Put", "Delete", "BatchWrite")},
 }
-"""What is done to a table, the partition; and whether who compares orders and ledger may."""
+"""What is done to a table, the partition; and whether who reads orders and ledger may."""
 
 
 def reading(document: Policy) -> list[str]:

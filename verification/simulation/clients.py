@@ -3,7 +3,7 @@
 They have only the methods and parameters that the code uses; any other is a TypeError.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -268,25 +268,39 @@ class SQS(_Client):
 
         return self._call("ReceiveMessage", effect, QueueUrl)  # type: ignore[no-any-return]
 
-    def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> None:
-        def effect(_fault: FaultKind | None) -> None:
-            if name := self._held_message(QueueUrl, ReceiptHandle):
+    def delete_message_batch(self, *, QueueUrl: str, Entries: list[Mapping[str, Any]]) -> Response:
+        def delete(entry: Mapping[str, Any]) -> None:
+            if name := self._held_message(QueueUrl, entry["ReceiptHandle"]):
                 self._cloud.queues[QueueUrl].delete(name)
 
-        self._call("DeleteMessage", effect)
+        return self._batch("DeleteMessageBatch", Entries, delete)
 
-    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
-        def effect(_fault: FaultKind | None) -> None:
-            name = self._held_message(QueueUrl, ReceiptHandle)
+    def change_message_visibility_batch(self, *, QueueUrl: str, Entries: list[Mapping[str, Any]]) -> Response:
+        def change(entry: Mapping[str, Any]) -> str | None:
+            name = self._held_message(QueueUrl, entry["ReceiptHandle"])
             if not name:
-                code = "ReceiptHandleIsInvalid"
-                raise ClientError(
-                    {"Error": {"Code": code, "Message": "the message was received again, or deleted"}},
-                    "ChangeMessageVisibility",
-                )
-            self._cloud.queues[QueueUrl].hide(name, VisibilityTimeout)
+                return "ReceiptHandleIsInvalid"
+            self._cloud.queues[QueueUrl].hide(name, entry["VisibilityTimeout"])
+            return None
 
-        self._call("ChangeMessageVisibility", effect)
+        return self._batch("ChangeMessageVisibilityBatch", Entries, change)
+
+    def _batch(
+        self, action: str, entries: list[Mapping[str, Any]], act: Callable[[Mapping[str, Any]], Any]
+    ) -> Response:
+        """Do it for each entry, and tell the errors: `act` returns the code of one that is the sender's fault."""
+        assert 1 <= len(entries) <= 10
+
+        def effect(fault: FaultKind | None) -> Response:
+            broken = self._cloud.failed_entries(len(entries)) if fault is FaultKind.ENTRY_FAILED else set()
+            failed = []
+            for number, entry in enumerate(entries):
+                if code := "InternalError" if number in broken else act(entry):
+                    fault_of_ours = number not in broken
+                    failed.append({"Id": entry["Id"], "SenderFault": fault_of_ours, "Code": code, "Message": action})
+            return {"Failed": failed} if failed else {}
+
+        return self._call(action, effect, f"{len(entries)} entries", FaultKind.ENTRY_FAILED)  # type: ignore[no-any-return]
 
     def _held_message(self, queue_url: str, receipt: str) -> str | None:
         """Return the message of a receipt, or None for an older receipt, which SQS ignores without an error."""

@@ -20,7 +20,7 @@ class FaultKind(Enum):
     SLOW = "takes seconds"
     HANGS = "hangs until the function's time-out"
     HANGS_AFTER = "takes effect, then hangs until the function's time-out"
-    ENTRY_FAILED = "PutEvents succeeds, an entry fails"
+    ENTRY_FAILED = "the call succeeds, an entry fails"
     REJECTED = "is rejected for good"
     PART_LEFT_OUT = "returns only a part of the result"
     TAKES_EFFECT_LATER = "times out, and takes effect minutes later"

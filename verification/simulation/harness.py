@@ -67,6 +67,7 @@ def deployed(cloud: SimulatedCloud, rng: RandomSource, *, cancel_after_hours: in
             outage = in_an_outage(getattr(SimulatedGateway, method))
             stack.enter_context(mock.patch.object(SimulatedGateway, method, outage))
         stack.enter_context(mock.patch.object(dead_letters, "time", _time(cloud)))
+        stack.enter_context(mock.patch.object(dead_letters, "ThreadPoolExecutor", partial(SimulatedPool, cloud.world)))
         metrics = stack.enter_context(redirect_stdout(io.StringIO()))
         logger.setLevel(logging.CRITICAL)
         forget()
