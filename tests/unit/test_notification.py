@@ -453,11 +453,27 @@ for address in ("anna@example.com", "anna@bücher.example"):
     assert done.stdout.split() == ["False", "True"]
 
 
+def test_the_garbage_collector_waits_for_the_large_imports_and_leaves_them_out_afterwards() -> None:
+    """It would cost each cold start."""
+    script = """
+import gc
+more_than_the_youngest = []
+gc.callbacks.append(lambda phase, info: more_than_the_youngest.append(info["generation"] > 0))
+import handlers
+print(any(more_than_the_youngest), gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True"]
+
+
 def test_an_order_without_a_phone_number_is_told_by_e_mail_alone(shop: Shop) -> None:
+    """And no client is made for text messages: it would cost each cold start."""
     outcome = _ended(shop)
     shop.change(_order_id(outcome), phone=None)
+    notifier.cache_clear()
     shop.deliver("notification", outcome)
     assert (len(shop.emails), shop.wire.of("sns:Publish")) == (1, [])
+    assert notifier()._sns is None
 
 
 def test_a_receipt_that_could_not_be_stored_may_send_again_when_the_claim_is_stale(
