@@ -45,9 +45,13 @@ def gateway() -> PaymentGateway:
 def notifier() -> SesSnsNotifier:
     """E-mail and text messages. A lost response may mean a sent message: so there are no retries, and more time."""
     ses = client("sesv2", attempts=1, read_timeout=MAIL_SECONDS)
-    sns = client("sns", attempts=1, read_timeout=MAIL_SECONDS)
     prefixes = config().sms_country_prefixes
-    return SesSnsNotifier(ses, sns, config().sender_email, sms_prefixes=tuple(prefixes.split(",")) if prefixes else ())
+    return SesSnsNotifier(
+        ses,
+        lambda: client("sns", attempts=1, read_timeout=MAIL_SECONDS),
+        config().sender_email,
+        sms_prefixes=tuple(prefixes.split(",")) if prefixes else (),
+    )
 
 
 def reconcile_after() -> timedelta:

@@ -1,6 +1,7 @@
 """`ports.Notifier` on AWS: e-mail through SES, text messages through SNS."""
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -32,10 +33,16 @@ https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 class SesSnsNotifier:
     """Its clients must not retry by themselves: a lost response may mean that the message was sent."""
 
-    def __init__(self, ses: "SESV2Client", sns: "SNSClient", sender: str, *, sms_prefixes: tuple[str, ...]) -> None:
-        """`sms_prefixes` are the beginnings of the phone numbers that get text messages; none for no text messages."""
+    def __init__(
+        self, ses: "SESV2Client", make_sns: Callable[[], "SNSClient"], sender: str, *, sms_prefixes: tuple[str, ...]
+    ) -> None:
+        """`sms_prefixes` are the beginnings of the phone numbers that get text messages; none for no text messages.
+
+        The client for those is made for the first of them: a cold start that sends none does not wait for it.
+        """
         self._ses = ses
-        self._sns = sns
+        self._make_sns = make_sns
+        self._sns: SNSClient | None = None
         self._sender = sender
         self._sms_prefixes = sms_prefixes
 
@@ -62,7 +69,8 @@ class SesSnsNotifier:
         A message that is lost on a dead connection can't be told from one whose response is lost.
         """
         self._ses.close()
-        self._sns.close()
+        if self._sns:
+            self._sns.close()
 
     def _names_our_sender(self, reason: str) -> bool:
         """Whether SES says that our own address, or its domain, is not verified: then the recipient's may be fine.
@@ -94,6 +102,7 @@ class SesSnsNotifier:
     def _sms(self, order: Order, message: Message) -> str:
         if order.phone is None:
             raise MessageRejected("the order has no phone number")
+        self._sns = self._sns or self._make_sns()
         response = self._sns.publish(
             PhoneNumber=order.phone,
             Message=message.sms,

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -42,7 +43,7 @@ def notifier(monkeypatch: pytest.MonkeyPatch) -> Iterator[SesSnsNotifier]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     _SES.callers.clear()
     ses = boto3.session.Session().client("sesv2", endpoint_url=f"http://127.0.0.1:{server.server_port}")
-    yield SesSnsNotifier(ses, client("sns"), "orders@example.com", sms_prefixes=())
+    yield SesSnsNotifier(ses, partial(client, "sns"), "orders@example.com", sms_prefixes=())
     ses.close()
     server.shutdown()
     server.server_close()
