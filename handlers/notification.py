@@ -42,12 +42,13 @@ class PartialBatchResponse(TypedDict):
 def handler(batch: Batch, context: Context) -> PartialBatchResponse:
     """Notify each message's customer. SQS delivers the failed messages again, and at last moves them to the DLQ."""
     notifier().reconnect()
-    failed = [record["messageId"] for record in batch["Records"] if not _is_notified(record, context)]
+    records = batch["Records"]
+    failed = [each["messageId"] for position, each in enumerate(records) if not _is_notified(each, position, context)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _is_notified(record: Record, context: Context) -> bool:
-    owner = f"{context.aws_request_id}/{record['messageId']}"
+def _is_notified(record: Record, position: int, context: Context) -> bool:
+    owner = f"{context.aws_request_id}/{position}"  # one for each attempt, even of messages about the same event
 
     @consumer
     def notify(event: FinalEvent) -> None:

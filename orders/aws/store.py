@@ -61,7 +61,7 @@ class OrdersTable:
         try:
             self._dynamodb.put_item(
                 TableName=self._table,
-                Item=to_item({**order.model_dump(by_alias=True, exclude_none=True), "openShard": shard}),
+                Item=to_item({**order.model_dump(by_alias=True, exclude_defaults=True), "openShard": shard}),
                 ConditionExpression="attribute_not_exists(orderId)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )

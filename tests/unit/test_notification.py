@@ -12,7 +12,7 @@ from orders.choreography import notify_customer
 from orders.events import decode
 from orders.model import Receipt
 from tests.conftest import Lines
-from tests.shop import ANNA, Envelope, NotTold, Shop
+from tests.shop import ANNA, Context, Envelope, NotTold, Shop
 from tools import topology
 from tools.checkout import ROOT
 
@@ -135,6 +135,20 @@ def test_two_messages_of_one_event_in_one_batch_have_owners_of_their_own(shop: S
     # then the second one does not take the first one's claim for its own
     assert given_back == ["m1", "m2"]
     assert len(shop.wire.of("ses:SendEmail")) == 1
+
+
+def test_a_claim_as_an_older_version_writes_it_is_another_s_claim(shop: Shop, outcome: Envelope) -> None:
+    """During a deploy, both versions run side by side; the older one's owner ends with the message's id."""
+    # given
+    assert _claim(shop, outcome, "r-1/m1")
+
+    # when
+    batch = {"Records": [{"messageId": "m1", "body": json.dumps(outcome)}]}
+    response = shop.invoke("notification", batch, Context(aws_request_id="r-1"))
+
+    # then
+    assert response == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert shop.emails == []
 
 
 def test_a_crash_after_the_record_of_the_e_mail_still_sends_the_text_message_and_no_second_e_mail(

@@ -133,6 +133,8 @@ def test_an_outage_of_the_gateway_ends_by_itself(
 def test_the_same_event_is_published_again_with_the_next_attempt(shop: Shop, let_pass: LetPass) -> None:
     # given
     order_id, placed = shop.placed()
+    assert placed["detail"]["metadata"]["attempt"] == 1
+    assert "attempt" not in shop.item(order_id), "the first one needs no bytes"
 
     for attempt in (2, 3):
         # when

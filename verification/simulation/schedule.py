@@ -119,7 +119,7 @@ def _report_open_orders(cloud: SimulatedCloud) -> None:
 
 def _reconciled(cloud: SimulatedCloud) -> list[str]:
     items = cloud.tables["Orders"].items.values()
-    return [item["orderId"]["S"] for item in items if item["attempt"] != {"N": "1"}]
+    return [item["orderId"]["S"] for item in items if "attempt" in item]
 
 
 def _all_closed(cloud: SimulatedCloud) -> bool:
