@@ -69,7 +69,6 @@ def create_order(request: Request) -> GatewayResponse:
     body, location = OrderResponse.model_validate(order), f"/orders/{order.order_id}"
     if not is_new:
         return respond(200, body, {"location": location, "idempotency-replayed": "true"})
-    logger.info("Placed the order", orderId=order.order_id)
     _publish(order.placed_event())
     return respond(201, body, {"location": location})
 

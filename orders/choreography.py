@@ -122,7 +122,7 @@ def place_order(
     else:
         placed = store.put(order)
     if placed.applied:
-        count("OrdersPlaced")
+        count("OrdersPlaced", message="Placed the order", orderId=order_id)
     elif not placed.order.matches(request):
         raise IdempotencyKeyReused("this Idempotency-Key belongs to another order; take a new key for a new order")
     return placed
@@ -168,8 +168,7 @@ def _cancel(
         later = cancellation.model_copy(update={"occurred_at": clock.just_after(order.placed_at)})
         order, applied = store.cancel(order_id, customer_id, later, due_at=due_at)
     if applied:
-        count("OrdersCancelled")
-        logger.info("The order is cancelled", orderId=order_id, reason=reason)
+        count("OrdersCancelled", message="The order is cancelled", orderId=order_id, reason=reason)
     return WriteResult(order, applied)
 
 
@@ -218,8 +217,12 @@ def _charge(order: Order, placed: OrderPlacedEvent, store: OrderStore, gateway: 
     )
     order = store.record_payment(order, payment)
     if order.payment == payment:
-        count("OrdersDeclined" if declined else "OrdersPaid")
-        logger.info("The payment is %s", payment.status, paymentId=payment.payment_id, reason=payment.reason)
+        count(
+            "OrdersDeclined" if declined else "OrdersPaid",
+            message=f"The payment is {payment.status}",
+            paymentId=payment.payment_id,
+            reason=payment.reason,
+        )
     return order
 
 
@@ -270,8 +273,12 @@ def _record_refund(order: Order, refunded: Refunded, store: OrderStore) -> Order
     if not applied:
         return _record_refund(order, refunded, store)  # another invocation has stored the payment, which never changes
     if order.refund == refund:
-        count("PaymentsRefunded")
-        logger.info("The payment is refunded", paymentId=payment.payment_id, refundId=refund.refund_id)
+        count(
+            "PaymentsRefunded",
+            message="The payment is refunded",
+            paymentId=payment.payment_id,
+            refundId=refund.refund_id,
+        )
     return order
 
 
@@ -306,8 +313,7 @@ def fulfill(paid: PaymentCompletedEvent, store: OrderStore) -> FulfillmentComple
     if not applied:
         order.verify(paid)
     if order.fulfillment == fulfillment:
-        count("OrdersFulfilled")
-        logger.info("The order is ready to ship", trackingId=fulfillment.tracking_id)
+        count("OrdersFulfilled", message="The order is ready to ship", trackingId=fulfillment.tracking_id)
     return order.fulfillment_event() if order.is_open and order.fulfillment else None
 
 
@@ -321,9 +327,9 @@ def update_status(event: StatusEvent, store: OrderStore) -> None:
     """
     order, changed = store.advance(event)
     if changed:
-        logger.info("The order is %s", order.status)
         if order.is_final and not order.cancellation:
-            seconds("SecondsToFinalStatus", (clock.now() - clock.moment(order.placed_at)).total_seconds())
+            taken = (clock.now() - clock.moment(order.placed_at)).total_seconds()
+            seconds("SecondsToFinalStatus", taken, message=f"The order is {order.status}")
     else:
         order.verify(event)
     _close_if_ended(order, store)
@@ -364,8 +370,9 @@ def _send_once(
         receipt = Receipt(channel=channel, at=clock.timestamp(clock.now()), rejection=str(rejection))
     else:
         if channel == "email":
-            count("CustomersNotified")
-        logger.info("The %s was sent", channel, messageId=message_id)
+            count("CustomersNotified", message="The email was sent", messageId=message_id)
+        else:
+            logger.info("The sms was sent", messageId=message_id)
         receipt = Receipt(channel=channel, at=clock.timestamp(clock.now()), message_id=message_id)
     return store.record_receipt(order, receipt)
 

@@ -148,7 +148,7 @@ class Cloud:
     def errors(self, function: str, event_id: str) -> list[str]:
         """The messages of the errors that a function logged for an event."""
         lines = [json.loads(line) for line in self.log(function, event_id) if line.startswith("{")]
-        return [line["message"] for line in lines if line["level"] == "ERROR"]
+        return [line["message"] for line in lines if line.get("level") == "ERROR"]
 
     def invocations(self, function: str) -> int:
         """How many invocations of a function have ended."""

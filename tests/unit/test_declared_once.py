@@ -11,7 +11,7 @@ from orders import clock, errors
 from orders.aws.gateway import DECLINES
 from orders.catalogue import PaymentMethod
 from orders.config import Config
-from orders.errors import OrderProcessingError
+from orders.errors import MalformedEvent, OrderProcessingError
 from orders.events import EVENTS, Event, FinalEvent, PaymentRefundedEvent, StatusEvent, is_id, new_id
 from orders.model import FINAL, TRANSITIONS, Order, Status
 from tests.conftest import Lines
@@ -168,7 +168,7 @@ def test_the_seconds_to_the_final_status_are_counted_from_the_order(shop: Shop, 
     assert line["SecondsToFinalStatus"] == [pytest.approx(90, abs=5)]
 
 
-def test_every_log_line_of_an_order_has_its_id_and_the_request_s(shop: Shop, log_lines: Lines) -> None:
+def test_every_line_of_an_order_has_its_id_and_the_request_s(shop: Shop, metrics: Lines, log_lines: Lines) -> None:
     # given
     answer = shop.call(
         "POST", "/orders", {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"}, request_id="r-1"
@@ -178,19 +178,29 @@ def test_every_log_line_of_an_order_has_its_id_and_the_request_s(shop: Shop, log
     shop.run()
 
     # then
-    lines = log_lines()
+    lines = metrics()
     assert [line["message"] for line in lines] == [
         "Placed the order",
         "The payment is COMPLETED",
         "The order is ready to ship",
-        "The order is PAID",
         "The order is FULFILLED",
         "The email was sent",
     ]
     assert {line["orderId"] for line in lines} == {answer.body["orderId"]}
     assert {line["correlationId"] for line in lines} == {"r-1"}
     assert {line["service"] for line in lines} == {os.environ["POWERTOOLS_SERVICE_NAME"]}
-    assert {line["level"] for line in lines} == {"INFO"}
+    assert log_lines() == [], "nothing is said twice"
+
+
+def test_a_line_of_what_is_not_counted_has_the_ids_too(shop: Shop, log_lines: Lines) -> None:
+    _, placed = shop.placed()
+    shop.deliver("paymentProcessing", placed)
+    with pytest.raises(MalformedEvent):
+        shop.deliver("fulfillment", placed)
+    [line] = log_lines()
+    assert line["orderId"] == placed["detail"]["data"]["orderId"]
+    assert line["correlationId"] == placed["detail"]["metadata"]["correlationId"]
+    assert (line["service"], line["level"]) == (os.environ["POWERTOOLS_SERVICE_NAME"], "ERROR")
 
 
 def test_no_log_line_has_the_id_of_a_trace(shop: Shop, log_lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:

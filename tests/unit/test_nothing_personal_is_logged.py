@@ -34,7 +34,7 @@ def outcome(shop: Shop) -> Envelope:
     ],
 )
 def test_what_ses_and_sns_say_of_an_address_is_not_logged(
-    shop: Shop, outcome: Envelope, log_lines: Lines, action: str, code: str
+    shop: Shop, outcome: Envelope, log_lines: Lines, metrics: Lines, action: str, code: str
 ) -> None:
     """In the sandbox SES names the recipient's identity as the resource that is denied; SNS names the number."""
     # given
@@ -48,7 +48,7 @@ def test_what_ses_and_sns_say_of_an_address_is_not_logged(
         assert code not in ("MessageRejected", "InvalidParameter")
 
     # then
-    log = json.dumps(log_lines())
+    log = json.dumps([log_lines(), metrics()])
     assert code in log
     assert ANNA.email not in log
     assert PHONE not in log
@@ -103,9 +103,19 @@ def test_a_refused_query_is_not_quoted_in_the_log(shop: Shop, log_lines: Lines, 
     assert MARKER not in json.dumps(log_lines())
 
 
-def test_the_idempotency_key_is_not_logged(shop: Shop, log_lines: Lines) -> None:
+def test_the_idempotency_key_is_not_logged(shop: Shop, log_lines: Lines, metrics: Lines) -> None:
     assert shop.place(key=MARKER).status == 201
     assert shop.place(key=MARKER, paymentMethod="tok_declined").status == 422
     assert shop.call("POST", "/orders", an_order(), headers={"idempotency-key": MARKER + "é"}).status == 400
-    assert len(log_lines()) == 3
-    assert MARKER not in json.dumps(log_lines())
+    assert (len(log_lines()), len(counted := metrics())) == (2, 1)
+    assert MARKER not in json.dumps([log_lines(), counted])
+
+
+def test_a_line_that_counts_an_outcome_has_nothing_personal(shop: Shop, metrics: Lines) -> None:
+    shop.place(phone=PHONE)
+    shop.place(paymentMethod="tok_declined", phone=PHONE)
+    shop.run()
+    log = json.dumps(metrics())
+    assert "CustomersNotified" in log
+    assert ANNA.email not in log
+    assert PHONE not in log
