@@ -773,7 +773,8 @@ def test_an_order_at_its_deadline_is_cancelled_with_the_same_effect_and_e_mail(
     # then
     [cancelled] = shop.drain()
     assert cancelled["detail"]["data"] == {"orderId": order_id, "customerId": "anna", "reason": "timed_out"}
-    assert len([line for line in metrics() if "OrdersCancelled" in line]) == 1
+    [line] = [line for line in metrics() if "OrdersCancelled" in line]
+    assert (line["orderId"], line["correlationId"]) == (order_id, placed["detail"]["metadata"]["correlationId"])
     _deliver_to_all(shop, cancelled)
     shop.run()
     assert shop.order(order_id)["status"] == ("REFUNDED" if is_charged else "CANCELLED")
