@@ -90,6 +90,7 @@ def counts(story: Sequence[Invocation]) -> Counts:
     every = _calls(story)
     calls = [call for call in every if not call.is_provider_s]
     usage = units.total(call.usage for call in calls)
+    providers = units.total(call.usage for call in every if call.is_provider_s)
     events = list(published(calls))
     to_topic = sum("notification" in flow.consumers()[event["detail-type"]] for event in events)
     sent = Counter(call.action for call in calls)
@@ -100,11 +101,13 @@ def counts(story: Sequence[Invocation]) -> Counts:
             Counter(f"{each.function} {call.action}" for each in story for call in each.calls if not call.is_provider_s)
         ),
         "provider's calls": len(every) - len(calls),
+        "provider's write units": providers.write_units,
+        "provider's stored bytes": providers.stored_bytes,
         "read units": usage.read_units,
         "write units": usage.write_units,
         "index write units": usage.index_write_units,
         "events": dict(Counter(event["detail-type"] for event in events)),
-        "event bytes": sum(len(json.dumps(event)) for event in events),
+        "event bytes": sum(len(json.dumps(event, separators=(",", ":"))) for event in events),
         "sns publications": to_topic,
         "sqs requests": 3 * to_topic,  # SNS sends, Lambda receives and deletes
         "e-mails": sent["ses:SendEmail"],

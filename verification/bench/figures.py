@@ -12,6 +12,7 @@ from tools import topology
 from tools.checkout import ROOT
 from verification.bench import price
 from verification.bench.cold_start import REFERENCE
+from verification.bench.counts import Counts
 from verification.bench.journey import FUNCTIONS, NAIVE
 from verification.bench.price import MILLION, PRICES, Bill, total
 from verification.bench.results import kept
@@ -25,10 +26,13 @@ TARGETS = {
     "warm": 0.5,
     "calls": 15,
     "zipped": 8_000_000,
-    "usd": 23.0,
+    "usd": 20.0,
     "growth": 1.0,
 }
-"""What must not be exceeded; tests/verification/bench holds the counted ones to it."""
+"""What must not be exceeded; tests/verification/bench holds the counted ones to it.
+
+The USD are above theirs, and held to 22.
+"""
 
 _RESULTS = kept()
 _START, _WARM, _PACKAGE, _STORIES, _GROWTH = (
@@ -182,6 +186,36 @@ def a_million() -> str:
     return table(_OF_A_BILL, rows)
 
 
+def provider() -> str:
+    """What the simulated payment provider's calls cost; they are in no other sum."""
+    bill = price.providers(_APPROVED)
+    return table(_OF_A_BILL, [*_lines(bill), _sum("the simulated provider's", bill)])
+
+
+def a_month_with_orders() -> str:
+    """What a month costs at three rates, pages left out; what the pages would add has a row of its own."""
+    rates = (1, 10, 100)
+    months = [price.a_month_at(rate, _APPROVED, _STORIES["reconciler, nothing due"]) for rate in rates]
+    rows: list[Row] = [(what, *(month[what] for month in months)) for what in months[0] if what != "e-mails"]
+    rows.append(("**sum**, without e-mail", *(f"**{sum(m.values()) - m['e-mails']:,.0f}**" for m in months)))
+    rows.append(("e-mails", *(month["e-mails"] for month in months)))
+    rows.append(("**sum**, with an e-mail each", *(f"**{sum(month.values()):,.0f}**" for month in months)))
+    what, watched = next(iter(price.pages(_STORIES).items()))
+    millions = price.MONTH_MINUTES * 60 / MILLION
+    rows.append(
+        (f"*not in the sums*: each order's page, {what}", *(watched.usd_per_million * millions * r for r in rates))
+    )
+    return table({"USD a month": "", **{f"{rate} order{'s' * (rate > 1)} a second": ",.0f" for rate in rates}}, rows)
+
+
+def open_pages() -> str:
+    """What the pages of orders add, by how they are left open."""
+    rows = [(what, page.polls, page.requests, page.usd_per_million) for what, page in price.pages(_STORIES).items()]
+    return table(
+        {"a page of the storefront": "", "polls": "", "requests": "", "USD for a million such pages": ".2f"}, rows
+    )
+
+
 def stored() -> str:
     """What a million orders cost each month for as long as they are stored."""
     return table(_OF_A_BILL, [*_lines(_STORED), _sum("each month", _STORED)])
@@ -217,13 +251,21 @@ def a_day_at_most() -> str:
 
 def assumptions() -> str:
     """What the bill assumes."""
-    memory = topology.service()["provider"]["memorySize"]
+    memory = sorted({price.memory_mb(name) for name in _APPROVED["invocations"]})
     rows = [
         ("how long a function waits for a call", ", ".join(f"{name} {ms} ms" for name, ms in price.CALL_MS.items())),
-        ("what an invocation takes beside its calls", f"{price.OWN_MS} ms"),
-        ("a cold start", f"{price.COLD_MS} ms, one of {1 / price.COLD_SHARE:.0f} invocations"),
-        ("so an order's functions run for", f"{price.milliseconds(_APPROVED):.0f} ms at {memory} MB"),
-        ("API Gateway's access log", f"{price.ACCESS_LOG_BYTES} bytes a request"),
+        (
+            "what an invocation works beside that",
+            "the processor time of an event, as measured, ÷ the memory's share of a processor: "
+            + ", ".join(f"{price.processor_share(mb):.2f} at {mb} MB" for mb in memory),
+        ),
+        ("a function's first event", f"one of {1 / price.COLD_SHARE:.0f}; its processor time likewise"),
+        (
+            "so an order's functions run for",
+            f"{_run_for(_APPROVED):.0f} ms, {1000 * price.gb_seconds(_APPROVED):.0f} GB-ms"
+            f" at {' and '.join(map(str, memory))} MB",
+        ),
+        ("API Gateway's access log", f"{price.access_log_bytes()} bytes a request"),
         ("prices from memory", ", ".join(PRICES["unchecked"])),
     ]
     return table({"assumed": "", "value": ""}, rows)
@@ -270,7 +312,7 @@ def limits() -> Mapping[str, tuple[float, float]]:
 def _needed_of_limits() -> Mapping[str, float]:
     audit_writes = _APPROVED["calls"]["auditLogger dynamodb:PutItem"]
     order_writes = _APPROVED["write units"] - audit_writes
-    concurrency = price.milliseconds(_APPROVED) / 1000
+    concurrency = _run_for(_APPROVED) / 1000
     notifying = {call: times for call, times in _APPROVED["calls"].items() if call.startswith("notification ")}
     return {
         "SES in its sandbox: e-mails": _APPROVED["e-mails"],
@@ -285,11 +327,15 @@ def _needed_of_limits() -> Mapping[str, float]:
         "EventBridge: invocations of targets": sum(_APPROVED["invocations"].values()) - 1,  # one is the request's
         "API Gateway: requests of the account": 1,
         "SNS: publications": _APPROVED["sns publications"],
-        "`notificationConcurrency`": price.milliseconds({"calls": notifying, "invocations": {"notification": 1}})
-        / 1000,
+        "`notificationConcurrency`": _run_for({"calls": notifying, "invocations": {"notification": 1}}) / 1000,
         "`throttleRate`": 1,
         "`reconcileMaxOrders`": 1,
     }
+
+
+def _run_for(counts: Counts) -> float:
+    """Milliseconds of all functions together."""
+    return float(sum(price.milliseconds(counts).values()))
 
 
 def _round(number: float) -> str:

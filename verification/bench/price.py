@@ -1,15 +1,20 @@
 """What a million orders cost in USD: the counts of results/counts.json times the prices of prices.json.
 
-How long functions run, and what Lambda and API Gateway log by themselves, is assumed here; docs/costs.md shows it.
+How long functions wait, and what Lambda and API Gateway log by themselves, is assumed here; the processor time is that
+of results/warm_cpu.json and cold_start.json. docs/costs.md shows both.
 """
 
 import json
+import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from orders.aws.store import LATE_SHARDS
 from tools import topology
 from tools.checkout import ROOT
+from verification.bench import results
 from verification.bench.counts import LOG_EVENT_BYTES, Counts
 
 PRICES: Mapping[str, Any] = json.loads((ROOT / "verification" / "bench" / "prices.json").read_text())
@@ -22,14 +27,24 @@ MONTH_MINUTES = 730 * 60
 
 CALL_MS = {"dynamodb": 5, "events": 15, "ses": 60, "sns": 30}
 """How long a function waits for a call of each service."""
-OWN_MS = 3
-"""What a warm invocation takes beside its calls."""
-COLD_SHARE, COLD_MS = 0.01, 500
+COLD_SHARE = 0.01
 """One invocation of a hundred starts its function, and Lambda bills that too."""
 LAMBDA_LOG_BYTES = {"WARN": 0, "INFO": 2 * LOG_EVENT_BYTES + 480}
 """What Lambda logs of an invocation that succeeds, by `lambdaLogLevel`: nothing, or its start and its report."""
-ACCESS_LOG_BYTES = LOG_EVENT_BYTES + 390
-"""API Gateway's line about a request, in the format of serverless.yml."""
+LOGGED_REQUEST = {
+    "requestId": "JKJaXmPLvHcESHA=",
+    "routeKey": "GET /orders/{orderId}/events",
+    "status": "200",
+    "responseLength": "1024",
+    "identity.sourceIp": "2001:0db8:85a3:0000:0000:8a2e:0370:7334",
+    "responseLatency": "100",
+    "integrationLatency": "100",
+    "error.message": "-",
+    "integrationErrorMessage": "-",
+}
+"""What API Gateway logs about a request, by the name of the `$context` variable; of route and address the longest."""
+WATCHED_SECONDS = 3
+"""How long a customer looks at an order's page until the order is final."""
 HEADER_BYTES = 500
 """A response's headers, which leave AWS like its body."""
 STORED_SHARE_OF_LOGS = 0.15
@@ -38,6 +53,13 @@ LOGGED_STEP_BYTES = LOG_EVENT_BYTES + 450
 """A line that logs an event or a step, without the event: what `Injected context` and ids come to."""
 POLLS = 5 * 3 * MONTH_MINUTES
 """Lambda's receives from an idle queue in a month: five pollers that each wait twenty seconds."""
+
+
+def access_log_bytes() -> int:
+    """API Gateway's line about a request, in the format of serverless.yml."""
+    form = topology.service()["provider"]["logs"]["httpApi"]["format"]
+    line = re.sub(r"\$context\.([a-zA-Z.]+)", lambda variable: LOGGED_REQUEST[variable[1]], form)
+    return LOG_EVENT_BYTES + len(line)
 
 
 class BillLine(NamedTuple):
@@ -84,20 +106,68 @@ def _times(number: float, bill: Bill) -> Bill:
 # --- a million orders -------------------------------------------------------------------------------------------------
 
 
-def milliseconds(counts: Counts) -> float:
-    """How long all functions together run for a story."""
-    waiting = sum(times * CALL_MS[re.split("[ :]", call)[1]] for call, times in counts["calls"].items())
-    return float(waiting + _invocations(counts) * (OWN_MS + COLD_SHARE * COLD_MS))
+def memory_mb(function: str) -> int:
+    """Of a function as serverless.yml has it."""
+    service = topology.service()
+    return int({**service["provider"], **service["functions"].get(function, {})}["memorySize"])
+
+
+def processor_share(mb: float) -> float:
+    """How much of a processor a function of so much memory has, at most the whole of the one that runs its code.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+    """
+    return min(1, mb / 1769)
+
+
+def milliseconds(counts: Counts) -> dict[str, float]:
+    """How long each function runs for a story: it waits for its calls, and works between them.
+
+    The reconciler's threads work while others wait, so it runs for the longer of the two.
+    """
+    waits: dict[str, float] = defaultdict(float)
+    calls: dict[str, int] = defaultdict(int)
+    for call, times in counts["calls"].items():
+        function, service, _ = re.split("[ :]", call)
+        waits[function] += CALL_MS[service] * (_rounds(times) if function == "reconciler" else times)
+        calls[function] += times
+    taken = {**waits}
+    for function, times in counts["invocations"].items():
+        works = times * _processor_ms(function, calls[function]) / processor_share(memory_mb(function))
+        taken[function] = max(waits[function], works) if function == "reconciler" else waits[function] + works
+    return taken
+
+
+def _rounds(queries: int) -> int:
+    """How often a run of the reconciler waits: first for each count, then for as many lists as it reads at once."""
+    lists = queries - len(LATE_SHARDS)
+    return len(LATE_SHARDS) + math.ceil(lists / int(topology.setting("${param:reconcileConcurrency}")))
+
+
+def _processor_ms(function: str, calls: int) -> float:
+    """Of an invocation on a whole processor, on the average of cold and warm ones, as measured.
+
+    The reconciler's run was not measured: each of its calls is taken for AuditLogger's, which makes one.
+    """
+    kept_results = results.kept()
+    warm = {name: each["p50"] / 1000 for name, each in kept_results["warm_cpu"].values.items()}
+    warm["reconciler"] = calls * warm["auditLogger"]
+    cold = kept_results["cold_start"].values[function]["cpu"]
+    return float((1 - COLD_SHARE) * warm[function] + COLD_SHARE * cold)
+
+
+def gb_seconds(counts: Counts) -> float:
+    """What Lambda bills for the functions' time."""
+    return sum(ms / 1000 * memory_mb(function) / 1024 for function, ms in milliseconds(counts).items())
 
 
 def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP API") -> Bill:
     """The bill for a million times the story, without e-mails, text messages and users; `kept` has the storage."""
     invocations, asked = _invocations(counts), requests(counts)
-    memory_gb = topology.service()["provider"]["memorySize"] / 1024
     log_days = int(topology.setting("${param:logRetentionInDays}"))
     archive_days = int(topology.setting("${param:archiveRetentionInDays}"))
     lambdas_bytes = LAMBDA_LOG_BYTES[topology.setting("${param:lambdaLogLevel}")]
-    logs = (counts["log bytes"] + invocations * lambdas_bytes + asked * ACCESS_LOG_BYTES) / GB
+    logs = (counts["log bytes"] + invocations * lambdas_bytes + asked * access_log_bytes()) / GB
     archive = counts["event bytes"] / GB
     stored_logs = logs * STORED_SHARE_OF_LOGS * log_days / 30
     answers = (counts["answer bytes"] + HEADER_BYTES * asked) / GB
@@ -111,7 +181,7 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
         _line(logs, "CloudWatch Logs", "logs"),
         _line(stored_logs, "CloudWatch Logs storage", f"logs, for {log_days} days"),
         _line(invocations, "Lambda requests"),
-        _line(milliseconds(counts) / 1000 * memory_gb, f"Lambda {architecture}", f"duration, {architecture}"),
+        _line(gb_seconds(counts), f"Lambda {architecture}", f"duration, {architecture}"),
         _line(asked, f"{api} requests", f"{api} requests", "API Gateway"),
         _line(answers, "data transfer out", "answers, out of AWS", "API Gateway"),
         _line(counts["sqs requests"], "SQS requests"),
@@ -126,6 +196,17 @@ def kept(counts: Counts) -> Bill:
     story = [
         _line(tables + indexes, "DynamoDB storage", "tables and indexes"),
         _line(tables, "DynamoDB point-in-time recovery"),
+    ]
+    return _times(MILLION, story)
+
+
+def providers(counts: Counts) -> Bill:
+    """What the simulated payment provider's ledger costs for a million times the story, and a month of storing it."""
+    stored = counts["provider's stored bytes"] / GB
+    story = [
+        _line(counts["provider's write units"], "DynamoDB write units"),
+        _line(stored, "DynamoDB storage", "ledger, a month"),
+        _line(stored, "DynamoDB point-in-time recovery", "ledger's point-in-time recovery, a month"),
     ]
     return _times(MILLION, story)
 
@@ -183,3 +264,57 @@ def a_month(reconciler: Counts) -> Bill:
         _line(POLLS, "SQS requests", "the queue's pollers"),
         BillLine("Reconciler", "a run each minute", MONTH_MINUTES, "runs", total(a_million(reconciler)) / MILLION),
     ]
+
+
+# --- a month with orders ----------------------------------------------------------------------------------------------
+
+
+def a_month_at(orders_per_second: float, approved: Counts, reconciler: Counts) -> dict[str, float]:
+    """USD of a month with so many approved orders a second, by what they are for; pages and the provider are not in it.
+
+    Orders come evenly: on the average of the first month, half of them are stored.
+    """
+    millions = orders_per_second * MONTH_MINUTES * 60 / MILLION
+    return {
+        "the orders": total(a_million(approved)) * millions,
+        "without orders the same": total(a_month(reconciler)),
+        "stored, in the first month": total(kept(approved)) * millions / 2,
+        "e-mails": total(e_mails(approved)) * millions,
+    }
+
+
+# --- pages that customers leave open ----------------------------------------------------------------------------------
+
+
+class Page(NamedTuple):
+    """How often the page of an order polls: each poll reads the order and its timeline."""
+
+    polls: int
+    usd_per_million: float
+    """Of a million such pages."""
+
+    @property
+    def requests(self) -> int:
+        return 2 * self.polls
+
+
+def poll_interval_ms(name: str) -> int:
+    """A constant of the storefront's page of an order."""
+    [interval] = re.findall(rf"^const {name} = (\d+);", (ROOT / "web" / "views" / "order.js").read_text(), re.MULTILINE)
+    return int(interval)
+
+
+def page(polls: int, stories: Mapping[str, Counts]) -> Page:
+    return Page(polls, polls * (total(a_million(stories["GET order"])) + total(a_million(stories["GET timeline"]))))
+
+
+def pages(stories: Mapping[str, Counts]) -> dict[str, Page]:
+    """Of an order that ends while its customer looks, and of a minute before and after its end."""
+    often, seldom = poll_interval_ms("POLL_INTERVAL_MS"), poll_interval_ms("QUIET_POLL_INTERVAL_MS")
+    return {
+        f"watched for {WATCHED_SECONDS} s, until the order is final": page(
+            1 + WATCHED_SECONDS * 1000 // often, stories
+        ),
+        "a minute, the order has ended or the page is hidden": page(60_000 // seldom, stories),
+        "a minute, the order is still open": page(60_000 // often, stories),
+    }

@@ -8,7 +8,9 @@ import pytest
 from tests.verification.bench.conftest import Stories
 from tools import topology
 from tools.checkout import ROOT
-from verification.bench import figures, price
+from verification.bench import figures, price, results
+from verification.bench.counts import Counts
+from verification.bench.journey import FUNCTIONS
 from verification.bench.price import PRICES
 
 NOTHING: Mapping[str, Any] = {
@@ -36,10 +38,63 @@ def test_each_count_has_its_price() -> None:
     assert usd(sqs_requests=3) == pytest.approx(1.2)
 
 
+def works(function: str) -> float:
+    """Milliseconds of a whole processor: of a hundred invocations, one starts the function."""
+    warm, cold = (results.kept()[part].values[function] for part in ("warm_cpu", "cold_start"))
+    return float(0.99 * warm["p50"] / 1000 + 0.01 * cold["cpu"])
+
+
 def test_an_invocation_costs_a_request_and_its_time_at_its_memory() -> None:
-    # 3 ms of its own, one in a hundred 500 ms more, and 5 ms for the call: 13 ms at half a gigabyte
     costs = usd(invocations={"auditLogger": 1}, calls={"auditLogger dynamodb:PutItem": 1})
-    assert costs == pytest.approx(0.2 + 1_000_000 * 0.013 * 0.5 * 0.0000133334)
+    milliseconds = 5 + works("auditLogger") * 1769 / 256
+    assert costs == pytest.approx(0.2 + 1_000_000 * milliseconds / 1000 * 0.25 * 0.0000133334)
+
+
+def test_the_memory_gives_a_share_of_a_processor_and_of_one_only() -> None:
+    assert [price.processor_share(mb) for mb in (1769 / 2, 1769, 3538)] == [0.5, 1, 1]
+
+
+def test_a_function_with_twice_the_memory_works_twice_as_fast_and_waits_as_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts: Counts = {"invocations": {"fulfillment": 1}, "calls": {"fulfillment events:PutEvents": 2}}
+    taken = []
+    for mb in (256, 512):
+        monkeypatch.setattr(price, "memory_mb", lambda _, mb=mb: mb)
+        taken.append((price.milliseconds(counts)["fulfillment"] - 30, price.gb_seconds(counts)))
+    (slow, less), (fast, more) = taken
+    assert slow == pytest.approx(2 * fast)
+    assert more - less == pytest.approx(0.030 * 0.25), "only the waiting costs more"
+
+
+def test_the_memory_of_the_functions_behind_the_bus_costs_less_than_twice_as_much(
+    decided: Stories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {price.memory_mb(function) for function in FUNCTIONS} == {256, 512, 1024}
+    as_it_is = price.total(price.a_million(decided["approved"]))
+    monkeypatch.setattr(price, "memory_mb", lambda _: 512)
+    assert price.total(price.a_million(decided["approved"])) > as_it_is
+
+
+def test_an_idle_run_of_the_reconciler_waits_for_eight_lists_at_once_or_works_for_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    idle: Counts = {"invocations": {"reconciler": 1}, "calls": {"reconciler dynamodb:Query": 24}}
+    works_for = (0.99 * 24 * results.kept()["warm_cpu"].values["auditLogger"]["p50"] / 1000) + (
+        0.01 * results.kept()["cold_start"].values["reconciler"]["cpu"]
+    )
+    assert price.milliseconds(idle) == {"reconciler": pytest.approx(works_for * 1769 / 1024)}
+    monkeypatch.setitem(price.CALL_MS, "dynamodb", 100)
+    assert price.milliseconds(idle) == {"reconciler": 100 * (2 + 3)}, "two counts, and three rounds of lists"
+
+
+def test_an_idle_run_of_the_reconciler_is_no_dearer_than_one_query_after_the_other_at_half_the_memory(
+    measured: Stories,
+) -> None:
+    """As it was before it had threads: 24 queries at 512 MB."""
+    waits, works_for = 24 * 5, 24 * 0.99 * results.kept()["warm_cpu"].values["auditLogger"]["p50"] / 1000
+    before = (waits + works_for * 1769 / 512) / 1000 * 0.5
+    assert price.gb_seconds(measured["reconciler, nothing due"]) <= before
 
 
 def test_logs_cost_by_the_gigabyte_and_a_little_for_their_two_weeks() -> None:
@@ -48,8 +103,9 @@ def test_logs_cost_by_the_gigabyte_and_a_little_for_their_two_weeks() -> None:
 
 
 def test_a_request_of_the_api_costs_its_answer_and_its_access_log_too() -> None:
-    with_api = usd(invocations={"orderService": 1}) - usd(invocations={"auditLogger": 1})
-    logged, out = price.ACCESS_LOG_BYTES * price.MILLION / price.GB, price.HEADER_BYTES * price.MILLION / price.GB
+    seconds = works("orderService") * 1769 / 512 / 1000
+    with_api = usd(invocations={"orderService": 1}) - 0.2 - 1_000_000 * seconds * 0.5 * 0.0000133334
+    logged, out = price.access_log_bytes() * price.MILLION / price.GB, price.HEADER_BYTES * price.MILLION / price.GB
     assert with_api == pytest.approx(1.0 + logged * (0.5 + 0.15 * 0.03 * 14 / 30) + out * 0.09)
 
 
@@ -68,6 +124,58 @@ def test_what_is_always_free_is_taken_off_each_line_and_no_more_than_that() -> N
     assert sum(line.usd_beyond_free_tier for line in (alarms, dashboard, runs)) == pytest.approx(2 * 0.1 + 4 * 0.5)
 
 
+def test_the_line_of_the_access_log_is_the_one_of_the_template() -> None:
+    line = (
+        '{"requestId":"JKJaXmPLvHcESHA=","routeKey":"GET /orders/{orderId}/events","status":"200",'
+        ' "responseLength":"1024","ip":"2001:0db8:85a3:0000:0000:8a2e:0370:7334",'
+        ' "latencyMs":"100","integrationLatencyMs":"100", "error":"-","integrationError":"-"}'
+    )
+    assert price.access_log_bytes() == 26 + len(line)
+
+
+def test_the_simulated_provider_has_a_bill_of_its_own(decided: Stories) -> None:
+    approved = decided["approved"]
+    assert (approved["provider's calls"], approved["provider's write units"]) == (1, 1)
+    gigabytes = approved["provider's stored bytes"] * price.MILLION / price.GB
+    assert price.total(price.providers(approved)) == pytest.approx(0.625 + gigabytes * (0.25 + 0.2))
+    more = {**approved, "provider's write units": 100, "provider's stored bytes": 100_000}
+    assert price.a_million(more) == price.a_million(approved)
+
+
+def test_a_page_polls_as_often_as_its_source_says(decided: Stories) -> None:
+    """By hand, with what the page's source has; each poll asks for the order and for its timeline."""
+    source = (ROOT / "web" / "views" / "order.js").read_text()
+    assert "Promise.all([api.order(orderId), api.events(orderId)])" in source
+    assert "view.over || document.hidden ? QUIET_POLL_INTERVAL_MS : POLL_INTERVAL_MS" in source
+    assert (price.poll_interval_ms("POLL_INTERVAL_MS"), price.poll_interval_ms("QUIET_POLL_INTERVAL_MS")) == (400, 2000)
+
+    watched, ended, still_open = price.pages(decided).values()
+    assert [each.requests for each in (watched, ended, still_open)] == [2 * 8, 2 * 30, 2 * 150]
+    reads = [price.total(price.a_million(decided[story])) for story in ("GET order", "GET timeline")]
+    assert ended.usd_per_million == pytest.approx(30 * sum(reads))
+
+
+def test_a_month_at_ten_orders_a_second_is_what_the_other_tables_make_of_it(decided: Stories) -> None:
+    """By hand: 26.28 million orders, stored for half a month each."""
+    approved, idle = decided["approved"], decided["reconciler, nothing due"]
+    month = price.a_month_at(10, approved, idle)
+    assert list(month.values()) == pytest.approx(
+        [
+            26.28 * price.total(price.a_million(approved)),
+            price.total(price.a_month(idle)),
+            13.14 * price.total(price.kept(approved)),
+            2628,
+        ]
+    )
+    without, with_e_mails = sum(month.values()) - 2628, sum(month.values())
+    table = figures.a_month_with_orders()
+    assert f" **{without:,.0f}** |" in table
+    assert f" **{with_e_mails:,.0f}** |" in table
+    assert sum(month.values()) == pytest.approx(
+        sum(price.a_month_at(5, approved, idle).values()) * 2 - price.total(price.a_month(idle))
+    )
+
+
 def test_an_e_mail_costs_a_hundredth_of_a_cent() -> None:
     assert price.total(price.e_mails({**NOTHING, "e-mails": 1})) == pytest.approx(100)
 
@@ -79,7 +187,7 @@ def test_each_usual_choice_costs_more(decided: Stories) -> None:
     assert min(chosen.values()) > sum_of_it
     assert chosen["REST API instead of HTTP API"] == pytest.approx(sum_of_it + 2.5)
     # two writes for each of the eight deliveries, and the time that they take
-    time = 16 * 0.005 * 0.5 * 0.0000133334 * price.MILLION
+    time = 16 * 0.005 * 0.25 * 0.0000133334 * price.MILLION
     assert chosen["an idempotency table per consumer"] == pytest.approx(sum_of_it + 16 * 0.625 + time)
 
 
