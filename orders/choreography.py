@@ -168,8 +168,14 @@ def _cancel(
         later = cancellation.model_copy(update={"occurred_at": clock.just_after(order.placed_at)})
         order, applied = store.cancel(order_id, customer_id, later, due_at=due_at)
     if applied:
-        ids = {"orderId": order_id, "correlationId": order.correlation_id or order_id}
-        count("OrdersCancelled", message="The order is cancelled", **ids, reason=reason)
+        correlation_id = order.correlation_id or order_id
+        count(
+            "OrdersCancelled",
+            message="The order is cancelled",
+            orderId=order_id,
+            correlationId=correlation_id,
+            reason=reason,
+        )
     return WriteResult(order, applied)
 
 

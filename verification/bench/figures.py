@@ -12,7 +12,7 @@ from tools import topology
 from tools.checkout import ROOT
 from verification.bench import price
 from verification.bench.cold_start import REFERENCE
-from verification.bench.counts import Counts
+from verification.bench.counts import DUE, Counts
 from verification.bench.journey import FUNCTIONS, NAIVE
 from verification.bench.price import MILLION, PRICES, Bill, total
 from verification.bench.results import kept
@@ -40,6 +40,8 @@ _START, _WARM, _PACKAGE, _STORIES, _GROWTH = (
 )
 _APPROVED = _STORIES["approved"]
 _BILL, _STORED, _MAILS = price.a_million(_APPROVED), price.kept(_APPROVED), price.e_mails(_APPROVED)
+
+_HEALING = price.healing(_STORIES[f"reconciler, {DUE:,} due"])
 
 DAY_SECONDS = 24 * 60 * 60
 Row = Sequence[str | float | None]
@@ -287,6 +289,22 @@ def _amount(amount: float) -> str:
 
 # --- scale.md ---------------------------------------------------------------------------------------------------------
 
+_BACKLOG = 60_000
+"""Ten minutes without PutEvents at 100 orders a second."""
+
+
+def healing() -> str:
+    """How fast the reconciler works through a backlog."""
+    rows: list[Row] = [
+        ("calls for an order", f"{_HEALING.calls:.2f}"),
+        ("waiting for them, all threads at once", f"{_HEALING.waiting_ms:.2f} ms an order"),
+        ("processor time, of one processor", f"{_HEALING.working_ms:.2f} ms an order"),
+        (f"so a run's {price.RECONCILING_SECONDS} seconds are enough for", f"{_HEALING.orders_a_minute:,.0f} orders"),
+        (f"and {_BACKLOG:,} orders are republished within", f"{_BACKLOG / _HEALING.orders_a_minute:.1f} minutes"),
+    ]
+    return table({"a run with many orders due": "", "": ""}, rows)
+
+
 _QUOTA = re.compile(r"^\| \[([^]]+)\]\(https://[^)]+\) \| ([\d,]+) \|", re.MULTILINE)
 
 
@@ -303,8 +321,10 @@ def limits() -> Mapping[str, tuple[float, float]]:
     AWS's quotas are those of the table in docs/scale.md, which is written by hand.
     """
     quotas = {name: int(most.replace(",", "")) for name, most in _QUOTA.findall(DOCUMENTS[2].read_text())}
-    seconds = {"notificationConcurrency": 1, "throttleRate": 1, "reconcileMaxOrders": 60}
-    own = {f"`{name}`": int(topology.setting(f"${{param:{name}}}")) / each for name, each in seconds.items()}
+    own: dict[str, float] = {
+        f"`{name}`": int(topology.setting(f"${{param:{name}}}")) for name in ("notificationConcurrency", "throttleRate")
+    }
+    own["`reconcileConcurrency`"] = _HEALING.orders_a_minute / 60
     needed = _needed_of_limits()
     return {name: (most, needed[name]) for name, most in {**quotas, **own}.items()}
 
@@ -329,7 +349,7 @@ def _needed_of_limits() -> Mapping[str, float]:
         "SNS: publications": _APPROVED["sns publications"],
         "`notificationConcurrency`": _run_for({"calls": notifying, "invocations": {"notification": 1}}) / 1000,
         "`throttleRate`": 1,
-        "`reconcileMaxOrders`": 1,
+        "`reconcileConcurrency`": 1,
     }
 
 

@@ -103,6 +103,25 @@ def _times(number: float, bill: Bill) -> Bill:
     return [line._replace(amount=line.amount * number) for line in bill]
 
 
+RECONCILING_SECONDS = 55
+"""Of each minute: then a run of the reconciler leaves the rest to the next one."""
+
+
+class Healing(NamedTuple):
+    """What an order takes of a run of the reconciler."""
+
+    calls: float
+    waiting_ms: float
+    """Its share: all threads wait at once."""
+    working_ms: float
+    """The threads share a processor."""
+
+    @property
+    def orders_a_minute(self) -> float:
+        """Whichever takes longer decides."""
+        return 1000 * RECONCILING_SECONDS / max(self.waiting_ms, self.working_ms)
+
+
 # --- a million orders -------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +173,18 @@ def _processor_ms(function: str, calls: int) -> float:
     warm["reconciler"] = calls * warm["auditLogger"]
     cold = kept_results["cold_start"].values[function]["cpu"]
     return float((1 - COLD_SHARE) * warm[function] + COLD_SHARE * cold)
+
+
+def healing(story: Counts) -> Healing:
+    """How fast the reconciler is, by a story in which many orders are due."""
+    orders = sum(story["events"].values())
+    waits = sum(times * CALL_MS[re.split("[ :]", call)[1]] for call, times in story["calls"].items())
+    works = results.kept()["warm_cpu"].values["reconciler, an order"]["p50"] / 1000
+    return Healing(
+        calls=sum(story["calls"].values()) / orders,
+        waiting_ms=waits / orders / int(topology.setting("${param:reconcileConcurrency}")),
+        working_ms=works / processor_share(memory_mb("reconciler")),
+    )
 
 
 def gb_seconds(counts: Counts) -> float:
