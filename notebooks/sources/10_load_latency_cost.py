@@ -307,7 +307,7 @@ f"{sum(cost.values()):.2f} {prices['currency']} per million orders, without logs
 assert billed["EventBridge events"] == 3
 
 # %% [markdown]
-# The e-mail alone costs five times as much as everything else together. That is where to save, not at the events.
+# The e-mail alone costs almost five times as much as everything else together. That is where to save, not at the events.
 #
 # ## Exercise 10.1
 #
