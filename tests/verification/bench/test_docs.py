@@ -48,6 +48,7 @@ def test_a_limit_is_enough_for_what_it_allows_over_what_an_order_needs() -> None
     assert enough_for["Orders: write units"] == pytest.approx(40_000 / 9)
     assert enough_for["`openOrders`: write units of a key"] == 10_000
     assert enough_for["`throttleRate`"] == 100
+    assert enough_for["`reconcileConcurrency`"] > 100
     milliseconds = price.milliseconds(results.kept()["counts"].values["approved"])
     assert enough_for["Lambda: concurrency"] == pytest.approx(1_000_000 / sum(milliseconds.values()))
     assert len(enough_for) == 15
