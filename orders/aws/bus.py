@@ -40,7 +40,7 @@ class EventBus:
             try:
                 response = self._events.put_events(Entries=[self._entry(event) for event in waiting.values()])
             except (BotoCoreError, ClientError) as error:
-                results |= {number: _failure(event, str(error)) for number, event in waiting.items()}
+                results |= {number: _failure(event, str(error), error) for number, event in waiting.items()}
                 break
             for (number, event), entry in zip(list(waiting.items()), response["Entries"], strict=True):
                 if "EventId" in entry:
@@ -62,5 +62,7 @@ class EventBus:
         }
 
 
-def _failure(event: Event, reason: str) -> PublishFailed:
-    return PublishFailed(f"{event.detail_type()} of order {event.order_id}: {reason}")
+def _failure(event: Event, reason: str, cause: Exception | None = None) -> PublishFailed:
+    failure = PublishFailed(f"{event.detail_type()} of order {event.order_id}: {reason}")
+    failure.__cause__ = cause
+    return failure
