@@ -294,7 +294,7 @@ _BACKLOG = 60_000
 
 
 def healing() -> str:
-    """How fast the reconciler works through a backlog."""
+    """How fast the reconciler works through a backlog, and how fast the e-mails follow."""
     rows: list[Row] = [
         ("calls for an order", f"{_HEALING.calls:.2f}"),
         ("waiting for them, all threads at once", f"{_HEALING.waiting_ms:.2f} ms an order"),
@@ -302,6 +302,13 @@ def healing() -> str:
         (f"so a run's {price.RECONCILING_SECONDS} seconds are enough for", f"{_HEALING.orders_a_minute:,.0f} orders"),
         (f"and {_BACKLOG:,} orders are republished within", f"{_BACKLOG / _HEALING.orders_a_minute:.1f} minutes"),
     ]
+    most, needed = limits()["`notificationConcurrency`"]
+    rows.append(
+        (
+            f"their customers are notified, with `notificationConcurrency` {most}, within",
+            f"{_BACKLOG * needed / most / 60:.0f} minutes",
+        )
+    )
     return table({"a run with many orders due": "", "": ""}, rows)
 
 
