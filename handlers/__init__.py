@@ -2,8 +2,8 @@
 
 import gc
 
-# The garbage collector would walk a hundred times through what the large imports make, and find nothing to free: more
-# than a tenth of a cold start. So it waits until they are done, and leaves them out afterwards.
+# During the large imports the garbage collector would run a hundred times and find nothing to free, which takes more
+# than a tenth of a cold start. So it is off until they are done, and afterwards never scans what they made.
 gc.disable()
 import orders.aws.store  # noqa: E402, F401 # and with it boto3, pydantic and the models
 

@@ -17,9 +17,9 @@ from orders.observability import count, logger
 from orders.ports import Due
 
 _ROUND_MS = 65_000
-"""With less time left, a run begins no round: the next run, a minute after this one began, goes on.
+"""With less time left, a run begins no round: the next run, which starts a minute after this one, goes on.
 
-A round is over in a fraction of a second, and well within this time if several of its calls hang.
+A round takes a fraction of a second, and less than this time even if several of its calls hang.
 """
 
 
@@ -37,7 +37,7 @@ class _Outcome:
 def handler(_event: object, context: Context) -> None:
     """Reconcile the due orders in rounds, the oldest due first, one batch for each thread.
 
-    An order that fails does not hold up the others; it fails the run's end. Where the bus accepts no events, the run
+    An order that fails does not hold up the others: the run raises at its end. If the bus accepts no events, the run
     leaves the other orders as they are: the first run after the outage finds them due.
     """
     overdue = store().overdue()
@@ -60,7 +60,7 @@ def handler(_event: object, context: Context) -> None:
 
 
 def _batches(due: Iterator[Due]) -> Iterator[Sequence[Due]]:
-    """As many orders as the bus accepts events in one call."""
+    """Yield batches of as many due orders as the bus accepts events in one call."""
     while batch := list(islice(due, MOST_EVENTS)):
         yield batch
 

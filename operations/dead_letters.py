@@ -6,8 +6,8 @@ failed on (the event alone: SQS keeps no reason, the function's log does).
 
 Anybody's event can end there, whatever it is: a message is shown with what can be read of it, and stays as it is.
 
-After an outage there may be ten thousand. So both queues are looked at in rounds, and within a round threads receive,
-deliver and delete at once.
+After an outage there may be ten thousand. So both queues are read in rounds, and within a round several threads
+receive, deliver and delete.
 """
 
 import json
@@ -26,7 +26,7 @@ from orders.aws import backoff
 from tools import topology
 
 _THREADS = 16
-"""How many calls are under way at once; for each queue, a round has at most so many receives."""
+"""How many calls are under way at once, and how many receives of each queue a round has at most."""
 
 _BATCH = 10
 """How many messages SQS gives, deletes or releases in one call."""
@@ -65,7 +65,7 @@ class DeadLetter(NamedTuple):
 
     @property
     def key(self) -> _Key:
-        """What makes it one and the same, however often it is received: its queue and its id."""
+        """What identifies it, however often it is received: its queue and its id."""
         return self.queue_url, self.message_id
 
     @property
@@ -105,7 +105,7 @@ class Undeleted(OperatorError):
 def dead_letters(stack: Stack, progress: Callable[[int], object] = lambda _: None) -> list[DeadLetter]:
     """All that the two queues hold. Nothing is taken out: afterwards each message is visible again.
 
-    `progress` hears how many were found so far.
+    `progress` is called with how many were found so far.
     """
     letters: list[DeadLetter] = []
     with _look(stack) as look:
@@ -159,7 +159,7 @@ def purge(
 ) -> int:
     """Delete these dead letters, or else all that there are, and return how many were deleted. Raises Undeleted.
 
-    `progress` hears how many were deleted so far.
+    `progress` is called with how many were deleted so far.
     """
     with _look(stack, letters) as look:
         for found in look.rounds():
@@ -173,16 +173,16 @@ def purge(
 
 
 def _at_once(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """The function's results. Where one raises, or Ctrl-C comes, calls under way end and no other begins."""
+    """Return the function's results. If one raises, or at Ctrl-C, the calls under way end and no other begins."""
     with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(function, items))
 
 
 @contextmanager
 def _look(stack: Stack, letters: Collection[DeadLetter] | None = None) -> Iterator["_Look"]:
-    """At both queues, for these letters or for all. However it ends, what was not deleted is visible again.
+    """Look at both queues, for these letters or for all. However it ends, what was not deleted is visible again.
 
-    If it is killed, or can't reach SQS any more, that is when the hold ends.
+    If the process is killed, or can't reach SQS any more, that happens when the visibility timeout ends.
     """
     look = _Look(stack, None if letters is None else {letter.key for letter in letters})
     try:
@@ -195,7 +195,7 @@ def _look(stack: Stack, letters: Collection[DeadLetter] | None = None) -> Iterat
 
 
 class _Look:
-    """Sees each message once, by its id, and holds it, so that it does not come again.
+    """Sees each message once, by its id, and holds it by its visibility timeout, so that it does not come again.
 
     A look may take longer than the hold. Then a message comes again, with a new receipt, which is the one to delete
     or release it by; and the hold is doubled, so that the next round gets further than the last. Messages that come in
@@ -217,7 +217,7 @@ class _Look:
         """What was to be deleted, with SQS's error."""
 
     def rounds(self) -> Iterator[list[DeadLetter]]:
-        """What is new in each round, until the queues have nothing more, or nothing more is wanted of them."""
+        """Yield the new letters of each round, until the queues are empty or all wanted letters were found."""
         missing = None if self._wanted is None else set(self._wanted)
         while (missing != set() or self._refused) and (queues := [each for each in self._queues if not each.is_over]):
             receives = [queue for queue in queues for _ in range(queue.width)]
@@ -251,11 +251,11 @@ class _Look:
         return messages
 
     def is_done(self, letter: DeadLetter) -> None:
-        """Say that a letter can be deleted; any thread may."""
+        """Mark a letter, which any thread may, for the next `delete_done`."""
         self._done[letter.key] = letter
 
     def delete_done(self) -> None:
-        """Delete what can be."""
+        """Delete the letters that are done."""
         done = dict(self._done)
         refused = self._each(self._sqs.delete_message_batch, done)
         for key, letter in done.items():
@@ -281,7 +281,7 @@ class _Look:
     def _each(
         self, call: Callable[..., Mapping[str, Any]], keys: Iterable[_Key], **options: Any
     ) -> dict[_Key, Mapping[str, Any]]:
-        """Call SQS for each message, by its receipt and in batches; the error of each that it refused."""
+        """Call SQS for each message, by its receipt and in batches; return the error of each that it refused."""
         by_queue: dict[str, list[_Key]] = {}
         for key in list(keys):
             by_queue.setdefault(key[0], []).append(key)
@@ -294,7 +294,7 @@ class _Look:
     def _batch(
         self, call: Callable[..., Mapping[str, Any]], keys: Sequence[_Key], options: Mapping[str, Any]
     ) -> dict[_Key, Mapping[str, Any]]:
-        """The errors of one batch. An entry can fail inside a call that succeeds: that retry is ours, after a pause."""
+        """The errors of one batch. An entry that fails in a call that succeeds is retried here: the SDK does not."""
         queue_url = keys[0][0]
         final: dict[_Key, Mapping[str, Any]] = {}
         for attempt in range(1, backoff.ATTEMPTS + 1):
@@ -320,13 +320,13 @@ class _Queue:
         self.width = 1
         """How many receives the next round has."""
         self.is_over = False
-        """Whether a receive gave nothing, or all for long nothing that is to be shown: others may fill it for ever."""
+        """Whether a receive was empty, or many had nothing to show: others may go on filling the queue for ever."""
         self._started = started
         self._seen: set[str] = set()
         self._shown = self._fruitless = 0
 
     def take(self, batches: Sequence[Sequence[_Message]]) -> list[_Message]:
-        """What is new of the messages that a round received, and was there when the look began."""
+        """Return the messages of a round that are new to the look and were in the queue when it began."""
         messages = [message for batch in batches for message in batch]
         new = {message["MessageId"]: message for message in messages if message["MessageId"] not in self._seen}
         if len(new) < len(messages) and not self._fruitless:

@@ -19,9 +19,9 @@ from operations.stack import Stack, add_stage
 from operations.streams import print_error, printable
 
 _WIDE = 150
-"""From so many characters on, a letter fits in one line, with the whole id of its order."""
+"""From this many columns on, a dead letter fits on one line, with the whole id of its order."""
 _NARROW_COLUMNS = {"event ─▶ failed at": 25, "order now": 14}
-"""The most characters of each, below that: an event's name, and a status."""
+"""The widest that these columns of the table get below that: an event's name, and a status."""
 
 
 def main() -> int:
@@ -102,7 +102,7 @@ def _others_were_faster(gone: int) -> bool:
 
 
 def _show(screen: Console, stack: Stack, letters: Sequence[DeadLetter]) -> int:
-    """Show each with what has become of its order; also where the orders can't be read, which ends with 1."""
+    """Show each dead letter and the state of its order. If the orders can't be read, show the rest and return 1."""
     orders: Mapping[str, OrderNow] | None = None
     unread: Exception | None = None
     try:
@@ -147,12 +147,12 @@ def _line(words: str, screen: Console, stack: Stack, letter: DeadLetter) -> Text
 
 
 def _number(screen: Console, letter: DeadLetter) -> str:
-    """The order's number, as its customer knows it; where there is room the whole id, which other commands take."""
+    """The order's number, as its customer knows it; on a wide screen the whole id, which other commands take."""
     return letter.order_id if screen.width >= _WIDE else letter.order_id[:8].upper()
 
 
 def _consumer(stack: Stack, letter: DeadLetter) -> str:
-    """The short name of what failed. A letter of Notification's is delivered to its queue."""
+    """The short name of what failed. A redrive delivers a dead letter of Notification to its queue."""
     if letter.target == stack.outputs["NotificationQueueUrl"]:
         return "notification"
     return letter.consumer.removeprefix(stack.function(""))

@@ -5,7 +5,7 @@ OperatorError        the message is one line: what is wrong, and what to do
 ├─ UnknownOrder      operations.repetition: the audit log knows nothing of the order
 ├─ EventRefused      operations.repetition: EventBridge did not take the event
 ├─ Undelivered       operations.dead_letters: a redrive left some dead letters in their queue
-├─ Undeleted         operations.dead_letters: so did a purge
+├─ Undeleted         operations.dead_letters: a purge left some dead letters in their queue
 ├─ OrdersUnread      operations.healing: DynamoDB left out some of the orders
 └─ ReplayFailed      operations.replay: some events were not replayed
 """

@@ -23,13 +23,13 @@ class OrderNow(NamedTuple):
 
 
 class OrdersUnread(OperatorError):
-    """DynamoDB left out some orders, again and again."""
+    """DynamoDB left out some orders, in every retry."""
 
 
 def orders_now(
     stack: Stack, order_ids: Iterable[str], progress: Callable[[int], object] = lambda _: None
 ) -> dict[str, OrderNow]:
-    """The orders of these ids, as far as there are any. Raises OrdersUnread. `progress` hears how many were read."""
+    """The orders of these ids that exist. Raises OrdersUnread. `progress` is called with how many were read."""
     ids = sorted({each for each in order_ids if is_key(each, PARTITION_KEY_MAX_BYTES)})
     dynamodb, table = stack.client("dynamodb"), stack.outputs["OrdersTableName"]
     found: dict[str, OrderNow] = {}

@@ -16,7 +16,7 @@ from operations.streams import print_error, printable
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _LINE_INTERVAL = 1_000
-"""After how many there is a line where there can be no bar."""
+"""How many are done between two lines, where there is no terminal for a bar."""
 
 
 def console(**options: Any) -> Console:
@@ -42,7 +42,7 @@ def filled(words: str, **data: object) -> Text:
 def progress(screen: Console, words: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Show how far a long command is: a bar on a terminal, until it is done; elsewhere a line on stderr per thousand.
 
-    The command calls what it gets with how many it has done so far.
+    The command calls the yielded function with how many it has done so far.
     """
     if screen.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -62,7 +62,7 @@ class Stack(NamedTuple):
         return str(self.outputs["apiUrl" if "apiUrl" in self.outputs else "HttpApiUrl"])
 
     def client(self, service: str, *, connections: int = 10) -> Any:
-        """A client of a service, for so many threads at once. The session is for one thread: make clients before."""
+        """Make a client for so many threads. Only one thread may use the session: make all clients in it."""
         make: Any = self.session.client  # its stubs know literal names only
         config = _CLIENT_CONFIG.merge(Config(max_pool_connections=connections))
         return make(service, endpoint_url=self.endpoint_url, config=config)

@@ -8,7 +8,7 @@ _SERVICE_OF = re.compile(r"arn:[^:]*:([^:]*):")
 
 
 class Targets:
-    """All that a payload can be delivered to. Threads may share it: its clients are made here, once."""
+    """Delivers payloads to targets. Threads may share it: its clients are made here, once."""
 
     def __init__(self, stack: Stack, *, connections: int = 1) -> None:
         self._lambda, self._sns, self._sqs = (

@@ -440,7 +440,7 @@ def _required_text(envelope: Mapping[str, object], name: str) -> str:
 
 
 class Republication(NamedTuple):
-    """What `reconcile` returns: an event to publish, and how its order is listed from now on."""
+    """What `reconcile` returns: an event to publish, and when its order is due next."""
 
     event: OrderPlacedEvent | OrderCancelledEvent
     due: Due
@@ -500,8 +500,8 @@ def _republication(order: Order) -> Republication:
 
 
 def retry_soon(unpublished: Republication, store: OrderStore, *, first_pause: timedelta) -> None:
-    """Make an order whose event could not be published due after the first pause again, as if it were a new one.
+    """Let an order whose event could not be published be due again after the first pause, like a new order.
 
-    In an outage of the bus its pauses would grow, and it would wait for as long again when the outage has ended.
+    Otherwise its pauses would grow during an outage of the bus, and it would wait for as long again afterwards.
     """
     store.reschedule(unpublished.due, clock.timestamp(clock.now() + first_pause))

@@ -20,7 +20,7 @@ class Config(BaseModel):
     reconcile_after_seconds: int = Field(alias="RECONCILE_AFTER_SECONDS", gt=0)
     """The reconciler looks at an order first this long after it was placed."""
     reconcile_concurrency: int = Field(alias="RECONCILE_CONCURRENCY", gt=0)
-    """A run of the reconciler works in so many threads."""
+    """The number of threads in a run of the reconciler."""
     cancel_after_hours: int = Field(alias="CANCEL_AFTER_HOURS", ge=0)
     """The reconciler cancels an order that has been open for so long; 0 for never."""
     claim_seconds: int = Field(alias="CLAIM_SECONDS", gt=0)

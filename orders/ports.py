@@ -72,7 +72,7 @@ class OrderStore(Protocol):
         """The order as it is now."""
 
     def get_all(self, order_ids: Sequence[str]) -> Sequence[Order | MalformedOrder | OrderNotFound]:
-        """At most 100 orders as they are now, read together; in the place of one that can't be read, what is wrong.
+        """At most 100 orders as they are now, read together; for one that can't be read, the error.
 
         Raises ReadIncomplete.
         """
@@ -121,9 +121,9 @@ class OrderStore(Protocol):
         """Take an order that is no longer open off the list of open orders."""
 
     def due(self, pool: Executor) -> Iterator[Due]:
-        """The open orders whose due time has passed, the oldest due first, read as they are taken.
+        """The open orders whose due time has passed, the oldest due first, read as they are consumed.
 
-        `pool` reads the beginning of the list, whose parts are read at once. An order may come twice.
+        The first page of each part of the list is read at once, by `pool`. An order may come twice.
         """
 
     def reconcile(self, due: Due, *, next_due: str, late: Literal["open", "unsettled"] | None) -> WriteResult:

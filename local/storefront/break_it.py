@@ -29,7 +29,7 @@ class _Reading(NamedTuple):
 
 
 _last: list[_Reading] = []
-"""The last one, for those that waited for it."""
+"""The last reading, for the pages that waited for it."""
 
 
 def state(stack: Stack, _: Request, __: Body) -> Body:
@@ -49,7 +49,7 @@ def state(stack: Stack, _: Request, __: Body) -> Body:
 
 
 def _dead_letters(stack: Stack) -> Sequence[DeadLetter]:
-    """The dead letters, by a reading that began after this call did: whoever waits for one shares the next."""
+    """The dead letters, by a reading that began after this call did; all that wait share the next reading."""
     asked = time.monotonic()
     with _queues:
         if not (_last and _last[0].outputs == stack.outputs and _last[0].began > asked):

@@ -15,7 +15,10 @@ _BUSES, _RULES, _DISTRIBUTIONS = 100, 300, 200
 """AWS's default quotas; an account's own may be higher, so that reaching them is a warning."""
 
 INVOCATIONS_OF_A_THREAD = 50
-"""A thread of the reconciler publishes ten orders in 70 ms, whose functions run for 0.35 s each: docs/costs.md."""
+"""How many invocations the events of one thread of the reconciler keep busy, roughly.
+
+It publishes those of ten orders in 70 ms, and the functions of an order run for 0.38 s in all: docs/costs.md.
+"""
 
 _QUOTAS = "ask for more: https://console.aws.amazon.com/servicequotas/home"
 

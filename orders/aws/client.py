@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 
 MOST_THREADS = 64
-"""So many threads may use a client at once, each with a connection of its own; boto3's own number is 10."""
+"""How many threads may use a client at once, each with a connection of its own; boto3's default is 10."""
 
 
 @cache

@@ -36,9 +36,9 @@ class SesSnsNotifier:
     def __init__(
         self, ses: "SESV2Client", make_sns: Callable[[], "SNSClient"], sender: str, *, sms_prefixes: tuple[str, ...]
     ) -> None:
-        """`sms_prefixes` are the beginnings of the phone numbers that get text messages; none for no text messages.
+        """`sms_prefixes` are the beginnings of the phone numbers that get text messages; without any, none are sent.
 
-        The client for those is made for the first of them: a cold start that sends none does not wait for it.
+        The client for text messages is made for the first one: a cold start that sends none does not wait for it.
         """
         self._ses = ses
         self._make_sns = make_sns

@@ -40,7 +40,7 @@ YOUNG_SHARDS = 20
 LATE_SHARDS = {"open": YOUNG_SHARDS, "unsettled": YOUNG_SHARDS + 1}
 """The keys to which `reconcile` moves an order that is late: counting a key counts those."""
 DUE_PAGE = 500
-"""So many due orders are read from one key at a time: a page of 500 takes 8 read units."""
+"""How many due orders are read from one key at a time; a page of 500 takes 8 read units."""
 
 _RECEIPT = {"email": "notification", "sms": "sms"}
 _CLAIM = {"email": "emailClaim", "sms": "smsClaim"}
@@ -107,7 +107,7 @@ class OrdersTable:
         for order_id in order_ids:
             try:
                 if order_id not in items:
-                    raise OrderNotFound(order_id)  # where the id is an index's, that lags behind the table
+                    raise OrderNotFound(order_id)  # its id came from an index, which lags behind the table
                 orders.append(_order(from_item(items[order_id])))
             except (MalformedOrder, OrderNotFound) as error:
                 orders.append(error)
@@ -242,7 +242,7 @@ class OrdersTable:
     # --- Reconciler -----------------------------------------------------------------------------------------------
 
     def due(self, pool: Executor) -> Iterator[Due]:
-        """One page of each key is read at once, the next one of a key when its last one is used up."""
+        """Read the first page of every key at once, and the next page of a key when the one before is used up."""
         now = clock.timestamp(clock.now())
         queries = [
             {

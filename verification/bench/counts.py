@@ -25,7 +25,7 @@ LOG_EVENT_BYTES = 26
 """What CloudWatch Logs bills for each log event, beside its text."""
 
 DUE = 1_000
-"""So many orders are due in the reconciler's story."""
+"""How many orders are due in the reconciler's story."""
 
 Counts = dict[str, Any]
 """One story, as it stands in results/counts.json."""
@@ -69,7 +69,7 @@ def cancelled(shop: Functions, *, is_charged: bool) -> list[Invocation]:
 
 
 def leave_due(shop: Functions, number: int) -> None:
-    """Leave so many orders open for too long: copies of one whose event nobody consumed."""
+    """Store so many orders that are due: copies of one whose event nobody consumed."""
     placed = shop.invoke("orderService", request("POST /orders", body=ORDER))
     [item] = [call.request["Item"] for call in placed.calls if call.action == "dynamodb:PutItem"]
     for each in range(number):

@@ -31,7 +31,7 @@ TARGETS = {
 }
 """What must not be exceeded; tests/verification/bench holds the counted ones to it.
 
-The USD are above theirs, and held to 22.
+The USD miss their target, and a test holds them below 22.
 """
 
 _RESULTS = kept()
@@ -257,14 +257,14 @@ def assumptions() -> str:
     rows = [
         ("how long a function waits for a call", ", ".join(f"{name} {ms} ms" for name, ms in price.CALL_MS.items())),
         (
-            "what an invocation works beside that",
-            "the processor time of an event, as measured, ÷ the memory's share of a processor: "
+            "how long it works beside that",
+            "the measured processor time of an event ÷ the memory's share of a processor: "
             + ", ".join(f"{price.processor_share(mb):.2f} at {mb} MB" for mb in memory),
         ),
-        ("a function's first event", f"one of {1 / price.COLD_SHARE:.0f}; its processor time likewise"),
+        ("cold starts", f"one of {1 / price.COLD_SHARE:.0f} invocations; its processor time likewise"),
         (
-            "so an order's functions run for",
-            f"{_run_for(_APPROVED):.0f} ms, {1000 * price.gb_seconds(_APPROVED):.0f} GB-ms"
+            "so the functions of an order run for",
+            f"{_run_for(_APPROVED):.0f} ms in all, {1000 * price.gb_seconds(_APPROVED):.0f} GB-ms"
             f" at {' and '.join(map(str, memory))} MB",
         ),
         ("API Gateway's access log", f"{price.access_log_bytes()} bytes a request"),
@@ -297,15 +297,15 @@ def healing() -> str:
     """How fast the reconciler works through a backlog, and how fast the e-mails follow."""
     rows: list[Row] = [
         ("calls for an order", f"{_HEALING.calls:.2f}"),
-        ("waiting for them, all threads at once", f"{_HEALING.waiting_ms:.2f} ms an order"),
-        ("processor time, of one processor", f"{_HEALING.working_ms:.2f} ms an order"),
+        ("waiting for them, divided by the threads", f"{_HEALING.waiting_ms:.2f} ms an order"),
+        ("processor time, which the threads share", f"{_HEALING.working_ms:.2f} ms an order"),
         (f"so a run's {price.RECONCILING_SECONDS} seconds are enough for", f"{_HEALING.orders_a_minute:,.0f} orders"),
         (f"and {_BACKLOG:,} orders are republished within", f"{_BACKLOG / _HEALING.orders_a_minute:.1f} minutes"),
     ]
     most, needed = limits()["`notificationConcurrency`"]
     rows.append(
         (
-            f"their customers are notified, with `notificationConcurrency` {most}, within",
+            f"and their customers are notified, at a `notificationConcurrency` of {most}, within",
             f"{_BACKLOG * needed / most / 60:.0f} minutes",
         )
     )

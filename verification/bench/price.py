@@ -42,7 +42,7 @@ LOGGED_REQUEST = {
     "error.message": "-",
     "integrationErrorMessage": "-",
 }
-"""What API Gateway logs about a request, by the name of the `$context` variable; of route and address the longest."""
+"""What API Gateway logs about a request, by the name of the `$context` variable; the longest route and address."""
 WATCHED_SECONDS = 3
 """How long a customer looks at an order's page until the order is final."""
 HEADER_BYTES = 500
@@ -104,17 +104,17 @@ def _times(number: float, bill: Bill) -> Bill:
 
 
 RECONCILING_SECONDS = 55
-"""Of each minute: then a run of the reconciler leaves the rest to the next one."""
+"""How long a run of the reconciler works in each minute; it leaves the rest to the next run."""
 
 
 class Healing(NamedTuple):
-    """What an order takes of a run of the reconciler."""
+    """What one order takes in a run of the reconciler."""
 
     calls: float
     waiting_ms: float
-    """Its share: all threads wait at once."""
+    """Divided by the threads, which wait at the same time."""
     working_ms: float
-    """The threads share a processor."""
+    """Not divided: the threads share a processor."""
 
     @property
     def orders_a_minute(self) -> float:
@@ -126,13 +126,13 @@ class Healing(NamedTuple):
 
 
 def memory_mb(function: str) -> int:
-    """Of a function as serverless.yml has it."""
+    """The memory of a function, from serverless.yml."""
     service = topology.service()
     return int({**service["provider"], **service["functions"].get(function, {})}["memorySize"])
 
 
 def processor_share(mb: float) -> float:
-    """How much of a processor a function of so much memory has, at most the whole of the one that runs its code.
+    """How much of a processor a function of so much memory has; at most one, since Python runs on one at a time.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
     """
@@ -164,9 +164,9 @@ def _rounds(queries: int) -> int:
 
 
 def _processor_ms(function: str, calls: int) -> float:
-    """Of an invocation on a whole processor, on the average of cold and warm ones, as measured.
+    """The measured time of an invocation on a whole processor, averaged over cold and warm ones.
 
-    The reconciler's run was not measured: each of its calls is taken for AuditLogger's, which makes one.
+    The reconciler's run was not measured: each of its calls counts like AuditLogger, which makes one call.
     """
     kept_results = results.kept()
     warm = {name: each["p50"] / 1000 for name, each in kept_results["warm_cpu"].values.items()}
@@ -301,14 +301,14 @@ def a_month(reconciler: Counts) -> Bill:
 
 
 def a_month_at(orders_per_second: float, approved: Counts, reconciler: Counts) -> dict[str, float]:
-    """USD of a month with so many approved orders a second, by what they are for; pages and the provider are not in it.
+    """USD of a month with so many approved orders a second, by purpose; without pages and the payment provider.
 
-    Orders come evenly: on the average of the first month, half of them are stored.
+    Orders arrive evenly: on average, half of the first month's orders are stored.
     """
     millions = orders_per_second * MONTH_MINUTES * 60 / MILLION
     return {
         "the orders": total(a_million(approved)) * millions,
-        "without orders the same": total(a_month(reconciler)),
+        "fixed, even without orders": total(a_month(reconciler)),
         "stored, in the first month": total(kept(approved)) * millions / 2,
         "e-mails": total(e_mails(approved)) * millions,
     }
@@ -340,12 +340,12 @@ def page(polls: int, stories: Mapping[str, Counts]) -> Page:
 
 
 def pages(stories: Mapping[str, Counts]) -> dict[str, Page]:
-    """Of an order that ends while its customer looks, and of a minute before and after its end."""
+    """A page that is watched until its order is final, and pages that are open for a minute after or before that."""
     often, seldom = poll_interval_ms("POLL_INTERVAL_MS"), poll_interval_ms("QUIET_POLL_INTERVAL_MS")
     return {
         f"watched for {WATCHED_SECONDS} s, until the order is final": page(
             1 + WATCHED_SECONDS * 1000 // often, stories
         ),
-        "a minute, the order has ended or the page is hidden": page(60_000 // seldom, stories),
-        "a minute, the order is still open": page(60_000 // often, stories),
+        "open for a minute; the order has ended, or the page is hidden": page(60_000 // seldom, stories),
+        "open for a minute; the order is still open": page(60_000 // often, stories),
     }

@@ -6,7 +6,7 @@ CloudFormation works with the rights of who deploys. Its schema of each resource
 that creating, reading, updating, deleting and tagging such a resource may take. Some are for what no resource here has;
 they are listed with the reason.
 
-What docs/preflight-policy.json adds is to read the tables, for `npm run ledger` and `npm run dlq`, and nothing else.
+docs/preflight-policy.json adds the right to read the tables, for `npm run ledger` and `npm run dlq`, and no other.
 """
 
 import json
@@ -113,7 +113,7 @@ READ = {
     ("Scan", "payroll", "aws"): False,
     **{(f"{change}Item", LEDGER, "aws"): False for change in ("Update", "Put", "Delete", "BatchWrite")},
 }
-"""What is done to a table, the partition; and whether who reads orders and ledger may."""
+"""Action, table and partition; and whether an operator who reads orders and ledger has the right."""
 
 
 def reading(document: Policy) -> list[str]:

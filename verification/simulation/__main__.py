@@ -99,7 +99,7 @@ def play_crashes(console: Console, jobs: int) -> int:
 
 
 def play_outages(console: Console, jobs: int) -> int:
-    """Play each scenario of an outage, and print how fast its orders end when it is over."""
+    """Play each scenario of an outage, and print how long its orders take to end afterwards."""
     table = Table("for an hour", "orders", "open at its end", "minutes to heal", "bound", "publications", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -171,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         "--crashes", action="store_true", help="play one order with every crash, alone and in all pairs"
     )
     parser.add_argument(
-        "--outage", action="store_true", help="play an hour without bus or gateway while thousands of orders arrive"
+        "--outage", action="store_true", help="play an hour without the bus or the gateway, with thousands of orders"
     )
     parser.add_argument(
         "--bugs", action="store_true", help="plant each bug of the list, and fail unless all are caught"

@@ -288,7 +288,7 @@ class SQS(_Client):
     def _batch(
         self, action: str, entries: list[Mapping[str, Any]], act: Callable[[Mapping[str, Any]], Any]
     ) -> Response:
-        """Do it for each entry, and tell the errors: `act` returns the code of one that is the sender's fault."""
+        """Act on each entry and return the errors. `act` returns an error code where the sender is at fault."""
         assert 1 <= len(entries) <= 10
 
         def effect(fault: FaultKind | None) -> Response:

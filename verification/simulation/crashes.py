@@ -74,7 +74,7 @@ def play(seed: int, crashes: Crashes) -> Outcome:
 
 
 def _heals(line: TraceEntry) -> bool:
-    """Whether a line is about the run of the reconciler that heals the order, but not of its reading the list."""
+    """Whether a line is about a run of the reconciler, except for its queries of the due orders."""
     return line.who.partition(".")[0] in SCHEDULED_FUNCTIONS and not line.what.startswith("Query")
 
 

@@ -19,10 +19,11 @@ from verification.simulation.world import World
 
 OUTAGE_SECONDS = 3600
 ORDERS = 3000
-_LOOK_SECONDS = 10
+_POLL_INTERVAL_SECONDS = 10
 _REDRIVE_SECONDS = 60
-"""So long after the outage an operator redrives the dead letters, in the scenario that has one."""
+"""When an operator redrives the dead letters, counted from the end of the outage, if the scenario says so."""
 _LONGEST_SECONDS = 12 * 3600
+"""When a scenario is given up, counted from its start."""
 
 
 class Scenario(NamedTuple):
@@ -33,7 +34,7 @@ class Scenario(NamedTuple):
     is_redriven: bool
     most_minutes: int
     most_publications: int
-    """Of the events that start one order again."""
+    """How often the event that starts an order may be published."""
 
 
 SCENARIOS = (
@@ -57,9 +58,9 @@ class Healing:
     scenario: Scenario
     orders: int
     open_orders: dict[float, int]
-    """By the minute, from the end of the outage to the end of the last order."""
+    """Minutes since the end of the outage → orders that were open then."""
     publications: int
-    """The most of one order's first event, or of its cancellation's."""
+    """The most of any order's first event, or of its cancellation's."""
     violations: list[str]
 
     @property
@@ -90,11 +91,11 @@ def heal(scenario: Scenario, *, orders: int = ORDERS, seed: int = 0) -> Healing:
     cloud = SimulatedCloud(world, faults, rng, trace)
     open_orders: dict[float, int] = {}
 
-    def look() -> None:
+    def poll() -> None:
         number = sum("dueAt" in item for item in cloud.tables["Orders"].items.values())
         open_orders[round((world.now - OUTAGE_SECONDS) / 60, 2)] = number
         if number:
-            world.later(_LOOK_SECONDS, look, for_ever=True)
+            world.later(_POLL_INTERVAL_SECONDS, poll, for_ever=True)
 
     def over() -> bool:
         has_healed = bool(open_orders) and not min(open_orders.values()) and not world.busy
@@ -104,12 +105,12 @@ def heal(scenario: Scenario, *, orders: int = ORDERS, seed: int = 0) -> Healing:
         for number in range(orders):
             SimulatedCustomer(number, cloud, faults, rng, trace).schedule(within=OUTAGE_SECONDS)
         world.later(60, cloud.run_schedule, for_ever=True)
-        world.later(OUTAGE_SECONDS, look, for_ever=True)
+        world.later(OUTAGE_SECONDS, poll, for_ever=True)
         operator = SimulatedOperator(cloud, faults, rng, trace)
         if scenario.is_redriven:
             world.later(OUTAGE_SECONDS + _REDRIVE_SECONDS, partial(operator.redrive_dead_letters, "redrive"))
         world.run(over)
-        operator.redrive_dead_letters("redrive in the end")  # of no use any more, and it must do no harm
+        operator.redrive_dead_letters("redrive in the end")  # it has no effect any more, and must do no harm
         world.run(lambda: not world.busy)
     found = cloud.checker.violations or violations(evidence(cloud))
     publications = _publications(cloud)
@@ -122,7 +123,7 @@ def heal(scenario: Scenario, *, orders: int = ORDERS, seed: int = 0) -> Healing:
 
 
 def play(jobs: int) -> Iterator[Healing]:
-    """Play all scenarios, on so many processes."""
+    """Play all scenarios, in so many processes."""
     yield from in_parallel(heal, SCENARIOS, jobs)
 
 

@@ -55,7 +55,7 @@ class Process:
 
 
 class Thread:
-    """One of the lines of execution of a process."""
+    """A thread of a process; the first is its `main`."""
 
     def __init__(self, name: str, process: Process) -> None:
         self.name = name
@@ -111,7 +111,7 @@ class World:
         self.later(0, lambda: self._resume(process.main))
 
     def start_threads(self, bodies: Iterable[tuple[str, Callable[[], None]]]) -> None:
-        """Let threads of the running process run, each with a name, until all have ended or one crashes."""
+        """Run these threads of the running process, each with its name, until all have ended or one crashes."""
         main = self.thread
         running: set[Thread] = set()
         threads: list[Thread] = []
@@ -142,7 +142,7 @@ class World:
             self._end(threads)
 
     def _end(self, threads: Iterable[Thread]) -> None:
-        """End those of the running process's threads that a crash has left behind: else their memory stays."""
+        """End the threads of the running process that a crash has left behind: otherwise their memory stays."""
         for thread in threads:
             if thread.greenlet:  # it has begun, and has not ended
                 thread.greenlet.parent = getcurrent()
@@ -190,7 +190,7 @@ class World:
 
 
 class SimulatedPool:
-    """What the code uses of `concurrent.futures.ThreadPoolExecutor`, on threads of this world."""
+    """The part of `concurrent.futures.ThreadPoolExecutor` that the code uses, with threads of this world."""
 
     def __init__(self, world: World, most_threads: int) -> None:
         self._world = world

@@ -32,7 +32,7 @@ _THROTTLED_RETRY_SECONDS = 1.0
 """Seconds before a throttled event is tried again; on AWS from one second, growing, to five minutes."""
 
 _lines: dict[str, threading.BoundedSemaphore] = {}
-"""By function. An event that waits is not counted as one that runs: of thousands, most would be throttled."""
+"""By function. An event that waits here does not count as running: otherwise most of thousands are throttled."""
 
 
 def install() -> None:
