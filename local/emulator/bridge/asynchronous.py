@@ -89,6 +89,9 @@ def _attempt(function: Function, event: Any, request_id: str) -> dict[str, Any] 
     """One invocation: `{"body": …}`, with a true `error` where it failed; None where it was throttled."""
     line = _lines.setdefault(function["config"]["FunctionArn"], threading.BoundedSemaphore(AT_ONCE))
     with line:
+        found, configuration, _ = lambda_svc._get_func_record_for_ref(function["config"]["FunctionArn"])
+        if found and configuration:  # it may have been configured anew while the event waited
+            function = lambda_svc._execution_record_for_config(found, configuration)
         slot, _ = lambda_svc._acquire_execution_slot(function, function["config"])
         if slot is None:
             return None
