@@ -90,7 +90,7 @@ def _attempt(function: Function, event: Any, request_id: str) -> dict[str, Any] 
     line = _lines.setdefault(function["config"]["FunctionArn"], threading.BoundedSemaphore(AT_ONCE))
     with line:
         found, configuration, _ = lambda_svc._get_func_record_for_ref(function["config"]["FunctionArn"])
-        if found and configuration:  # it may have been configured anew while the event waited
+        if found and configuration:  # its configuration may have changed while the event waited
             function = lambda_svc._execution_record_for_config(found, configuration)
         slot, _ = lambda_svc._acquire_execution_slot(function, function["config"])
         if slot is None:
