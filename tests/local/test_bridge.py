@@ -182,6 +182,25 @@ def test_asynchronous_events_wait_in_line_for_their_function(monkeypatch: pytest
         assert [result.result() for result in results] == [{}] * len(results)
 
 
+def test_an_event_that_waited_in_line_runs_with_its_function_s_configuration_of_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, now = ({"FunctionArn": "a function", "Environment": gateway} for gateway in ("down", "up"))
+    ran_with: list[object] = []
+    monkeypatch.setattr(lambda_svc, "_get_func_record_for_ref", lambda _: ({"config": now}, now, "a function"))
+    monkeypatch.setattr(lambda_svc, "_execution_record_for_config", lambda _, config: {"config": config})
+    monkeypatch.setattr(lambda_svc, "_acquire_execution_slot", lambda *_: ("a place", None))
+    monkeypatch.setattr(lambda_svc, "_release_execution_slot", lambda _: None)
+
+    def dispatch(_: object, configuration: object, *__: object) -> dict[str, object]:
+        ran_with.append(configuration)
+        return {}
+
+    monkeypatch.setattr(lambda_svc, "_execute_function_dispatch", dispatch)
+    asynchronous._attempt({"config": before}, {}, "")
+    assert ran_with == [now]
+
+
 def test_a_deleted_function_is_not_retried_and_leaves_nothing(aws: EmbeddedAws, notes: Path) -> None:
     function = aws.function(FAILS)
     name, logs = function.rpartition(":")[2], aws.client("logs")
