@@ -90,6 +90,7 @@ class OnlineChecker:
     rejected: set[tuple[str, str]] = field(default_factory=set)
     _wrote: set[Process] = field(default_factory=set)
     _settled_for: dict[Process, set[str]] = field(default_factory=dict)
+    """Orders that were settled when an invocation began, and have been ever since."""
     _must_publish: dict[Process, set[str]] = field(default_factory=dict)
     """Orders whose next event an invocation must publish, or else fail."""
     _found_ended: dict[Process, set[str]] = field(default_factory=dict)
@@ -122,6 +123,9 @@ class OnlineChecker:
             if new.get("status") != "PLACED" or not set(_FIXED) - {"phone", "email"} <= new.keys():
                 self.broken(f"order {order_id} was created as {new}")
             return
+        if not _is_settled(new):  # cancelled after the charge: whoever sees that asks the provider for the refund
+            for settled in self._settled_for.values():
+                settled.discard(order_id)
         if old != new:
             self._check_open(order_id, "changes it")
         self._check_change(order_id, old, new)
@@ -192,7 +196,7 @@ class OnlineChecker:
         """The provider is asked about an order only while it is open, and its money not settled."""
         process = self.world.process
         self._check_open(order_id, "calls the gateway")
-        if order_id in self._settled_for.get(process, ()) and _is_settled(self.stored[order_id]):
+        if order_id in self._settled_for.get(process, ()):
             self.broken(f"order {order_id} was settled when {process.name} began, which calls the gateway again")
 
     def _check_money(self, order_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

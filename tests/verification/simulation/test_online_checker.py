@@ -165,6 +165,21 @@ def test_a_provider_that_is_asked_about_a_settled_order_is_seen(checker: OnlineC
     assert "which calls the gateway again" in checker.violations[0]
 
 
+def test_an_order_that_was_cancelled_and_refunded_meanwhile_may_be_asked_about_again(
+    checker: OnlineChecker, world: World
+) -> None:
+    """An invocation read the order while it was cancelled and not refunded yet."""
+    checker.stored["1"] = PAID
+    checker.wrote("GatewayLedger", None, to_item(CHARGED))
+    checker.began(world.process, "paymentProcessing", [to_item(PAID)])
+    _change(checker, PAID, CANCELLED)
+    checker.wrote("GatewayLedger", to_item(CHARGED), to_item(GIVEN_BACK))
+    _change(checker, CANCELLED, {**CANCELLED, "refund": REFUND})
+
+    checker.wrote("GatewayLedger", to_item(GIVEN_BACK), to_item({**GIVEN_BACK, "requests": 2}))
+    assert checker.violations == []
+
+
 @pytest.mark.parametrize(
     ("order", "status", "expected"),
     [
