@@ -33,7 +33,9 @@ def _port(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="npm start --", description="Run the whole system on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="npm start --", description="Run the whole system on this machine.", allow_abbrev=False
+    )
     parser.add_argument("--once", action="store_true", help="stop when the sample orders have ended")
     parser.add_argument("--port", default="4566", metavar="N", help="port of the embedded AWS; default: 4566")
     return parser

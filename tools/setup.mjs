@@ -10,10 +10,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url))); // every path below is relative to the checkout
 
@@ -51,8 +53,12 @@ async function main(words) {
   if (separator < 0 || command.length === 0) throw new SetupError('usage: node tools/setup.mjs [GROUP …] -- COMMAND');
   if (process.platform === 'win32') throw new SetupError('On Windows this runs in WSL 2: wsl --install');
   checkNode();
+  checkNamedPython();
   const isReady = () => hasFramework() && groups.every((group) => installed()?.includes(group)) && installed();
-  if (!isReady()) await inTurn(async () => isReady() || (await setUp(groups)));
+  if (!isReady()) {
+    await checkPorts(command);
+    await inTurn(async () => isReady() || (await setUp(groups)));
+  }
   return run(command, groups);
 }
 
@@ -62,20 +68,60 @@ function checkNode() {
   if (!fits) throw new SetupError(`Node ${process.versions.node} does not fit: install 20.19+, 22.13+ or 24+.`);
 }
 
+/** What a program says of the Python that it is: its version's second number, its file, and whether it can make .venv. */
+function probe(name) {
+  const script = ['import sys', 'print(*sys.version_info[:2])', 'print(sys.executable)', 'import ensurepip, venv'];
+  const { status, stdout } = spawnSync(name, ['-c', script.join('\n')], { encoding: 'utf8' });
+  const [, minor, file] = /^3 (\d+)\n(.+)$/m.exec(stdout) ?? [];
+  return { minor: Number(minor ?? NaN), file, isWhole: status === 0 };
+}
+
+/** $PYTHON is a wish: what can't be granted is said, whether .venv is there or not. */
+function checkNamedPython() {
+  const name = process.env.PYTHON;
+  if (!name) return;
+  const { minor, file } = probe(name);
+  const mend = 'name one of 3.11 or newer, or unset PYTHON';
+  if (!minor) throw new SetupError(`PYTHON=${name} is no Python 3 that runs: ${mend}`);
+  if (minor < 11) throw new SetupError(`PYTHON=${name} is Python 3.${minor}: ${mend}`);
+  if (!fs.existsSync(PYTHON) || fs.realpathSync(file) === fs.realpathSync(PYTHON)) return;
+  const made = `.venv was made with ${fs.realpathSync(PYTHON)}, not with PYTHON=${name}`;
+  throw new SetupError(`${made}: run npm run clean first, or unset PYTHON`);
+}
+
 /** The name of the first Python that is new enough. What comes after it is not run: some only offer to install one. */
 function findPython() {
   const [tried, tooOld] = [[process.env.PYTHON, ...PYTHONS].filter(Boolean), []];
   for (const name of tried) {
-    const probe = ['-c', 'import sys; print(*sys.version_info[:2])\nimport ensurepip, venv'];
-    const { status, stdout } = spawnSync(name, probe, { encoding: 'utf8' });
-    const minor = Number(/^3 (\d+)$/m.exec(stdout)?.[1] ?? NaN);
+    const { minor, isWhole } = probe(name);
     const hint = `(Debian and Ubuntu: sudo apt install python3.${minor}-venv)`;
-    if (minor >= 11 && status !== 0) throw new SetupError(`python3-venv is missing: ${name} has no ensurepip ${hint}`);
+    if (minor >= 11 && !isWhole) throw new SetupError(`python3-venv is missing: ${name} has no ensurepip ${hint}`);
     if (minor >= 11) return name;
     if (minor) tooOld.push(`${name} is 3.${minor}`);
   }
   const seen = tooOld.join(', ') || `tried ${tried.join(', ')}`;
   throw new SetupError(`no Python 3.11 or newer (${seen}): install one, or name it: PYTHON=/path/to/python3.12`);
+}
+
+/** Refuses a port of `npm start` that is taken, in the words of local/emulator/ports.py, before minutes of installing. */
+async function checkPorts([...command]) {
+  if (command.splice(0, 3).join(' ') !== 'python -m local' || fs.existsSync('.local/emulator.json')) return;
+  const options = { port: { type: 'string', default: '4566' } };
+  const port = Number(parseArgs({ args: command, options, strict: false }).values.port);
+  if (!(port >= 1024 && port <= 65534)) return; // the launcher says what is wrong with it
+  for (const wanted of [port, port + 1]) {
+    if (!(await isTaken(wanted))) continue;
+    let free = 4576;
+    while ((await isTaken(free)) || (await isTaken(free + 1))) free += 10;
+    throw new SetupError(`port ${wanted} is in use; take another: npm start -- --port ${free}`);
+  }
+}
+
+function isTaken(port) {
+  return new Promise((resolve) => {
+    const knock = net.connect({ host: '127.0.0.1', port }, () => knock.destroy() && resolve(true));
+    knock.on('error', () => resolve(false));
+  });
 }
 
 const text = (file) => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');

@@ -30,7 +30,7 @@ mkdir -p "$folder/node_modules/.bin"
 PYTHON = """#!/bin/sh
 echo "${{0##*/}} $*" >>"$CALLS"
 case "$*" in
-  *version_info*) echo "{version}" ;;
+  *version_info*) echo "{version}"; echo "$0" ;;
   "-m venv "*) mkdir -p "$3/bin" && ln -s "$0" "$3/bin/python" ;;
 esac
 """

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from local.__main__ import _parser
+from local.emulator.ports import in_use
 from tests.setup.conftest import NODE, Checkout
 from tools.checkout import ROOT
 
@@ -192,6 +195,41 @@ def test_the_python_that_is_named_comes_first(checkout: Checkout) -> None:
     assert "mine -m venv .venv" in checkout.calls
 
 
+@pytest.mark.parametrize("is_set_up", [False, True])
+@pytest.mark.parametrize(
+    ("name", "what"), [("/gone/python3.12", "is no Python 3 that runs"), ("python3.9", "is Python 3.9")]
+)
+def test_a_named_python_that_does_not_do_is_said_in_one_line(
+    checkout: Checkout, name: str, what: str, is_set_up: bool
+) -> None:
+    checkout.python("python3.9", "3 9")
+    checkout.python()
+    if is_set_up:
+        checkout.run(*NOTHING)
+
+    ran = checkout.run(*NOTHING, PYTHON=name)
+
+    assert (ran.code, ran.out) == (1, "")
+    assert one_line(ran.err) == f"PYTHON={name} {what}: name one of 3.11 or newer, or unset PYTHON\n"
+
+
+def test_a_named_python_that_is_not_the_one_of_the_virtual_environment_is_said_in_one_line(checkout: Checkout) -> None:
+    checkout.python("python3.12", "3 12")
+    checkout.python("python3.13", "3 13")
+    assert checkout.run(*NOTHING, PYTHON="python3.12").code == 0
+    assert checkout.run(*NOTHING, PYTHON="python3.12") == (0, "", "")
+
+    ran = checkout.run(*NOTHING, PYTHON="python3.13")
+
+    assert (ran.code, ran.out) == (1, "")
+    assert one_line(ran.err) == (
+        f".venv was made with {checkout.bin / 'python3.12'}, not with PYTHON=python3.13: "
+        "run npm run clean first, or unset PYTHON\n"
+    )
+    checkout.run("clean")
+    assert checkout.run(*NOTHING, PYTHON="python3.13").code == 0
+
+
 def test_a_python_that_does_not_run_is_passed_over(checkout: Checkout) -> None:
     checkout.program("python3.14", '#!/bin/sh\necho "pyenv: python3.14: command not found" >&2\nexit 127\n')
     checkout.python()
@@ -260,6 +298,40 @@ def test_windows_is_sent_to_wsl(checkout: Checkout) -> None:
     ran = checkout.run(*NOTHING)
 
     assert (ran.code, ran.err) == (1, "On Windows this runs in WSL 2: wsl --install\n")
+
+
+# --- which ports ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whose", ["emulator", "storefront"])
+def test_a_taken_port_of_npm_start_is_found_before_anything_is_installed(checkout: Checkout, whose: str) -> None:
+    checkout.python()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        port = taken if whose == "emulator" else taken - 1
+        ran = checkout.run("tiny", "--", "python", "-m", "local", "--once", f"--port={port}")
+
+    assert ran.code == 1
+    the_launchers, _, _ = in_use(taken).rpartition(" ")
+    assert re.fullmatch(rf"{re.escape(the_launchers)} \d+\n", one_line(ran.err))
+    assert checkout.calls == []
+
+
+def test_only_npm_start_needs_its_ports_and_a_running_stack_keeps_them(checkout: Checkout) -> None:
+    """Of a second start the launcher says where the first one is."""
+    checkout.python()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert checkout.run("tiny", "--", "sh", "-c", "true", "--port", port).code == 0
+        (checkout.folder / ".local" / "emulator.json").touch()
+        assert checkout.run("other", "--", "python", "-m", "local", "--port", port).code == 0
+
+
+def test_set_up_and_launcher_have_the_same_port_by_default() -> None:
+    """The first one looks before there is a Python; both are asked without --port."""
+    setup = (ROOT / "tools" / "setup.mjs").read_text()
+
+    assert f"default: '{_parser().parse_args([]).port}'" in setup
 
 
 # --- what fails -------------------------------------------------------------------------------------------------------
