@@ -142,8 +142,9 @@ def _alone(state: State) -> Iterator[None]:
 def _running(state: State) -> str:
     if not state.emulator.exists():
         return "a local stack is just starting, or stopping, in another terminal"
-    url = state.read_emulator()["endpointUrl"]
-    return f"a local stack is already running at {url}; use it, or press Ctrl-C in its terminal"
+    emulator = state.read_emulator()
+    shop = f", with the storefront at {emulator['webUrl']}" if "webUrl" in emulator else ""
+    return f"a local stack is already running at {emulator['endpointUrl']}{shop}; use it, or press Ctrl-C in its terminal"
 
 
 def _last_line(log: Path) -> str:

@@ -170,7 +170,8 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
         )
         assert second.returncode == 1
         assert second.stderr == (
-            f"a local stack is already running at http://127.0.0.1:{port}; use it, or press Ctrl-C in its terminal\n"
+            f"a local stack is already running at http://127.0.0.1:{port}, with the storefront at {web};"
+            " use it, or press Ctrl-C in its terminal\n"
         )
         assert not [args for pid, args in processes.items() if "local.emulator.bridge" in args and not is_there(pid)]
 
