@@ -1,11 +1,11 @@
-"""The pictures of the documents are what `python -m notebooks.architecture` draws, whatever consumers there are."""
+"""The documents' pictures are what `python -m notebooks.build.architecture` draws, whatever consumers there are."""
 
 from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
 
-from notebooks import architecture
+from notebooks.build import architecture
 from tools import topology
 from tools.checkout import ROOT
 
@@ -14,7 +14,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.mark.parametrize("name", ["architecture.svg", "sequence.svg"])
 def test_a_picture_in_docs_is_what_the_command_writes(name: str) -> None:
-    stale = f"docs/{name} is out of date: python -m notebooks.architecture"
+    stale = f"docs/{name} is out of date: python -m notebooks.build.architecture"
     assert (ROOT / "docs" / name).read_text() == architecture.documents()[name], stale
 
 

@@ -8,7 +8,7 @@ import pytest
 from tools.checkout import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
-SOURCES = sorted((NOTEBOOKS / "sources").glob("[0-9]*.py"))
+SOURCES = sorted((NOTEBOOKS / "build" / "sources").glob("[0-9]*.py"))
 
 
 def cells(source: Path) -> list[tuple[str, str]]:

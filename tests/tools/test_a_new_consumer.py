@@ -86,7 +86,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     (folder / "tests" / "unit" / "test_loyalty.py").write_text(TEST)
     _insert(folder / "serverless.yml", before="\npackage:\n", text=FUNCTION)
     _insert(folder / "resources" / "roles.yml", before="", text=ROLE)
-    _run(copy, "python", "-m", "notebooks.architecture")
+    _run(copy, "python", "-m", "notebooks.build.architecture")
     _run(copy, "python", "-m", "cogapp", "-r", "README.md")
     return copy
 

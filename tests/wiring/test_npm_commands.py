@@ -37,7 +37,7 @@ def commands() -> dict[str, tuple[list[str], list[Path]]]:
         if command:
             found[name] = (groups.split(), list(_started(command.split())))
     for name in ("notebooks:build", "notebooks:check"):
-        found[name][1].extend((IN_NOTEBOOKS / "sources").glob("*.py"))
+        found[name][1].extend((IN_NOTEBOOKS / "build" / "sources").glob("*.py"))
     build = ROOT / "tools" / "build.py"  # tools/plugin.js runs it
     found["deploy"][1].append(build)
     found["package"] = ([], [build])

@@ -3,8 +3,8 @@
     npm run notebooks:build [-- 1 4]     run each, alone, on a stack of its own, and write it with its outputs
     npm run notebooks:check [-- 1 4]     run each the same way, with the exercises' solutions; write nothing
 
-A source is a Python file with `# %%` cells (jupytext's percent format) in notebooks/sources/. An exercise is a cell
-with the tag `exercise`; its solution is the Python in the folded text below it.
+A source is a Python file with `# %%` cells (jupytext's percent format) in notebooks/build/sources/. An exercise is a
+cell with the tag `exercise`; its solution is the Python in the folded text below it.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from nbformat import NotebookNode
 from local.emulator.state import STATE_DIR_VARIABLE, State
 from local.launcher.running import stack
 
-FOLDER = Path(__file__).parent
-SOURCES = FOLDER / "sources"
+FOLDER = Path(__file__).parent.parent
+SOURCES = Path(__file__).parent / "sources"
 _CELL_SECONDS = 300
 _SOLUTION = re.compile(r"<details>.*?```python\n(.*?)```", re.DOTALL)
 _EXERCISE = re.compile(r'tour\.check\("([^"]+)"')

@@ -1,6 +1,6 @@
 """Draw docs/architecture.svg from the topology, and docs/sequence.svg from the recorded order of an approved card.
 
-python -m notebooks.architecture
+python -m notebooks.build.architecture
 """
 
 import json
