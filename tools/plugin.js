@@ -30,6 +30,8 @@ function isRunning(pid) {
   }
 }
 
+const shown = ({ apiUrl, webUrl }) => [`endpoint: ${apiUrl}`, ...(webUrl ? [`storefront: ${webUrl}`] : [])].join('\n');
+
 class OrderProcessing {
   constructor(serverless, options) {
     this.serverless = serverless;
@@ -53,7 +55,6 @@ class OrderProcessing {
       },
       'after:deploy:finalize': async () => {
         if (this.hasStorefront) await storefront.upload(serverless.getProvider('aws'), serverless.serviceDir, this.flow);
-        if (this.stage === 'local') this.run(['-m', 'local.emulator.describe'], process.env);
       },
       'before:remove:remove': async () => {
         const provider = serverless.getProvider('aws');
@@ -62,7 +63,15 @@ class OrderProcessing {
       },
     };
     if (this.stage === 'local') {
-      this.hooks['after:remove:remove'] = () => fs.rmSync(path.join(this.stateDir, 'stack.json'), { force: true });
+      const file = path.join(this.stateDir, 'stack.json');
+      const described = () => JSON.parse(fs.readFileSync(file, 'utf8'));
+      Object.assign(this.hooks, {
+        'before:aws:info:validate': () => this.describe(),
+        'before:aws:info:displayEndpoints': () => this.nameUrlThatAnswers(described()),
+        'after:aws:info:displayEndpoints': () => this.nameStorefront(described()),
+        'finalize': () => this.nothingToDeploy && process.stdout.write(`${shown(described())}\n`),
+        'after:remove:remove': () => fs.rmSync(file, { force: true }),
+      });
     }
   }
 
@@ -102,6 +111,29 @@ class OrderProcessing {
 
   get hasStorefront() {
     return this.parameters.storefront === 'true';
+  }
+
+  /** After a deploy, which ends with what `sls info` shows, writes stack.json. */
+  describe() {
+    if (this.serverless.processedInput.commands[0] === 'deploy') this.run(['-m', 'local.emulator.describe'], process.env);
+  }
+
+  /** In what `sls info` shows: the URL of the stack's output is AWS's form of it, and dead here. */
+  nameUrlThatAnswers({ apiUrl }) {
+    const { gatheredData } = this.serverless.pluginManager.plugins.find(({ constructor }) => constructor.name === 'AwsInfo');
+    gatheredData.info.endpoints = [`httpApi: ${apiUrl}`];
+    gatheredData.outputs.find(({ OutputKey }) => OutputKey === 'HttpApiUrl').OutputValue = apiUrl;
+  }
+
+  /** Then osls shows nothing of the stack. */
+  get nothingToDeploy() {
+    const { shouldNotDeploy, deploymentWithEmptyChangeSet } = this.serverless.service.provider;
+    const isDeploy = this.serverless.processedInput.commands.join(' ') === 'deploy';
+    return isDeploy && Boolean(shouldNotDeploy || deploymentWithEmptyChangeSet);
+  }
+
+  nameStorefront({ webUrl }) {
+    if (webUrl) this.serverless.serviceOutputs.set('storefront', webUrl);
   }
 
   /** The ARN of each rule that osls makes for a function. Its logical id has the function's name in full. */

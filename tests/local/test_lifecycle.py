@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> State:
 
 @pytest.fixture(scope="module")
 def aws(state: State) -> Iterator[EmbeddedAws]:
-    with emulator(state, free_port()) as description:
+    with emulator(state, free_port(), web_port=free_port()) as description:
         yield EmbeddedAws(description, state)
 
 
@@ -119,6 +120,17 @@ def test_info_names_the_functions(deployed: dict[str, Any], sls: Sls) -> None:
     assert (info.returncode, info.stderr) == (0, "")
     assert f"stack: {STACK}" in info.stdout
     assert f"paymentProcessing: {STACK}-paymentProcessing" in info.stdout
+
+
+@pytest.mark.parametrize("command", [["info"], ["info", "--verbose"], ["deploy"], ["deploy", "--force"]], ids=" ".join)
+def test_the_urls_that_are_shown_answer(deployed: dict[str, Any], sls: Sls, command: list[str]) -> None:
+    shown = sls(*command).stdout
+
+    assert not re.search(r"execute-api\.\S*amazonaws\.com", shown)
+    [api] = re.findall("GET - (http.*)/products$|endpoint: (http.*)$", shown, re.MULTILINE)
+    with urllib.request.urlopen(f"{''.join(api)}/products") as response:
+        assert json.load(response)["products"]
+    assert f"storefront: {deployed['webUrl']}\n" in shown
 
 
 def test_invoke_shows_the_answer_and_logs_what_was_logged(deployed: dict[str, Any], aws: EmbeddedAws, sls: Sls) -> None:
