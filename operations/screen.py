@@ -3,6 +3,7 @@
 console().print(filled("[green]✓[/] {order} is on its way", order=order_id))
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +16,18 @@ from rich.text import Text
 from operations.streams import print_error, printable
 
 _PLACE = re.compile(r"\{(\w+)\}")
+_UNWRAPPED = 10_000
+"""Columns that hold any line: what reads a pipe or a file has none of its own."""
 _LINE_INTERVAL = 1_000
 """How many are done between two lines, where there is no terminal for a bar."""
 
 
 def console(**options: Any) -> Console:
-    """A console that takes text as it is: no markup, no `:emoji:`, no colours by guess."""
-    return Console(markup=False, emoji=False, highlight=False, **options)
+    """A console that takes text as it is: no markup, no `:emoji:`, no colours by guess. Only a terminal wraps lines."""
+    made = Console(markup=False, emoji=False, highlight=False, **options)
+    if not (made.is_terminal or "width" in options or "COLUMNS" in os.environ):
+        made.width = _UNWRAPPED
+    return made
 
 
 def filled(words: str, **data: object) -> Text:
