@@ -5,7 +5,7 @@ import sys
 
 from operations.command import Parser, run
 from operations.outage import gateway, switch_gateway
-from operations.repetition import order_id, publish_again
+from operations.repetition import full_id, order_id, publish_again
 from operations.screen import console, filled
 from operations.stack import Stack, add_stage
 
@@ -21,9 +21,10 @@ def _work(stack: Stack, arguments: argparse.Namespace) -> int:
             switch_gateway(stack, arguments.to)
         screen.print(f"the payment gateway is {gateway(stack)}")
     else:
-        event_id = publish_again(stack, arguments.order)
+        order = full_id(stack, arguments.order)
+        event_id = publish_again(stack, order)
         words = "OrderPlacedEvent of order {order} is on the bus again, as {event}"
-        screen.print(filled(words, order=arguments.order, event=event_id))
+        screen.print(filled(words, order=order, event=event_id))
     return 0
 
 
@@ -35,7 +36,7 @@ def _parser() -> Parser:
     switch.add_argument("to", nargs="?", choices=("up", "down"))
     text = "put an order's OrderPlacedEvent on the bus once more"
     twice = commands.add_parser("send-twice", help=text, description=text)
-    twice.add_argument("order", metavar="ORDER_ID", type=order_id)
+    twice.add_argument("order", metavar="ORDER", type=order_id, help="its id, or its number")
     for command in (switch, twice):
         add_stage(command)
     return parser

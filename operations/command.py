@@ -15,7 +15,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
 from operations.errors import OperatorError
-from operations.stack import Stack, account_of, find
+from operations.stack import Stack, account_of, default_stage, find
 from operations.streams import print_error, print_nothing_more, printable, replace_unencodable
 
 INTERRUPTED = 130
@@ -46,6 +46,9 @@ def run(parser: Parser, work: Work, fault: Fault = lambda _: None, *, deployed: 
     if wrong := fault(arguments):
         parser.error(wrong)
     try:
+        if arguments.stage is None:
+            arguments.stage = default_stage(arguments.region, arguments.aws_profile)
+            print_error(f"stage {arguments.stage}; for another one: --stage NAME")
         look = find if deployed else account_of
         code = work(look(arguments.stage, arguments.region, arguments.aws_profile), arguments)
         if sys.stdout is not None:

@@ -3,6 +3,7 @@
 OperatorError        the message is one line: what is wrong, and what to do
 ├─ StackUnavailable  operations.stack: there is no such stack, or nobody may ask for it
 ├─ UnknownOrder      operations.repetition: the audit log knows nothing of the order
+├─ AmbiguousOrder    operations.repetition: several orders have this number
 ├─ EventRefused      operations.repetition: EventBridge did not take the event
 ├─ Undelivered       operations.dead_letters: a redrive left some dead letters in their queue
 ├─ Undeleted         operations.dead_letters: a purge left some dead letters in their queue

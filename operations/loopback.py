@@ -1,17 +1,27 @@
 """This machine's own addresses: what everything local binds to, and what counts as this machine."""
 
 import os
+import socket
 from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
 """The address that every local server binds to."""
 
+_CONNECT_TIMEOUT_SECONDS = 5
 _NAMES = {HOST, "::1", "localhost"}
 
 
 def is_loopback(url: str) -> bool:
     """Whether a URL names this machine."""
     return urlsplit(url).hostname in _NAMES
+
+
+def answers(url: str) -> bool:
+    """Whether a server listens there."""
+    address = urlsplit(url)
+    with socket.socket() as probe:
+        probe.settimeout(_CONNECT_TIMEOUT_SECONDS)
+        return probe.connect_ex((address.hostname, address.port)) == 0
 
 
 def bypass_proxies() -> None:

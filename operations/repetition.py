@@ -9,16 +9,27 @@ from typing import Any
 from operations.errors import OperatorError
 from operations.stack import Stack
 from orders.aws.audit import AuditLogTable
+from orders.aws.dynamodb import from_item, names_in, to_item
 from orders.events import OrderPlacedEvent
 
 _EVENT = {"eventId", "timestamp", "eventType", "source", "detail"}
 """What an entry has that came over the bus. AuditLogger logs whatever it is invoked with."""
 
+_NUMBER = re.compile(r"[0-9a-f]{8}", re.IGNORECASE)
+"""An order's number, as people see it everywhere: the first eight digits of its id."""
+
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+
+_WHERE = "look into its e-mail, or at its page in the storefront, for its number"
+"""What to do where an order is unknown."""
 
 
 class UnknownOrder(OperatorError):
     """The audit log knows no such order, or no OrderPlacedEvent of it."""
+
+
+class AmbiguousOrder(OperatorError):
+    """Several orders have this number."""
 
 
 class EventRefused(OperatorError):
@@ -26,10 +37,38 @@ class EventRefused(OperatorError):
 
 
 def order_id(typed: str) -> str:
-    """The order's id as the system writes it, which is lower case. Raises ArgumentTypeError for no text."""
+    """The order's id, or its number, as the system writes it: in lower case. Raises ArgumentTypeError for no text."""
     if not (typed and typed.isprintable()):
         raise ArgumentTypeError(f"{typed!r} is not an order's id")
-    return typed.lower() if _UUID.fullmatch(typed) else typed  # an event may name any other text as its order
+    is_ours = _UUID.fullmatch(typed) or _NUMBER.fullmatch(typed)
+    return typed.lower() if is_ours else typed  # an event may name any other text as its order
+
+
+def full_id(stack: Stack, order: str) -> str:
+    """The id of the order with this number; any other text is an id already. Raises UnknownOrder, AmbiguousOrder.
+
+    DynamoDB finds no item by the beginning of its key: a number costs a scan of all orders, an id nothing.
+    """
+    if not _NUMBER.fullmatch(order):
+        return order
+    condition = "begins_with(#orderId, :number)"
+    pages = (
+        stack.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=stack.outputs["OrdersTableName"],
+            FilterExpression=condition,
+            ProjectionExpression="#orderId",
+            ExpressionAttributeNames=names_in(condition),
+            ExpressionAttributeValues=to_item({":number": order}),
+        )
+    )
+    found = sorted(str(from_item(item)["orderId"]) for page in pages for item in page["Items"])
+    if not found:
+        raise UnknownOrder(f"no order has the number {order.upper()}; {_WHERE}")
+    if len(found) > 1:
+        raise AmbiguousOrder(f"{len(found)} orders have the number {order.upper()}; name one of {', '.join(found)}")
+    return found[0]
 
 
 def trail(stack: Stack, order: str) -> list[dict[str, Any]]:
@@ -37,7 +76,7 @@ def trail(stack: Stack, order: str) -> list[dict[str, Any]]:
     entries = AuditLogTable(stack.client("dynamodb"), stack.outputs["AuditLogTableName"]).trail(order)
     events = [entry for entry in entries if entry.keys() >= _EVENT]
     if not events:
-        raise UnknownOrder(f"the audit log knows no order {order}")
+        raise UnknownOrder(f"the audit log knows no order {order}; {_WHERE}")
     return events
 
 

@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from operations.command import Parser, moment, run
 from operations.envelope import envelope
 from operations.errors import OperatorError
-from operations.repetition import detail_of, order_id, trail
+from operations.repetition import detail_of, full_id, order_id, trail
 from operations.screen import console, filled
 from operations.stack import Stack, add_stage
 from operations.targets import Targets
@@ -145,7 +145,7 @@ def _work(stack: Stack, arguments: argparse.Namespace) -> int:
     screen = console(soft_wrap=True)
     if arguments.order is not None:
         count = 0
-        for delivery in replay_order(stack, arguments.order):
+        for delivery in replay_order(stack, full_id(stack, arguments.order)):
             count += 1
             consumer = delivery.target.rpartition(":")[2]
             screen.print(filled("[green]✓[/] {event} ─▶ {consumer}", event=delivery.event_type, consumer=consumer))
@@ -177,7 +177,9 @@ def _parser() -> Parser:
     parser = Parser(prog="npm run replay --", description=__doc__.partition("\n")[0].partition(": ")[2])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--from", dest="start", type=moment, metavar="TIME", help="such as 2026-01-31T09:00Z")
-    what.add_argument("--order", metavar="ID", type=order_id, help="one order instead of a span of time")
+    what.add_argument(
+        "--order", metavar="ID", type=order_id, help="one order, by its id or number, instead of a span of time"
+    )
     parser.add_argument("--to", dest="end", type=moment, metavar="TIME", help="default: now")
     add_stage(parser)
     return parser

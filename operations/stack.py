@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperatorError
-from operations.loopback import is_loopback
+from operations.loopback import answers, is_loopback
 from operations.region import default_region
 from tools import topology
 
@@ -23,6 +23,9 @@ _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"mode": "st
 
 _STAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 """What can be a part of a stack's name, which has at most 128 characters."""
+
+DEPLOYED_BY_DEFAULT = "dev"
+"""The stage of a deploy that names none."""
 
 _CONNECTION = ("endpointUrl", "region", "accessKeyId", "secretAccessKey")
 
@@ -81,13 +84,31 @@ class Stack(NamedTuple):
         )
 
 
-def add_stage(parser: argparse.ArgumentParser) -> None:
-    """Add what says which stack: `--stage`, `--region` and `--aws-profile`, the last two as `sls deploy` has them."""
-    parser.add_argument("--stage", default="dev", help="local, or a stage on AWS; default: dev")
+def add_stage(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
+    """Add what says which stack: `--stage`, `--region` and `--aws-profile`, the last two as `sls deploy` has them.
+
+    Without a default it is the one of `default_stage`.
+    """
+    text = default or f"local where the local stack runs, else {DEPLOYED_BY_DEFAULT}"
+    parser.add_argument("--stage", default=default, help=f"local, or a stage on AWS; default: {text}")
     parser.add_argument("--region", help="where the stage is on AWS; default: provider.region of serverless.yml")
     parser.add_argument(
         "--aws-profile", metavar="NAME", help="whose credentials to take; default: those of your environment"
     )
+
+
+def default_stage(region: str | None = None, profile: str | None = None) -> str:
+    """The stage of a command that names none: the local stack where it runs, else the one that a deploy takes.
+
+    Who names a region or a profile means AWS.
+    """
+    if region or profile:
+        return DEPLOYED_BY_DEFAULT
+    try:
+        endpoint_url = _local(None).endpoint_url
+    except StackUnavailable:
+        return DEPLOYED_BY_DEFAULT
+    return "local" if endpoint_url and answers(endpoint_url) else DEPLOYED_BY_DEFAULT
 
 
 def find(stage: str, region: str | None = None, profile: str | None = None) -> Stack:

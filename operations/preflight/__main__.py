@@ -4,7 +4,7 @@ import sys
 
 from operations.command import Parser, run
 from operations.preflight.checks import preflight
-from operations.stack import add_stage
+from operations.stack import DEPLOYED_BY_DEFAULT, add_stage
 
 
 def main() -> int:
@@ -13,7 +13,7 @@ def main() -> int:
 
 def _parser() -> Parser:
     parser = Parser(prog="npm run preflight --", description=__doc__.partition(": ")[2])
-    add_stage(parser)
+    add_stage(parser, default=DEPLOYED_BY_DEFAULT)
     text = "as for npm run deploy, and as often"
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help=text)
     return parser

@@ -12,7 +12,7 @@ from operations.screen import console, filled
 from operations.smoke.report import report
 from operations.smoke.story import Seen, clean_up, story
 from operations.smoke.visit import Visit
-from operations.stack import Stack, add_stage
+from operations.stack import DEPLOYED_BY_DEFAULT, Stack, add_stage
 from operations.streams import print_error
 
 _MARKS = {"passed": "[green]✓[/]", "failed": "[red]✗[/]", "not tried": "–"}
@@ -50,7 +50,7 @@ def _show(screen: Console, each: Seen) -> None:
 
 def _parser() -> Parser:
     parser = Parser(prog="npm run smoke --", description=__doc__.partition(": ")[2])
-    add_stage(parser)
+    add_stage(parser, default=DEPLOYED_BY_DEFAULT)
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what was seen as Markdown to publish")
     text = "take the payment gateway down for some minutes: only on a stage that nobody else uses"
     parser.add_argument("--outage", action="store_true", help=text)

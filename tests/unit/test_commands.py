@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -59,6 +60,8 @@ HOSTILE = {
 }
 """What is not to act on a terminal, and how it is shown."""
 
+WHERE = "look into its e-mail, or at its page in the storefront, for its number"
+
 Called = Callable[..., int]
 
 
@@ -74,7 +77,8 @@ def called(monkeypatch: pytest.MonkeyPatch, queues: Queues) -> Called:
     monkeypatch.setattr(command, "find", lambda *_: queues.stack)
 
     def call(name: str, *arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        stage = () if "--stage" in arguments else ("--stage", "dev")
+        monkeypatch.setattr(sys, "argv", [name, *arguments, *stage])
         try:
             return COMMANDS[name]()
         except SystemExit as ended:
@@ -106,7 +110,7 @@ def audit_log(rows: list[dict[str, Any]]) -> Any:
 def stack_with(**clients: Any) -> Stack:
     """A stack whose services are these stand-ins."""
     session = SimpleNamespace(client=lambda service, **_: clients.get(service), region_name="us-east-1")
-    names = {name: name for name in ("EventBusName", "EventArchiveName", "AuditLogTableName")}
+    names = {name: name for name in ("EventBusName", "EventArchiveName", "AuditLogTableName", "OrdersTableName")}
     topic = {"OrderNotificationTopicArn": "arn:aws:sns:us-east-1:000000000000:topic"}
     return Stack("dev", cast(Any, session), None, Outputs({**names, **topic}))
 
@@ -314,7 +318,7 @@ def test_an_order_that_the_audit_log_knows_no_event_of_is_one_line_and_exit_code
     monkeypatch.setattr(command, "find", lambda *_: stack_with(events=events, dynamodb=audit_log(rows)))
 
     assert called(*arguments, "o1") == 1
-    assert capsys.readouterr() == ("", "the audit log knows no order o1\n")
+    assert capsys.readouterr() == ("", f"the audit log knows no order o1; {WHERE}\n")
 
 
 @pytest.mark.parametrize("detail", [{"data": {"orderId": "o1"}}, '{"data": {"orderId": "o1"}}'])
@@ -439,6 +443,15 @@ def test_a_wide_list_has_a_line_for_each_letter_with_the_whole_order_id(
         assert [line for line in lines if order_id in line]
     assert [line.split()[:5] for line in lines if "PAYMENT_FAILED" in line] == [
         ["FulfillmentCompletedEvent", "─▶", "fulfillment", [*ORDERS][1], "healed,"]
+    ]
+
+
+def test_a_list_in_a_pipe_is_not_wrapped(tmp_path: Path) -> None:
+    with process(tmp_path, 3, "list", PYTHONIOENCODING="utf-8", TERM="dumb") as ran:
+        lines = ran.stdout.read().decode("utf-8").splitlines()
+        assert ran.ended() == (0, b"")
+    assert sorted(line.split() for line in lines if "Zahlung" in line) == [
+        ["Zahlung", "→", "€", "─▶", "fulfillment", str(number), "-", "日本", "…"] for number in range(3)
     ]
 
 
@@ -645,8 +658,54 @@ def test_what_was_typed_is_where_it_looks(
     monkeypatch.setattr(command, "find", find)
 
     assert called("dlq", "list", "--stage", "prod", "--region", "eu-west-1", "--aws-profile", "ops") == 0
-    assert called("dlq", "list") == 0
-    assert asked == [("prod", "eu-west-1", "ops"), ("dev", None, None)]
+    assert asked == [("prod", "eu-west-1", "ops")]
+
+
+@pytest.mark.parametrize(
+    ("stack", "arguments", "stage"),
+    [
+        ("running", [], "local"),
+        ("gone", [], "dev"),
+        (None, [], "dev"),
+        ("running", ["--region", "eu-west-1"], "dev"),
+        ("running", ["--aws-profile", "ops"], "dev"),
+    ],
+)
+def test_a_command_without_a_stage_takes_the_running_local_stack_and_says_so(
+    queues: Queues,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    stack: str | None,
+    arguments: list[str],
+    stage: str,
+) -> None:
+    asked: list[object] = []
+
+    def find(name: str, *_: object) -> Stack:
+        asked.append(name)
+        return queues.stack
+
+    monkeypatch.setattr(command, "find", find)
+    monkeypatch.setenv("ORDER_PROCESSING_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["dlq", "list", *arguments])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        if stack:
+            port = server.getsockname()[1] if stack == "running" else 9
+            local = {"endpointUrl": f"http://127.0.0.1:{port}", "region": "us-east-1"}
+            (tmp_path / "stack.json").write_text(json.dumps({**local, "accessKeyId": "a", "secretAccessKey": "b"}))
+
+        assert dlq.main() == 0
+
+    assert asked == [stage]
+    assert capsys.readouterr().err == f"stage {stage}; for another one: --stage NAME\n"
+
+
+@pytest.mark.parametrize("name", ["preflight", "smoke"])
+def test_what_is_done_around_a_deploy_has_its_stage_by_default(name: str) -> None:
+    parser = {"preflight": preflight, "smoke": smoke}[name]._parser()
+
+    assert parser.parse_args([]).stage == "dev"
 
 
 @pytest.mark.parametrize("name", ["replay", "break_it"])
@@ -666,6 +725,62 @@ def test_an_order_id_in_upper_case_is_the_same_order(
     for typed in ("0B1DD2C5-6DD5-4BAC-8B0A-A8D65CE8B1B4", "ANYTHING else"):
         assert called(name, *option, typed) == 0
     assert asked == ["0b1dd2c5-6dd5-4bac-8b0a-a8d65ce8b1b4", "ANYTHING else"]
+
+
+SHORT = {
+    "0B1DD2C5": ["0b1dd2c5-6dd5-4bac-8b0a-a8d65ce8b1b4"],
+    "1a2b3c4d": ["1a2b3c4d-0000-4000-8000-000000000001", "1a2b3c4d-0000-4000-8000-000000000002"],
+    "00000000": [],
+}
+"""An order's number → the ids that begin with it."""
+
+
+class Orders:
+    """A DynamoDB whose orders come in pages, each of one order or none."""
+
+    scanned = 0
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "scan"
+        self.scanned += 1
+        return self
+
+    def paginate(self, **request: Any) -> list[dict[str, Any]]:
+        prefix = request["ExpressionAttributeValues"][":number"]["S"]
+        assert request["FilterExpression"] == "begins_with(#orderId, :number)"
+        ids = [each for found in SHORT.values() for each in found]
+        return [{"Items": [to_item({"orderId": each})] if each.startswith(prefix) else []} for each in ids]
+
+
+@pytest.mark.parametrize("option", [["replay", "--order"], ["break_it", "send-twice"]], ids=" ".join)
+@pytest.mark.parametrize("number", SHORT)
+def test_an_orders_number_is_taken_for_its_id(
+    called: Called, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: list[str], number: str
+) -> None:
+    asked: list[str] = []
+
+    def act(_: Stack, order: str) -> list[str]:
+        asked.append(order)
+        return []
+
+    orders = Orders()
+    stack = stack_with(dynamodb=orders)
+    monkeypatch.setattr(command, "find", lambda *_: stack)
+    monkeypatch.setattr(replay, "replay_order", act)
+    monkeypatch.setattr(break_it, "publish_again", act)
+
+    code = called(*option, number)
+
+    _, err = capsys.readouterr()
+    ids, shown = SHORT[number], number.upper()
+    assert (code, asked) == ((0, ids) if len(ids) == 1 else (1, []))
+    several = f"2 orders have the number {shown}; name one of {', '.join(ids)}\n"
+    assert err == {0: f"no order has the number {shown}; {WHERE}\n", 1: "", 2: several}[len(ids)]
+    assert orders.scanned == 1
+
+    for each in ids:
+        assert called(*option, each) == 0
+    assert orders.scanned == 1, "an id costs no scan"
 
 
 # --- as a process -----------------------------------------------------------------------------------------------------
@@ -692,7 +807,7 @@ def process(tmp_path: Path, letters: int, *arguments: str, **environment: str) -
     """A `dlq` command with so many dead letters."""
     code = _PROCESS.replace("sys.argv[0]", repr(str(tmp_path / "end")))
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(letters), *arguments],
+        [sys.executable, "-c", code, str(letters), *arguments, "--stage", "dev"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "0", "LC_ALL": "C", **environment},
         stdin=subprocess.PIPE,
@@ -792,7 +907,15 @@ def test_a_disk_that_is_full_is_one_line(tmp_path: Path) -> None:
         pytest.skip("this system has no /dev/full, the device that is always full; Linux has one")
     with open("/dev/full", "w") as full:
         ran = subprocess.run(
-            [sys.executable, "-c", _PROCESS.replace("sys.argv[0]", repr(str(tmp_path / "end"))), "2", "list"],
+            [
+                sys.executable,
+                "-c",
+                _PROCESS.replace("sys.argv[0]", repr(str(tmp_path / "end"))),
+                "2",
+                "list",
+                "--stage",
+                "dev",
+            ],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=full,
