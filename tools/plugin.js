@@ -21,6 +21,9 @@ const OFFLINE = new Set(['package', 'print', 'plugin', 'help']);
 const BUILDS = new Set(['package', 'deploy']);
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
 const NOT_RUNNING = 'Stage local needs the embedded AWS, which is not running: npm start';
+const NO_CREDENTIALS =
+  'There are no AWS credentials: aws configure, or aws sso login; another profile is named with --aws-profile NAME. ' +
+  'The rights that they need: docs/deploy-policy.json';
 
 function isRunning(pid) {
   try {
@@ -100,6 +103,7 @@ class OrderProcessing {
         );
       }
     }
+    if (connects) await this.requireCredentials();
     if (builds) {
       if (!fs.existsSync(this.python)) {
         refuse(`The package is built by .venv, which is missing: npm run ${commands[0]} makes it.`);
@@ -107,6 +111,17 @@ class OrderProcessing {
       await this.waitForOthers();
     }
     process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'; // package-lock.json pins one that fits
+  }
+
+  /** osls would ask for them after it has built the package. */
+  async requireCredentials() {
+    try {
+      await this.serverless.getProvider('aws').getAwsSdkV3CredentialsProvider()();
+    } catch (error) {
+      if (error.code === 'AWS_CREDENTIALS_NOT_FOUND') refuse(NO_CREDENTIALS);
+      if (error.code === 'UNRECOGNIZED_AWS_PROFILE') refuse(`${error.message}: name another one with --aws-profile NAME`);
+      throw error;
+    }
   }
 
   get hasStorefront() {

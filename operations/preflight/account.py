@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from operations.preflight.finding import Finding, blocked, passed, warning
 from operations.preflight.plan import Plan
@@ -20,6 +20,8 @@ INVOCATIONS_OF_A_THREAD = 50
 It publishes those of ten orders in 70 ms, and the functions of an order run for 0.38 s in all: docs/costs.md.
 """
 
+_SIGN_IN = "aws configure, or aws sso login; another profile is named with --aws-profile NAME"
+
 _QUOTAS = "ask for more: https://console.aws.amazon.com/servicequotas/home"
 
 
@@ -28,11 +30,12 @@ def credentials(stack: Stack, plan: Plan) -> Iterator[Finding]:
     region = stack.session.region_name
     try:
         identity = stack.client("sts").get_caller_identity()
+    except NoCredentialsError:
+        rights = "the rights that they need: docs/deploy-policy.json"
+        yield blocked("there are no AWS credentials", f"{_SIGN_IN}; {rights}")
+        return
     except (ClientError, BotoCoreError) as error:
-        yield blocked(
-            f"AWS in {region} rejects these credentials: {error}",
-            "aws configure, or aws sso login; another profile is named with: --aws-profile NAME",
-        )
+        yield blocked(f"AWS in {region} rejects these credentials: {error}", _SIGN_IN)
         return
     name = identity["Arn"].rpartition(":")[2]
     yield passed(f"account {identity['Account']} as {name}")

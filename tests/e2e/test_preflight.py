@@ -304,6 +304,18 @@ def test_a_problem_stops_the_deploy_with_its_line(environment: dict[str, str]) -
     assert "sls deploy" not in ran.stdout
 
 
+def test_without_credentials_a_deploy_ends_with_what_to_do(environment: dict[str, str], tmp_path: Path) -> None:
+    nobody = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+
+    ran = deploy({**nobody, "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}, "--param", NEW_SENDER)
+
+    assert ran.returncode == 1
+    assert ran.stdout == (
+        "✗ there are no AWS credentials: aws configure, or aws sso login; another profile is named with "
+        "--aws-profile NAME; the rights that they need: docs/deploy-policy.json\n"
+    )
+
+
 @pytest.mark.parametrize("words", [["--stage", "local"], ["function", "-f", "fulfillment"], ["list"], ["--help"]])
 def test_what_is_no_deploy_of_a_stage_on_aws_goes_to_sls_at_once(environment: dict[str, str], words: list[str]) -> None:
     ran = deploy(environment, *words)

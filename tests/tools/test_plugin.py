@@ -134,6 +134,27 @@ def test_a_refusal_is_one_line_and_nothing_is_done(
     assert aws.requests == []
 
 
+@pytest.mark.parametrize("command", [["deploy", *SENDER], ["info"], ["remove", "--stage", "dev"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("profile", "line"),
+    [
+        ([], "There are no AWS credentials: aws configure, or aws sso login; "),
+        (["--aws-profile", "nobody"], 'AWS profile "nobody" doesn\'t seem to be configured: '),
+    ],
+)
+def test_missing_credentials_are_said_before_anything_is_packaged(
+    checkout: Checkout, command: list[str], profile: list[str], line: str
+) -> None:
+    nobody = {"HOME": str(checkout.folder), "AWS_EC2_METADATA_DISABLED": "true"}
+
+    refused = checkout.run("sls", *command, *profile, environment=nobody)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(line)
+    assert refused.stderr.count("\n") == 1
+    assert not (checkout.folder / ".serverless").exists()
+
+
 def test_what_serverless_yml_says_of_a_stage_is_judged_like_the_command_line(checkout: Checkout) -> None:
     file = checkout.folder / "serverless.yml"
     file.write_text(file.read_text().replace("    retainData: true", "    retainData: yes please"))
