@@ -18,11 +18,19 @@ def main() -> int:
 
 def _start() -> int:
     arguments = _parser().parse_args()
-    port = _port(arguments.port)
+    port, parameters = _port(arguments.port), dict(map(_parameter, arguments.param))
     bypass_proxies()
     from local.launcher.start import start  # takes a while: only now, when Ctrl-C is no traceback any more
 
-    return start(port, once=arguments.once)
+    return start(port, once=arguments.once, parameters=parameters)
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    """Name and value; whether there is such a parameter, the deploy says. Raises LocalError."""
+    name, found, value = text.partition("=")
+    if not (name and found):
+        raise LocalError(f"--param {text}: write --param name=value")
+    return name, value
 
 
 def _port(text: str) -> int:
@@ -38,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--once", action="store_true", help="stop when the sample orders have ended")
     parser.add_argument("--port", default="4566", metavar="N", help="port of the embedded AWS; default: 4566")
+    text = "a parameter of the deploy, as for npm run deploy, and as often"
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help=text)
     return parser
 
 

@@ -98,17 +98,26 @@ function read(name, value, where) {
   return readText(String(value)) ?? refuse(`${where}: ${JSON.stringify(value)} is not ${takes}.`);
 }
 
-/** The name that begins most like it, if one does. */
+/** The nearest name, where it is so near that it must have been meant: it goes on after this, or a third of it differs. */
 function suggestion(unknown) {
-  const [nearest] = Object.keys(PARAMETERS).sort((one, other) => inCommon(other, unknown) - inCommon(one, unknown));
-  return inCommon(nearest, unknown) >= 3 ? ` Did you mean ${nearest}?` : '';
+  const typed = unknown.toLowerCase();
+  const isBegun = (name) => typed.length >= 5 && name.toLowerCase().startsWith(typed);
+  const apart = (name) => (isBegun(name) ? 0 : distance(name.toLowerCase(), typed));
+  const [nearest] = Object.keys(PARAMETERS).sort((one, other) => apart(one) - apart(other));
+  return apart(nearest) <= unknown.length / 3 ? ` Did you mean ${nearest}?` : '';
 }
 
-/** How many letters two names have in common at their beginning. */
-function inCommon(one, other) {
-  let length = 0;
-  while (length < one.length && one[length].toLowerCase() === other[length]?.toLowerCase()) length += 1;
-  return length;
+/** How many letters have to be put in, left out or replaced to make one text of the other. */
+function distance(one, other) {
+  let row = [...Array(other.length + 1).keys()];
+  for (const [done, letter] of [...one].entries()) {
+    const next = [done + 1];
+    for (const [at, wanted] of [...other].entries()) {
+      next.push(Math.min(row[at] + (letter !== wanted), row[at + 1] + 1, next[at] + 1));
+    }
+    row = next;
+  }
+  return row.at(-1);
 }
 
 /** The words of a command line, each `name=value` of a parameter with the value as it was read: `True` is `true`. */

@@ -26,10 +26,10 @@ _CUSTOMER = "ada@example.com"
 _TOKEN_RENEWAL_SECONDS = 45 * 60  # an ID token is good for an hour
 
 
-def start(port: int, *, once: bool) -> int:
+def start(port: int, *, once: bool, parameters: Mapping[str, str] | None = None) -> int:
     """The whole of it; returns the exit code. Raises LocalError, and Stopped before it is ready."""
     terminal, state = Terminal(), State()
-    with stack(state, port, web_port=port + 1, step=terminal.step) as description:
+    with stack(state, port, web_port=port + 1, parameters=parameters, step=terminal.step) as description:
         terminal.say("\n[bold]The storefront[/] is at {url}\n", url=description["webUrl"])
         with terminal.step("Signing up a customer"), calling("the sign-up of a sample customer"):
             running = find("local")

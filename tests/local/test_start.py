@@ -208,6 +208,17 @@ def test_a_port_of_the_storefront_s_that_is_taken_is_one_line_before_anything_is
     assert not (tmp_path / "emulator.log").exists()
 
 
+@pytest.mark.parametrize("given", ["--param=logLevel=LOUD", "--param=reconcileMaxOrders=1", "--param=storefront"])
+def test_a_parameter_is_passed_on_to_the_deploy_which_says_what_is_wrong_with_it(given: str, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        command(two_free_ports(), given), cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True
+    )
+
+    assert ran.returncode == 1
+    name = given.removeprefix("--param=").partition("=")[0]
+    assert re.search(rf"^--param {name}: \S+", ran.stderr, re.MULTILINE), ran.stderr
+
+
 @pytest.mark.parametrize("port", ["80", "65535", "http"])
 def test_a_port_that_can_not_be_used_is_refused_in_one_line(port: str, tmp_path: Path) -> None:
     result = subprocess.run(command(port), cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True)
