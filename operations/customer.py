@@ -8,14 +8,14 @@ from typing import Any
 
 
 class ShopAccount:
-    """One signed-in customer; `token` is the ID token, which is good for an hour."""
+    """One signed-in customer, with a password of its own; `token` is the ID token, which is good for an hour."""
 
     def __init__(self, cognito: Any, outputs: Mapping[str, str], api_url: str, email: str) -> None:
         self.email = email
         self._cognito = cognito
         self._outputs = outputs
         self._api_url = api_url
-        self._password = f"{secrets.token_urlsafe(16)}-Aa1"
+        self.password = f"{secrets.token_urlsafe(16)}-Aa1"
         self._sign_up()
         self.token = self.sign_in()
 
@@ -24,7 +24,7 @@ class ShopAccount:
         self._cognito.sign_up(
             ClientId=self._outputs["UserPoolClientId"],
             Username=self.email,
-            Password=self._password,
+            Password=self.password,
             UserAttributes=[{"Name": "email", "Value": self.email}],
         )
         account = {"UserPoolId": self._outputs["UserPoolId"], "Username": self.email}
@@ -37,7 +37,7 @@ class ShopAccount:
         answer = self._cognito.initiate_auth(
             ClientId=self._outputs["UserPoolClientId"],
             AuthFlow="USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": self.email, "PASSWORD": self._password},
+            AuthParameters={"USERNAME": self.email, "PASSWORD": self.password},
         )
         self.token = str(answer["AuthenticationResult"]["IdToken"])
         return self.token

@@ -144,7 +144,9 @@ def _running(state: State) -> str:
         return "a local stack is just starting, or stopping, in another terminal"
     emulator = state.read_emulator()
     shop = f", with the storefront at {emulator['webUrl']}" if "webUrl" in emulator else ""
-    return f"a local stack is already running at {emulator['endpointUrl']}{shop}; use it, or press Ctrl-C in its terminal"
+    return (
+        f"a local stack is already running at {emulator['endpointUrl']}{shop}; use it, or press Ctrl-C in its terminal"
+    )
 
 
 def _last_line(log: Path) -> str:

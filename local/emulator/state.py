@@ -26,6 +26,8 @@ class State:
         self.folder = (folder or Path(os.environ.get(STATE_DIR_VARIABLE, ".local"))).resolve()
         self.emulator = self.folder / "emulator.json"
         self.stack = self.folder / "stack.json"
+        self.token = self.folder / "token"
+        self.postman = self.folder / "postman.json"
         self.emulator_log = self.folder / "emulator.log"
         self.deploy_log = self.folder / "deploy.log"
         self.temporary = self.folder / "tmp"

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from local.emulator.inbox import inbox
-from local.emulator.state import LocalError, State
+from local.emulator.state import LocalError, State, write
+from local.launcher.postman import environment
 from local.launcher.running import stack
 from local.launcher.samples import SAMPLES, calling, follow, place, shortcoming
 from local.launcher.stopping import Stopped
@@ -37,15 +38,15 @@ def start(port: int, *, once: bool, parameters: Mapping[str, str] | None = None)
         well = show_samples(terminal, customer, running, description["endpointUrl"])
         if once:
             return 0 if well else 1
-        token = state.folder / "token"
         try:
-            _write(token, customer.token)
-            _show_the_way(terminal, description, token)
-            _stay(description, customer, token, state)
+            _hand_out(description, customer, state)
+            _show_the_way(terminal, description, state.token)
+            _stay(description, customer, state)
         except Stopped:
             terminal.say()
         finally:
-            token.unlink(missing_ok=True)
+            for file in (state.token, state.postman):
+                file.unlink(missing_ok=True)
     return 0
 
 
@@ -88,6 +89,9 @@ Ask it for the sample orders, signed in as {customer}:
 
 curl {around_proxy}-H "Authorization: Bearer $(cat {token})" {orders}
 
+A 401 says that the token has expired, after an hour. A new one is in {token} by then: repeat the command.
+In Postman, import docs/postman/collection.json and {postman}, and after a 401 the latter again.
+
 [bold]What next?[/]
   npm run notebooks                                  the tour: eleven notebooks on this stack
   npm run break-it -- gateway down --stage local     then order, and watch it wait or cancel it; `gateway up` heals it
@@ -103,18 +107,19 @@ curl {around_proxy}-H "Authorization: Bearer $(cat {token})" {orders}
         customer=_CUSTOMER,
         around_proxy=around_proxy,
         token=shown,
+        postman=str(Path(shown).with_name("postman.json")),
         orders=shlex.quote(f"{description['apiUrl']}/orders"),
     )
 
 
-def _stay(description: Mapping[str, Any], customer: ShopAccount, token: Path, state: State) -> None:
+def _stay(description: Mapping[str, Any], customer: ShopAccount, state: State) -> None:
     """Until Stopped; the token is kept fresh meanwhile. Raises LocalError when the emulator ends by itself."""
     renew_at = time.time() + _TOKEN_RENEWAL_SECONDS
     while _listens(description["endpointUrl"]):
         if time.time() > renew_at:
             with calling("a new ID token"):
                 customer.sign_in()
-            _write(token, customer.token)
+            _hand_out(description, customer, state)
             renew_at = time.time() + _TOKEN_RENEWAL_SECONDS
         time.sleep(1)  # until the next look
     raise LocalError(f"the embedded AWS has ended by itself; its log: {state.emulator_log}")
@@ -128,6 +133,8 @@ def _listens(url: str) -> bool:
         return probe.connect_ex((address.hostname, address.port)) != errno.ECONNREFUSED
 
 
-def _write(token_file: Path, token: str) -> None:
-    token_file.touch(mode=0o600)
-    token_file.write_text(token)
+def _hand_out(description: Mapping[str, Any], customer: ShopAccount, state: State) -> None:
+    """Write the files that have the customer's token."""
+    state.token.touch(mode=0o600)
+    state.token.write_text(customer.token)
+    write(state.postman, environment(description, customer))

@@ -41,7 +41,8 @@ def outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
     @contextmanager
     def stack(_state: State, _port: int, **_: Any) -> Iterator[Mapping[str, Any]]:
-        yield {f"{name}Url": "http://127.0.0.1:1" for name in ("api", "endpoint", "web")}
+        urls = {f"{name}Url": "http://127.0.0.1:1" for name in ("api", "endpoint", "web")}
+        yield {**urls, "UserPoolClientId": "client"}
 
     def follow(sample: Sample, _order: Mapping[str, Any], _customer: Any) -> Iterator[OrderView]:
         yield ended(sample, outcomes[sample.title])
@@ -49,7 +50,8 @@ def outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setenv(STATE_DIR_VARIABLE, str(tmp_path))
     monkeypatch.setattr(start, "stack", stack)
     monkeypatch.setattr(start, "find", lambda _stage: SimpleNamespace(client=lambda _service: None))
-    monkeypatch.setattr(start, "ShopAccount", lambda *_: SimpleNamespace(email="ada@example.com", token="a token"))
+    customer = SimpleNamespace(email="ada@example.com", password="secret", token="a token")
+    monkeypatch.setattr(start, "ShopAccount", lambda *_: customer)
     monkeypatch.setattr(start, "without_events_for", lambda *_: nullcontext())
     monkeypatch.setattr(start, "place", lambda sample, _customer: ended(sample, outcomes[sample.title]).order)
     monkeypatch.setattr(start, "follow", follow)
@@ -79,21 +81,25 @@ def test_an_emulator_that_ends_by_itself_ends_the_stay_and_takes_the_token_along
         start.start(5166, once=False)  # nobody listens on port 1
 
     assert not (tmp_path / "token").exists()
+    assert not (tmp_path / "postman.json").exists()
 
 
 def test_the_token_is_renewed_while_it_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "_TOKEN_RENEWAL_SECONDS", -1)
     emulator = socket.create_server(("127.0.0.1", 0))
-    customer = SimpleNamespace(token="old")
+    customer = SimpleNamespace(token="old", email="ada@example.com", password="secret")
 
     def sign_in() -> None:
         customer.token = "new"
         emulator.close()  # so that the stay has an end
 
     customer.sign_in = sign_in
-    description = {"endpointUrl": f"http://127.0.0.1:{emulator.getsockname()[1]}"}
+    endpoint_url = f"http://127.0.0.1:{emulator.getsockname()[1]}"
+    description = {"endpointUrl": endpoint_url, "apiUrl": "http://127.0.0.1:1", "UserPoolClientId": "client"}
     with pytest.raises(LocalError):
-        start._stay(description, customer, tmp_path / "token", State(tmp_path))  # type: ignore[arg-type]
+        start._stay(description, customer, State(tmp_path))  # type: ignore[arg-type]
 
     assert (tmp_path / "token").read_text() == "new"
-    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
+    assert '"value": "new"' in (tmp_path / "postman.json").read_text()
+    for file in ("token", "postman.json"):
+        assert (tmp_path / file).stat().st_mode & 0o777 == 0o600

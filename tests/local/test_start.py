@@ -90,7 +90,7 @@ def is_there(pid: int) -> bool:
 
 def assert_nothing_is_left(state: Path, port: int, processes: dict[int, str]) -> None:
     assert processes
-    for file in ("emulator.json", "stack.json", "token"):
+    for file in ("emulator.json", "stack.json", "token", "postman.json"):
         assert not (state / file).exists()
     deadline = time.monotonic() + GENEROUS
     while left := [args for pid, args in processes.items() if is_there(pid)]:  # until the system has taken note
@@ -153,6 +153,19 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
         pasted = subprocess.run(["bash", "-c", curl], cwd=ROOT, capture_output=True, text=True, check=True)
         assert len(json.loads(pasted.stdout)["orders"]) == 4
         assert (tmp_path / "token").stat().st_mode & 0o077 == 0
+
+        environment_of_postman = json.loads((tmp_path / "postman.json").read_text())
+        filled_in = {each["key"]: each["value"] for each in environment_of_postman["values"]}
+        template = json.loads((ROOT / "docs" / "postman" / "local.json").read_text())
+        assert [*filled_in] == [each["key"] for each in template["values"]]
+        authorization = {"authorization": f"Bearer {filled_in['idToken']}"}
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{filled_in['apiUrl']}/orders", headers=authorization)
+        ) as a:
+            assert len(json.load(a)["orders"]) == 4
+        assert (tmp_path / "postman.json").stat().st_mode & 0o077 == 0
+        [help_after_401] = re.findall("^A 401 says .*$", printed(tmp_path), re.MULTILINE)
+        assert str(tmp_path / "token") in help_after_401
 
         running = described(json.loads((tmp_path / "stack.json").read_text()))
         rules = running.client("events").list_rules(EventBusName=running.outputs["EventBusName"])["Rules"]

@@ -8,6 +8,8 @@ import pytest
 
 from handlers.order_service import ROUTES
 from handlers.responses import PROBLEMS, problem_type
+from local.__main__ import _parser
+from operations.loopback import HOST
 from orders.catalogue import PRODUCTS
 from tests.shop import Shop
 from tools import topology
@@ -24,6 +26,15 @@ def test_the_documents_are_those_of_the_code(name: str) -> None:
 def test_the_documents_routes_are_the_gateway_s() -> None:
     routes = [f"{method.upper()} {path}" for path, methods in document()["paths"].items() for method in methods]
     assert sorted(routes) == sorted(topology.routes("orderService")) == sorted(ROUTES)
+
+
+def test_the_first_server_answers_on_this_machine() -> None:
+    """At the storefront's port, the one after the emulator's; the other server is AWS's, with a URL to fill in."""
+    local, aws = document()["servers"]
+    port = int(_parser().parse_args([]).port)
+
+    assert local["url"] == f"http://{HOST}:{port + 1}/api"
+    assert aws["url"] == "{apiUrl}"
 
 
 def test_a_route_asks_for_a_token_where_the_gateway_does() -> None:

@@ -164,7 +164,14 @@ def document() -> Json:
             ),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "{apiUrl}", "variables": {"apiUrl": {"default": "https://example.com"}}}],
+        "servers": [
+            {"url": "http://127.0.0.1:4567/api", "description": "npm start: the storefront's server forwards it."},
+            {
+                "url": "{apiUrl}",
+                "description": "AWS: HttpApiUrl, as npm run info shows it.",
+                "variables": {"apiUrl": {"default": "https://example.com"}},
+            },
+        ],
         "paths": paths,
         "components": {
             "securitySchemes": {

@@ -10,6 +10,7 @@ from typing import Any
 
 Json = dict[str, Any]
 _SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
+_SECRET = {"password", "idToken"}
 _UNKNOWN_ORDER = "00000000-0000-4000-8000-000000000000"
 
 _ONLY_WITH_MAILBOX = "if (!pm.environment.get('mailboxUrl')) { pm.execution.skipRequest(); }"
@@ -18,7 +19,7 @@ _KEEP_CODE = """const messages = Object.values(pm.response.json().messages).flat
 const message = messages.find((each) => each.To.includes(pm.environment.get('email')));
 pm.collectionVariables.set('code', message.BodyText.match(/\\d{6}/)[0]);"""
 _KEEP_TOKENS = """const tokens = pm.response.json().AuthenticationResult;
-pm.collectionVariables.set('idToken', tokens.IdToken);
+pm.environment.set('idToken', tokens.IdToken);
 pm.collectionVariables.set('accessToken', tokens.AccessToken);"""
 _NEW_KEY = "pm.collectionVariables.set('key', pm.variables.replaceIn('{{$guid}}'));"
 _KEEP_ORDER_ID = "pm.collectionVariables.set('orderId', pm.response.json().orderId);"
@@ -69,14 +70,19 @@ def collection(document: Mapping[str, Any]) -> Json:
 
 
 def environments() -> dict[str, Json]:
-    """One for the local stack, with the values of `.local/stack.json`, and one for AWS, with those of `sls info`."""
+    """One for AWS, with the values of `sls info`, and one for the local stack, which `npm start` fills in.
+
+    `local.launcher.postman` does that; the token of `Sign in` replaces the one that it put there.
+    """
+    filled_in = "import .local/postman.json instead: npm start fills it in"
     local = {
-        "apiUrl": "apiUrl of .local/stack.json",
+        "apiUrl": filled_in,
         "cognitoUrl": "http://127.0.0.1:4566",
-        "userPoolClientId": "UserPoolClientId of .local/stack.json",
+        "userPoolClientId": filled_in,
         "mailboxUrl": "http://127.0.0.1:4566/_ministack/ses/messages",
         "email": "",
         "password": "Secret-password-1",
+        "idToken": "",
     }
     aws = {
         "apiUrl": "output HttpApiUrl",
@@ -85,12 +91,18 @@ def environments() -> dict[str, Json]:
         "mailboxUrl": "",
         "email": "the e-mail address of an account that is confirmed",
         "password": "",
+        "idToken": "",
     }
     return {
         name: {
             "name": f"Order processing, {name}",
             "values": [
-                {"key": key, "value": value, "enabled": True, "type": "secret" if key == "password" else "default"}
+                {
+                    "key": key,
+                    "value": value,
+                    "enabled": True,
+                    "type": "secret" if key in _SECRET else "default",
+                }
                 for key, value in values.items()
             ],
         }
