@@ -2,6 +2,7 @@
 //
 //     node tools/setup.mjs [GROUP …] -- COMMAND [ARGUMENT …]    for example: dev -- python -m pytest
 //     node tools/setup.mjs clean                                removes everything that the commands made
+//     node tools/setup.mjs help                                 says in a sentence what each npm command does
 //
 // It needs Node and Python and nothing else. npm installs the framework while pip puts uv into .venv, and uv installs
 // the packages of tools/locks/GROUP.txt. A mark, written last, says what is installed and from which locks: an
@@ -48,6 +49,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => o
 
 async function main(words) {
   if (words[0] === 'clean') return clean();
+  if (words[0] === 'help') return help();
   const separator = words.indexOf('--');
   const [groups, command] = [words.slice(0, separator), words.slice(separator + 1)];
   if (separator < 0 || command.length === 0) throw new SetupError('usage: node tools/setup.mjs [GROUP …] -- COMMAND');
@@ -283,6 +285,16 @@ function clean() {
   const inside = ['__pycache__', '.ipynb_checkpoints'].flatMap((name) => named(name, '.'));
   for (const folder of inside) fs.rmSync(folder, { recursive: true, force: true });
   console.log('Removed what the commands made.');
+  return 0;
+}
+
+/** The sentences are in package.json, where the commands are. */
+function help() {
+  const { scripts, 'scripts-info': sentences } = JSON.parse(text('package.json'));
+  const typed = (name) => (['start', 'test'].includes(name) ? `npm ${name}` : `npm run ${name}`);
+  const width = Math.max(...Object.keys(scripts).map((name) => typed(name).length));
+  for (const name of Object.keys(scripts)) console.log(`${typed(name).padEnd(width)}  ${sentences[name]}`);
+  console.log('\nArguments come after --, as in: npm run dlq -- list --stage local');
   return 0;
 }
 

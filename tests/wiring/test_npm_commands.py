@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -101,6 +102,18 @@ def installed(groups: list[str]) -> set[str]:
 
 def distributions(package: str) -> set[str]:
     return {re.sub(r"[-_.]+", "-", name).lower() for name in DISTRIBUTIONS.get(package, [package])}
+
+
+def test_help_has_a_sentence_for_each_command_and_for_no_other() -> None:
+    package = json.loads((ROOT / "package.json").read_text())
+    sentences = package["scripts-info"]
+    assert list(sentences) == list(package["scripts"])
+    assert all(re.fullmatch(r"[a-z].{10,90}[^.]", each) for each in sentences.values()), "one line, without a full stop"
+
+    shown = subprocess.run(("npm", "run", "-s", "help"), cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    listed = re.findall(r"^npm (?:run )?(\S+) +(.*)$", shown, re.MULTILINE)
+    assert listed == [*sentences.items()]
 
 
 @pytest.mark.parametrize("command", commands())
