@@ -54,7 +54,10 @@ def _accepted_by(function: Callable[[E], None]) -> tuple[type[E], ...]:
 
 @contextmanager
 def logged(envelope: Envelope, context: Context) -> Iterator[None]:
-    """Put the event's ids on every log line inside, and log an exception before it passes on."""
+    """Put the event's ids on every log line inside, and log an exception before it passes on.
+
+    Its traceback is left to whoever ends it: Lambda logs one for each failed invocation.
+    """
     detail = _member(envelope, "detail")
     ids = {
         "requestId": context.aws_request_id,
@@ -69,7 +72,7 @@ def logged(envelope: Envelope, context: Context) -> Iterator[None]:
                 raise MalformedEvent(f"the payload is a {type(envelope).__name__}; EventBridge delivers a JSON object")
             yield
         except Exception as error:
-            logger.exception("%s: %s", type(error).__name__, error)
+            logger.error("%s: %s", type(error).__name__, error)  # with the ids; Lambda's record has none
             raise
 
 

@@ -57,6 +57,7 @@ def _is_notified(record: Record, position: int, context: Context) -> bool:
     try:
         notify(json.loads(record["body"]), context)  # raw delivery: the body is the EventBridge envelope
     except Exception as error:  # noqa: BLE001 # logged by the consumer; one message must not fail the batch
-        logger.warning("SQS will deliver the message again", messageId=record["messageId"], reason=str(error))
+        again = "SQS will deliver the message again"
+        logger.warning(again, messageId=record["messageId"], reason=str(error), exc_info=True)
         return False
     return True

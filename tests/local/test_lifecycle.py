@@ -151,6 +151,17 @@ def test_invoke_fails_where_the_function_fails(deployed: dict[str, Any], sls: Sl
     assert "errorMessage" in invoked.stdout
 
 
+def test_a_failure_shows_its_traceback_once_in_the_log(deployed: dict[str, Any], aws: EmbeddedAws, sls: Sls) -> None:
+    """Lambda's own; our line has the event's ids."""
+    sls("invoke", "--function", "fulfillment", "--data", '{"detail": {}}')
+    eventually("the traceback", lambda: "Traceback" in sls("logs", "--function", "fulfillment").stdout)
+
+    logged = sls("logs", "--function", "fulfillment").stdout
+
+    assert logged.count("Traceback (most recent call last)") == 1
+    assert '"message":"MalformedEvent: ' in logged
+
+
 def test_remove_leaves_only_the_sender_behind_and_the_next_deploy_finds_all_names_free(
     deployed: dict[str, Any], untouched: dict[str, list[str]], aws: EmbeddedAws, sls: Sls, state: State
 ) -> None:

@@ -204,6 +204,7 @@ def test_a_message_that_is_no_event_is_given_back_with_its_reason_in_the_log(
     [line] = [line for line in log_lines() if line["level"] == "WARNING"]
     assert (line["message"], line["messageId"]) == ("SQS will deliver the message again", "m1")
     assert line["reason"]
+    assert "Traceback" in line["exception"], "Lambda logs none: the invocation does not fail"
 
 
 def test_an_empty_batch_is_no_failure(shop: Shop) -> None:
