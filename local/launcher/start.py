@@ -14,16 +14,18 @@ from urllib.request import getproxies
 
 from local.emulator.inbox import inbox
 from local.emulator.state import LocalError, State, write
+from local.launcher.page import offer_page, wait_or_open
 from local.launcher.postman import environment
 from local.launcher.running import stack
 from local.launcher.samples import SAMPLES, calling, follow, place, shortcoming
 from local.launcher.stopping import Stopped
+from local.storefront import sample_customer
 from local.terminal.output import Terminal
 from operations.customer import ShopAccount
 from operations.outage import without_events_for
 from operations.stack import Stack, find
 
-_CUSTOMER = "ada@example.com"
+_CUSTOMER = sample_customer.EMAIL
 _TOKEN_RENEWAL_SECONDS = 45 * 60  # an ID token is good for an hour
 
 
@@ -41,6 +43,7 @@ def start(port: int, *, once: bool, parameters: Mapping[str, str] | None = None)
         try:
             _hand_out(description, customer, state)
             _show_the_way(terminal, description, state.token)
+            offer_page(terminal)
             _stay(description, customer, state)
         except Stopped:
             terminal.say()
@@ -121,7 +124,7 @@ def _stay(description: Mapping[str, Any], customer: ShopAccount, state: State) -
                 customer.sign_in()
             _hand_out(description, customer, state)
             renew_at = time.time() + _TOKEN_RENEWAL_SECONDS
-        time.sleep(1)  # until the next look
+        wait_or_open(1, description.get("webUrl", ""))  # until the next look
     raise LocalError(f"the embedded AWS has ended by itself; its log: {state.emulator_log}")
 
 

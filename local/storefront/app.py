@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from local.emulator.state import State
-from local.storefront import break_it, problem
+from local.storefront import break_it, problem, sample_customer
 from local.storefront.forwarding import Forwarder
 from local.storefront.guard import Guard
 from local.storefront.headers import SecurityHeaders
@@ -51,6 +52,7 @@ def storefront(state: State, port: int, files: Path = FILES) -> ASGIApp:
                 "cognitoUrl": "/cognito",
                 "userPoolClientId": now.outputs["UserPoolClientId"],
                 "breakIt": True,
+                "sampleCustomer": sample_customer.described(state),
                 "topology": flow.described(),
             }
         )
@@ -87,6 +89,7 @@ def storefront(state: State, port: int, files: Path = FILES) -> ASGIApp:
             panel("send-twice", "POST", break_it.send_twice),
             panel("redrive", "POST", break_it.redrive_all),
             panel("inbox", "GET", break_it.inbox),
+            Route(sample_customer.PATH, partial(sample_customer.sign_in, state), methods=["POST"]),
             Mount("/", StaticFiles(directory=files, html=True)),
         ],
         middleware=[Middleware(Guard, port=port)],

@@ -32,6 +32,7 @@ from tools import flow
 JSON = {"content-type": "application/json"}
 ONE_EACH = httpx.Limits(max_keepalive_connections=0)  # one that is refused closes its connection
 PANEL = ("/break-it/gateway", "/break-it/send-twice", "/break-it/redrive")
+GUARDED = (*PANEL, "/cognito", "/sample-customer")
 READS = ("/break-it/state", "/break-it/inbox?email=ada@example.com")
 
 
@@ -151,6 +152,7 @@ def test_there_is_no_way_out_of_the_folder(page: httpx.Client, path: str) -> Non
 
 def test_the_configuration_is_that_of_the_running_stack(page: httpx.Client, state: State, upstream: Upstream) -> None:
     expected = {"stage": "local", "region": "mars-1", "apiUrl": "/api", "cognitoUrl": "/cognito", "breakIt": True}
+    expected["sampleCustomer"] = None
     assert page.get("/config.json").json() == {**expected, "userPoolClientId": "client", "topology": flow.described()}
 
     describe(state, upstream.url, UserPoolClientId="another")
@@ -282,13 +284,69 @@ def test_nothing_else_can_be_asked_of_cognito(page: httpx.Client, upstream: Upst
     assert len(upstream.asked) == before
 
 
+# --- the sample customer ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ada(state: State) -> Iterator[str]:
+    """Her token, as `npm start` keeps it."""
+    state.token.write_text("a.token.of-ada")
+    yield "a.token.of-ada"
+    state.token.unlink()
+
+
+def test_the_sample_customer_is_named_and_signed_in_as_soon_as_there_is_one(page: httpx.Client, ada: str) -> None:
+    assert page.get("/config.json").json()["sampleCustomer"] == {"name": "Ada", "url": "/sample-customer"}
+
+    answer = page.post("/sample-customer", json={}, headers={"origin": origin(page)})
+    assert (answer.status_code, answer.json()) == (200, {"idToken": ada})
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_without_a_sample_customer_nobody_is_signed_in(page: httpx.Client) -> None:
+    assert page.get("/config.json").json()["sampleCustomer"] is None
+
+    answer = page.post("/sample-customer", json={}, headers={"origin": origin(page)})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_the_sample_customer_s_token_is_no_answer_to_a_read(page: httpx.Client, ada: str, method: str) -> None:
+    """A page reads without an Origin; only the origin of a POST is always known."""
+    answer = page.request(method, "/sample-customer", headers={"origin": origin(page), **JSON})
+    assert answer.status_code in (404, 405)
+    assert ada not in answer.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {},
+        {"origin": "http://evil.example:{port}", "host": "evil.example:{port}"},
+        {"origin": "{origin}", "sec-fetch-site": "same-site"},
+        {"origin": "{origin}", "content-type": "text/plain"},
+    ],
+    ids=["another origin", "no origin that can be named", "no origin", "another name", "another port", "a form"],
+)
+def test_another_page_is_never_signed_in_as_the_sample_customer(
+    page: httpx.Client, ada: str, headers: dict[str, str]
+) -> None:
+    known = {"port": str(page.base_url.port), "origin": origin(page)}
+    sent = {**JSON, **{name: value.format(**known) for name, value in headers.items()}}
+    answer = page.post("/sample-customer", content="{}", headers=sent)
+    assert answer.status_code == 403
+    assert ada not in answer.text
+
+
 # --- who may ask ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "[::1]:{port}", ""]
 )
-@pytest.mark.parametrize("path", ["/", "/config.json", "/api/products", "/break-it/state"])
+@pytest.mark.parametrize("path", ["/", "/config.json", "/api/products", "/break-it/state", "/sample-customer"])
 def test_a_page_that_has_its_own_name_lead_here_gets_nothing(page: httpx.Client, path: str, host: str) -> None:
     """DNS rebinding: the address is ours, the name is not."""
     answer = page.get(path, headers={"host": host.format(port=page.base_url.port)})
@@ -311,7 +369,7 @@ def foreign(page: httpx.Client, name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-@pytest.mark.parametrize("path", [*PANEL, "/cognito"])
+@pytest.mark.parametrize("path", GUARDED)
 def test_another_page_can_change_nothing(page: httpx.Client, upstream: Upstream, path: str, name: str) -> None:
     before = len(upstream.asked)
     target = {"x-amz-target": "AWSCognitoIdentityProviderService.SignUp"}
@@ -327,7 +385,7 @@ def test_another_page_can_read_nothing(page: httpx.Client, upstream: Upstream, p
     assert len(upstream.asked) == before
 
 
-@pytest.mark.parametrize("path", [*PANEL, "/cognito"])
+@pytest.mark.parametrize("path", GUARDED)
 def test_who_names_no_origin_can_change_nothing(page: httpx.Client, path: str) -> None:
     assert page.post(path, content="{}", headers=JSON).status_code == 403
 
@@ -335,7 +393,7 @@ def test_who_names_no_origin_can_change_nothing(page: httpx.Client, path: str) -
 @pytest.mark.parametrize(
     "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", ""]
 )
-@pytest.mark.parametrize("path", [*PANEL, "/cognito"])
+@pytest.mark.parametrize("path", GUARDED)
 def test_a_form_can_change_nothing(page: httpx.Client, path: str, kind: str) -> None:
     answer = page.post(path, content="{}", headers={"content-type": kind, "origin": origin(page)})
     assert answer.status_code == 403
