@@ -12,10 +12,17 @@ export class ApiError extends Error {
 export class Api {
   constructor(config) {
     this.url = config.apiUrl;
+    this.isLocal = config.stage === 'local';
   }
 
+  /** The catalogue; as it was before, where the API does not respond: the cart stays readable. */
   async products() {
-    return (await this.#request('/products', {})).products;
+    try {
+      this.known = (await this.#request('/products', {})).products;
+    } catch (error) {
+      if (!this.known) throw error;
+    }
+    return this.known;
   }
 
   /** The order; the same one for the same key. */
@@ -50,12 +57,19 @@ export class Api {
     try {
       response = await fetch(this.url + path, { ...options, cache: 'no-store' });
     } catch {
-      throw new ApiError(0, "The API can't be reached. Nothing is lost: try again when it is back.");
+      throw this.#unreachable(0);
     }
     const body = await response.json().catch(() => ({}));
     if (response.ok) return body;
     if (response.status === 401) throw new SignInNeeded('Sign in again: the API no longer accepts your session.');
+    if (this.isLocal && response.status === 502) throw this.#unreachable(502);
     throw new ApiError(response.status, message(response.status, body));
+  }
+
+  /** On this machine its own server answers 502 where the embedded AWS has ended. */
+  #unreachable(status) {
+    const words = this.isLocal ? 'The local stack does not respond. Is npm start running?' : "The API can't be reached.";
+    return Object.assign(new ApiError(status, `${words} Nothing is lost here: try again when it is back.`), { isStopped: this.isLocal });
   }
 }
 

@@ -5,10 +5,12 @@ import { BreakIt } from './break-it.js';
 import { Choreography } from './choreography.js';
 import { Cognito } from './cognito.js';
 import { h } from './dom.js';
+import { sampleCustomerOffer } from './sample-customer.js';
 import { cart, email, keepPlace, place, signOut } from './session.js';
 import { accountView } from './views/account.js';
 import { cartView } from './views/cart.js';
 import { orderView } from './views/order.js';
+import { placingView } from './views/placing.js';
 import { ordersView } from './views/orders.js';
 import { shopView } from './views/shop.js';
 
@@ -16,6 +18,7 @@ const ROUTES = [
   [/^#\/orders\/([^/]+)$/, orderView],
   [/^#\/orders$/, ordersView],
   [/^#\/cart$/, cartView],
+  [/^#\/placing$/, placingView],
   [/^#\/account$/, accountView],
   [/^/, shopView],
 ];
@@ -26,7 +29,7 @@ const spoken = document.body.appendChild(h('p.visually-hidden', { 'aria-live': '
 let shown = new AbortController();
 
 async function start() {
-  const config = await (await fetch('config.json', { cache: 'no-store' })).json();
+  const config = await readConfig();
   const panel = config.breakIt ? new BreakIt(document.getElementById('break-it')) : null;
   const page = {
     api: new Api(config),
@@ -35,11 +38,14 @@ async function start() {
     inboxOf: panel && ((address) => panel.inbox(address)),
     inbox: panel && (() => panel.inbox(email())),
     announce,
+    say,
     cartChanged: showHeader,
     orderChanged: ({ orderId }) => panel?.about(orderId),
     go: (hash) => {
       location.hash = hash;
     },
+    replace: (hash) => location.replace(hash),
+    offerSampleCustomer: async () => (config.breakIt ? sampleCustomerOffer(readConfig, page.signedIn) : null),
     again: (focus) => show(page, focus),
     signedIn: () => {
       showHeader();
@@ -54,7 +60,7 @@ async function start() {
   window.addEventListener('hashchange', () => show(page));
   window.addEventListener('unhandledrejection', (event) => {
     event.preventDefault();
-    complain(event.reason);
+    complain(event.reason, page);
   });
   await show(page);
 }
@@ -79,20 +85,45 @@ async function show(page, focus) {
     document.title = `${element.querySelector('h1').textContent} · Brewed by events`;
     (document.getElementById(focus) ?? element.querySelector('h1')).focus({ preventScroll: Boolean(focus) });
   } catch (error) {
-    if (!signal.aborted) complain(error);
+    if (!signal.aborted) complain(error, page);
   }
 }
 
-function complain(error) {
+async function readConfig() {
+  const response = await fetch('config.json', { cache: 'no-store' });
+  if (!response.ok) throw new Error(`The configuration can't be read: ${response.status}`);
+  return response.json();
+}
+
+function complain(error, page) {
   if (error.name === 'SignInNeeded') {
     signOut();
     location.hash = '#/account';
     return say(error.message);
   }
-  const retry = h('button', { type: 'button', onclick: () => location.reload() }, 'Try again');
-  const title = error.status === 404 ? 'There is no such order' : "That didn't work";
-  main.replaceChildren(h('section.error', { role: 'alert' }, h('h1', { tabindex: -1 }, title), h('p', {}, error.message), retry));
+  const retry = h('button', { type: 'button', onclick: () => show(page) }, 'Try again');
+  const { title, words } = explained(error);
+  main.replaceChildren(h('section.problem', { role: 'alert' }, h('h1', { tabindex: -1 }, title), words, error.status === 404 ? null : retry));
   main.querySelector('h1').focus();
+}
+
+function explained({ status, isStopped, message }) {
+  if (status === 404) {
+    return {
+      title: 'There is no such order',
+      words: [h('p', {}, 'None of your orders has this number. It may belong to another account, or the link is not complete.'),
+        h('p.links', {}, h('a', { href: '#/orders' }, 'My orders'), h('a', { href: '#/' }, 'Shop'))],
+    };
+  }
+  return isStopped ? stopped() : { title: "That didn't work", words: [h('p', {}, message)] };
+}
+
+function stopped() {
+  return {
+    title: 'The local stack has stopped',
+    words: [h('p', {}, 'Nothing responds on this machine. In a terminal, start it again:'), h('pre', {}, 'npm start'),
+      h('p', {}, 'Your cart is kept in this tab.')],
+  };
 }
 
 function showHeader() {
@@ -123,6 +154,7 @@ function announce(text) {
 }
 
 start().catch(() => {
-  main.replaceChildren(h('section.error', { role: 'alert' }, h('h1', {}, 'The shop is closed'),
-    h('p', {}, "Its configuration can't be read. On your machine: is npm start running?")));
+  main.replaceChildren(h('section.problem', { role: 'alert' }, h('h1', { tabindex: -1 }, 'The shop is closed'),
+    h('p', {}, "Its configuration can't be read. On your machine, start the stack in a terminal:"), h('pre', {}, 'npm start'),
+    h('button', { type: 'button', onclick: () => location.reload() }, 'Try again')));
 });

@@ -1,5 +1,10 @@
 // Who is signed in, and the cart. Both live in this tab alone, and end with it.
 
+/** The API's limits. */
+export const LARGEST_QUANTITY = 1000; // of one product
+export const MOST_LINES = 50; // products in an order
+export const MOST_OF_ONE = `${LARGEST_QUANTITY.toLocaleString('en')} is the most of one product in an order.`;
+
 const store = {
   read: (name) => JSON.parse(sessionStorage.getItem(name)),
   write: (name, value) => sessionStorage.setItem(name, JSON.stringify(value)),
@@ -22,16 +27,20 @@ export function signOut() {
 export function token() {
   const idToken = store.read('idToken');
   if (!idToken) throw new SignInNeeded('Sign in first.');
-  if (claims(idToken).exp * 1000 <= Date.now()) {
+  if (hasExpired(idToken)) {
     throw new SignInNeeded('Your session has ended after an hour. Sign in again: your cart is as you left it.');
   }
   return idToken;
 }
 
-/** The e-mail address of who is signed in, or null. */
+/** The e-mail address of who is signed in, or null: an expired token is no session. */
 export function email() {
   const idToken = store.read('idToken');
-  return idToken && claims(idToken).email;
+  return idToken && !hasExpired(idToken) ? claims(idToken).email : null;
+}
+
+function hasExpired(idToken) {
+  return claims(idToken).exp * 1000 <= Date.now();
 }
 
 /** The hash of the last view before the sign-in, to go back to. */
@@ -57,6 +66,21 @@ export function cart() {
   return store.read('cart') ?? {};
 }
 
+/** One more of a product in the cart, or in words why not. */
+export function addToCart(sku) {
+  const before = cart();
+  const refusal = refusalOf(before, sku);
+  if (!refusal) putIntoCart(sku, (before[sku] ?? 0) + 1);
+  return refusal;
+}
+
+/** Why an order does not take one more of a product, in words, or null. */
+export function refusalOf(inCart, sku) {
+  if ((inCart[sku] ?? 0) >= LARGEST_QUANTITY) return MOST_OF_ONE;
+  if (!(sku in inCart) && Object.keys(inCart).length >= MOST_LINES) return `An order has at most ${MOST_LINES} products.`;
+  return null;
+}
+
 export function putIntoCart(sku, quantity) {
   const { [sku]: _, ...others } = cart();
   store.write('cart', quantity > 0 ? { ...others, [sku]: quantity } : others);
@@ -75,8 +99,27 @@ export function keyFor(body) {
   return key;
 }
 
-export function orderIsPlaced() {
-  for (const name of ['attempt', 'cart', 'choices']) sessionStorage.removeItem(name);
+/** What is being ordered, or null. */
+export function orderInProgress() {
+  return store.read('attempt')?.body ? JSON.parse(store.read('attempt').body) : null;
+}
+
+/** Take what was ordered out of the cart; what was added meanwhile stays. */
+export function orderIsPlaced({ items }) {
+  for (const { sku, quantity } of items) putIntoCart(sku, (cart()[sku] ?? 0) - quantity);
+  for (const name of ['attempt', 'choices']) sessionStorage.removeItem(name);
+}
+
+/** Why the order was not placed, for the cart to say. */
+export function keepRefusal(message) {
+  store.write('refusal', message);
+}
+
+/** What the cart has to say, once. */
+export function takeRefusal() {
+  const message = store.read('refusal');
+  sessionStorage.removeItem('refusal');
+  return message;
 }
 
 /** The token's claims. API Gateway checks the signature; the page only reads them. */

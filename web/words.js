@@ -16,9 +16,10 @@ export const STATUSES = {
   REFUNDED: ['↩', 'Cancelled and refunded'],
 };
 
-/** `18.90 EUR` for 1890 minor units. */
-export function money(minorUnits, currency) {
-  return `${(minorUnits / 100).toFixed(2)} ${currency}`;
+/** `€18.90` for 1890 minor units of EUR, as people write it in the page's language; each currency has its own digits. */
+export function money(minorUnits, currency, language = globalThis.document?.documentElement.lang ?? 'en') {
+  const format = new Intl.NumberFormat(language, { style: 'currency', currency });
+  return format.format(minorUnits / 10 ** format.resolvedOptions().maximumFractionDigits);
 }
 
 /** The number of an order, as the e-mail has it too. */

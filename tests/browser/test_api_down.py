@@ -24,11 +24,13 @@ def storefront_without_api(storefront: dict[str, Any], tmp_path: Path) -> Iterat
         yield url
 
 
-def test_a_shop_without_its_api_says_so_and_offers_another_try(visit: Visit, storefront_without_api: str) -> None:
+def test_a_shop_whose_embedded_aws_has_ended_says_so_and_offers_another_try(
+    visit: Visit, storefront_without_api: str
+) -> None:
     visitor = visit(storefront_without_api)
 
-    expect(visitor.title).to_have_text("That didn't work")
-    expect(visitor.alert.first).to_contain_text("The API has a problem")
+    expect(visitor.title).to_have_text("The local stack has stopped")
+    expect(visitor.alert.first).to_contain_text("npm start")
     expect(visitor.button("Try again")).to_be_enabled()
 
 

@@ -16,7 +16,7 @@ from tests.e2e.cloud import Cloud
 from tests.e2e.shopper import envelope_of
 from tests.e2e.waiting import wait_for
 
-REFUNDED = "The order is cancelled. 14.00 EUR was refunded to your card."
+REFUNDED = "The order is cancelled. €14.00 was refunded to your card."
 
 
 @pytest.fixture
@@ -198,7 +198,9 @@ def test_while_the_api_is_down_the_page_says_so_and_offers_the_button_again(cust
     with paid_order(customer, cloud):
         customer.page.context.set_offline(True)
         cancels(customer)
-        expect(result(customer)).to_contain_text("not certain that the order is cancelled. The API can't be reached.")
+        expect(result(customer)).to_contain_text(
+            "not certain that the order is cancelled. The local stack does not respond."
+        )
         expect(customer.button("Cancel the order")).to_be_focused()
         customer.page.context.set_offline(False)
 

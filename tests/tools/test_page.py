@@ -1,16 +1,18 @@
 """The storefront's picture and timeline come from the topology, and say the same as the timeline in the terminal."""
 
 import json
+import re
 import subprocess
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic import ValidationError
 
 from handlers.responses import OrderResponse
 from local.terminal.timeline import OrderView, awaited, lines
-from orders.model import Order, Status
+from orders.model import Order, OrderRequest, Status
 from tests.tools.page import in_the_page
 from tools import flow, topology
 from tools.checkout import ROOT
@@ -213,6 +215,96 @@ def test_the_page_names_no_function_but_those_that_leave_more_than_events() -> N
 
     named = {name for name in topology.functions() if f"'{name}'" in scripts or f" {name}:" in scripts}
     assert named == NAMED
+
+
+@pytest.mark.parametrize(
+    ("minor_units", "currency", "language", "written"),
+    [
+        (1890, "EUR", "en", "€18.90"),
+        (1890, "EUR", "de", "18,90 €"),
+        (0, "EUR", "en", "€0.00"),
+        (1890, "JPY", "en", "¥1,890"),
+        (1890, "KWD", "en", "KWD 1.890"),
+    ],
+)
+def test_an_amount_is_written_as_people_do_in_the_page_s_language(
+    minor_units: int, currency: str, language: str, written: str
+) -> None:
+    found = in_the_page("words.js", "page.money(...v)", minor_units, currency, language)
+    assert found.replace("\N{NO-BREAK SPACE}", " ") == written
+
+
+def test_the_cart_has_the_limits_of_the_api() -> None:
+    limits = in_the_page("session.js", "[page.LARGEST_QUANTITY, page.MOST_LINES]")
+
+    line = {"sku": "MUG", "quantity": limits[0]}
+    lines = [{"sku": f"MUG-{n}", "quantity": 1} for n in range(limits[1])]
+    ordered = {"paymentMethod": "tok_visa"}
+    OrderRequest.model_validate({**ordered, "items": [line]})
+    OrderRequest.model_validate({**ordered, "items": lines})
+    for too_much in ([{**line, "quantity": limits[0] + 1}], [*lines, {"sku": "MUG", "quantity": 1}]):
+        with pytest.raises(ValidationError):
+            OrderRequest.model_validate({**ordered, "items": too_much})
+
+
+@pytest.mark.parametrize(
+    ("in_cart", "sku", "word"),
+    [
+        ({}, "MUG", None),
+        ({"MUG": 999}, "MUG", None),
+        ({"MUG": 1000}, "MUG", "1,000 is the most of one product in an order."),
+        ({f"MUG-{n}": 1 for n in range(50)}, "MUG", "An order has at most 50 products."),
+        ({f"MUG-{n}": 1 for n in range(50)}, "MUG-7", None),
+    ],
+    ids=["the first", "the last that fits", "one too many", "one product too many", "one more of a full cart's"],
+)
+def test_the_cart_refuses_in_words_what_the_api_would_refuse(
+    in_cart: dict[str, int], sku: str, word: str | None
+) -> None:
+    assert in_the_page("session.js", "page.refusalOf(...v)", in_cart, sku) == word
+
+
+@pytest.mark.parametrize(
+    ("password", "lacks"),
+    [
+        ("Secret-password-1", None),
+        ("Secret password 1", None),
+        ("secret-1", "an upper-case letter"),
+        ("SECRET-1", "a lower-case letter"),
+        ("Secret-x", "a number"),
+        ("Secret123", "a symbol, like ! or -"),
+        (" Secret123 ", "a symbol, like ! or -"),
+        ("Sec-1", "at least 8 characters"),
+        ("Ünsäfe-€", "an upper-case letter and a number"),
+    ],
+)
+def test_a_password_is_told_what_cognito_s_rule_asks_for(password: str, lacks: str | None) -> None:
+    expected = lacks and f"The password still needs {lacks}."
+    assert in_the_page("password.js", "page.weakness(v[0])", password) == expected
+
+
+def test_the_pool_has_the_rule_that_the_page_tells() -> None:
+    """Cognito's default policy: none is set."""
+    assert "PasswordPolicy" not in (ROOT / "resources" / "identity.yml").read_text()
+
+
+def test_the_hero_s_events_lead_from_each_step_to_the_next() -> None:
+    events = [event for _, _, event, _ in in_the_page("hero.js", "page.STEPS")]
+
+    assert events.pop() is None
+    for event, following in pairwise(events):
+        assert any(following in flow.publishes(consumer) for consumer in flow.consumers()[event])
+    assert "notification" in flow.consumers()[events[-1]]
+
+
+def test_the_page_s_text_has_one_scale_of_sizes() -> None:
+    """Sizes in pixels are units of the picture's own view box."""
+    style = (ROOT / "web" / "style.css").read_text()
+    sizes = set(re.findall(r"font(?:-size)?: ([^;]+?)(?:/[^;]*)?;", style))
+
+    assert {size for size in sizes if not size.endswith("px") and size != "inherit"} == {
+        f"var(--text-{name})" for name in ("xs", "s", "m", "l", "xl")
+    }
 
 
 @pytest.mark.parametrize("module", sorted((ROOT / "web").rglob("*.js")), ids=lambda path: path.name)

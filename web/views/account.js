@@ -1,12 +1,18 @@
 // Sign up, confirm the address, sign in, or set a new password.
 
 import { field, h } from '../dom.js';
-import { keepToken } from '../session.js';
-
-const PASSWORD_RULE = 'At least 8 characters: upper and lower case, a number and a symbol.';
+import { PASSWORD_RULE, weakness } from '../password.js';
+import { email, keepToken } from '../session.js';
 
 export async function accountView(page) {
-  return h('section.account', {}, signIn(page));
+  if (email()) return signedInAlready();
+  const offer = await page.offerSampleCustomer();
+  return h('section.account', {}, signIn(page), offer);
+}
+
+function signedInAlready() {
+  return h('section', {}, h('h1', { tabindex: -1 }, 'You are signed in'),
+    h('p', {}, `As ${email()}. `, h('a', { href: '#/orders' }, 'My orders'), ' · ', h('a', { href: '#/' }, 'Shop')));
 }
 
 function signIn(page, email = '') {
@@ -52,7 +58,7 @@ function confirm(page, email, password) {
     },
     (swap) => [link('Send me another code', async () => {
       await page.cognito.sendCodeAgain(email);
-      await offerCode(page, email, code, element);
+      await offerCode(page, email, code, element, true);
       page.announce('We have sent another code.');
     }), link('Back', () => swap(signIn(page, email)))]);
   offerCode(page, email, code, element);
@@ -77,17 +83,15 @@ function forgot(page) {
     (swap) => [link('Back', () => swap(signIn(page)))]);
 }
 
-/** On this machine no e-mail is delivered: the page reads the code in the e-mail that the embedded AWS keeps. */
-async function offerCode({ inboxOf }, email, code, element) {
+/** On this machine no e-mail is delivered: the page reads the code in the e-mail that the embedded AWS keeps, and fills it in. */
+async function offerCode({ inboxOf }, email, code, element, isAnother = false) {
   if (!inboxOf) return;
   const found = (await inboxOf(email)).map(({ text }) => /\b\d{6}\b/.exec(text)?.[0]).find(Boolean);
   if (!found) return;
   element.querySelector('.offer')?.remove();
-  const use = () => {
-    code.querySelector('input').value = found;
-  };
-  code.after(h('p.offer', {}, `This is the local stage: the e-mail with the code ${found} stays on this machine. `,
-    h('button.plain', { type: 'button', onclick: use }, 'Fill it in')));
+  const input = code.querySelector('input');
+  if (!input.value || isAnother) input.value = found; // else it was typed meanwhile
+  code.after(h('p.offer', {}, `Filled in for you: ${found} is the code in the e-mail, which stays on this machine.`));
 }
 
 /** A form that sends its values, once at a time, and shows what went wrong; `swap` replaces it with another form. */
@@ -96,14 +100,19 @@ function form(page, title, button, fields, send, links = () => []) {
   const submit = h('button.big', { type: 'submit' }, button);
   const element = h('form.card', {}, h('h1', { tabindex: -1 }, title), fields, problem, submit);
   const swap = (other) => {
+    page.say(''); // what was said is about the form that goes
     element.replaceWith(other);
     (other.querySelector('input:not([value])') ?? other.querySelector('input')).focus();
   };
   element.append(h('p.links', {}, links(swap)));
   element.addEventListener('submit', async (event) => {
     event.preventDefault();
+    const newPassword = element.querySelector('[autocomplete="new-password"]');
+    const weak = newPassword && weakness(newPassword.value);
+    problem.textContent = weak;
+    problem.hidden = !weak;
+    if (weak) return newPassword.focus();
     submit.disabled = true;
-    problem.hidden = true;
     try {
       await send(Object.fromEntries(new FormData(element)), swap);
     } catch (error) {
@@ -121,7 +130,7 @@ function emailField(value) {
 }
 
 function passwordField(autocomplete, hint) {
-  return field('Password', { id: 'password', type: 'password', autocomplete, required: true, minlength: 8 }, hint);
+  return field('Password', { id: 'password', type: 'password', autocomplete, required: true }, hint);
 }
 
 function codeField() {
