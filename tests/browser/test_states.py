@@ -157,7 +157,7 @@ def test_a_cart_asks_for_no_more_than_the_api_takes_and_says_so(visit: Visit) ->
 def held_back(visitor: Visitor) -> list[Route]:
     """The requests for an order, which wait until a test continues them."""
     waiting: list[Route] = []
-    visitor.page.route("**/api/orders", waiting.append)
+    visitor.page.route("**/api/orders", lambda route: waiting.append(route))
     return waiting
 
 
