@@ -88,6 +88,7 @@ def storefront(state: State, port: int, files: Path = FILES) -> ASGIApp:
             panel("gateway", "POST", break_it.switch),
             panel("send-twice", "POST", break_it.send_twice),
             panel("redrive", "POST", break_it.redrive_all),
+            panel("rescue", "GET", break_it.rescue),
             panel("inbox", "GET", break_it.inbox),
             Route(sample_customer.PATH, partial(sample_customer.sign_in, state), methods=["POST"]),
             Mount("/", StaticFiles(directory=files, html=True)),

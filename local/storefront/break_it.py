@@ -1,39 +1,23 @@
 """The panel that breaks things, on stage `local` only: what `npm run break-it` and `npm run dlq` do, for the page."""
 
-import time
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from local.emulator.inbox import messages
-from operations.dead_letters import DeadLetter, Undelivered, dead_letters, redrive
+from local.watching.watch import watch
+from operations.dead_letters import Undelivered
 from operations.outage import Gateway, gateway, switch_gateway
 from operations.repetition import EventRefused, UnknownOrder, publish_again
 from operations.stack import Stack
 
 Body = dict[str, Any]
 
-_queues = Lock()
-"""Reading the dead letters hides them for a moment: a redrive from another window would find none meanwhile."""
-
-
-class _Reading(NamedTuple):
-    outputs: Mapping[str, str]
-    """Of the stack: each request has its own `Stack`."""
-    began: float
-    letters: Sequence[DeadLetter]
-
-
-_last: list[_Reading] = []
-"""The last reading, for the pages that waited for it."""
-
 
 def state(stack: Stack, _: Request, __: Body) -> Body:
-    kept = _dead_letters(stack)
+    kept = watch(stack).queues.letters()
     return {
         "gateway": gateway(stack),
         "deadLetters": [
@@ -46,16 +30,6 @@ def state(stack: Stack, _: Request, __: Body) -> Body:
             for letter in kept
         ],
     }
-
-
-def _dead_letters(stack: Stack) -> Sequence[DeadLetter]:
-    """The dead letters, by a reading that began after this call did; all that wait share the next reading."""
-    asked = time.monotonic()
-    with _queues:
-        if not (_last and _last[0].outputs == stack.outputs and _last[0].began > asked):
-            began = time.monotonic()
-            _last[:] = [_Reading(stack.outputs, began, dead_letters(stack))]
-        return _last[0].letters
 
 
 def switch(stack: Stack, _: Request, body: Body) -> Body:
@@ -80,10 +54,17 @@ def send_twice(stack: Stack, _: Request, body: Body) -> Body:
 
 def redrive_all(stack: Stack, _: Request, __: Body) -> Body:
     try:
-        with _queues:
-            return {"redriven": sum(1 for _ in redrive(stack))}
+        return {"redriven": watch(stack).queues.redrive()}
     except Undelivered as error:
         raise HTTPException(502, str(error)) from error
+
+
+def rescue(stack: Stack, request: Request, _: Body) -> Body:
+    """What an operator sees of one order: attempts that failed, dead letters, and when the reconciler looks at it."""
+    order_id = request.query_params.get("orderId")
+    if not order_id:
+        raise HTTPException(422, "name the order: ?orderId=…")
+    return watch(stack).rescue(order_id)
 
 
 def inbox(stack: Stack, request: Request, _: Body) -> Body:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any, NamedTuple
 
-from orders.clock import moment
+from orders.clock import moment, timestamp
 from orders.model import FINAL
 from tools import flow, topology
 
@@ -85,6 +85,11 @@ def _lines(evidence: OrderView) -> Iterator[TimelineEntry]:
         yield TimelineEntry(_after(order, notification["at"]), "Notification", outcome[0], f"e-mail {result}")
 
 
+def when(evidence: OrderView, line: TimelineEntry) -> str:
+    """When a line happened, as a timestamp."""
+    return timestamp(moment(evidence.order["placedAt"]) + timedelta(milliseconds=line.milliseconds))
+
+
 def awaited(evidence: OrderView) -> list[str]:
     """The functions that should have reacted to the events seen so far, and have not; none when the order has ended."""
     order, trail = evidence
@@ -162,6 +167,6 @@ def missing(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> str
     return f"the last event seen is {last['eventType']}, after {after} ms; not heard from: {silent}"
 
 
-def _after(order: Mapping[str, Any], timestamp: str) -> int:
+def _after(order: Mapping[str, Any], at: str) -> int:
     """Milliseconds since the order was placed."""
-    return (moment(timestamp) - moment(order["placedAt"])) // timedelta(milliseconds=1)
+    return (moment(at) - moment(order["placedAt"])) // timedelta(milliseconds=1)

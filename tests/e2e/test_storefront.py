@@ -273,6 +273,42 @@ def test_an_order_waits_for_a_gateway_that_is_down_and_is_healed_by_a_redrive(
     assert operator.dead_letters(order_id) == []
 
 
+def test_the_page_gets_to_know_the_failed_attempts_the_dead_letter_and_its_redrive(
+    page: Browser, operator: Operator, http: httpx.Client
+) -> None:
+    def rescue() -> Any:
+        return http.get("/break-it/rescue", params={"orderId": order_id}).raise_for_status().json()
+
+    operator.switches_the_gateway("down")
+    order_id = page.orders()
+    kept = wait_for("dead letter", rescue, lambda seen: seen["deadLetters"])
+    operator.switches_the_gateway("up")
+    operator.redrives()
+    page.ended(order_id)
+    closed = wait_for("no dead letter", rescue, lambda seen: all(each["goneAt"] for each in seen["deadLetters"]))
+
+    placed = page.events(order_id)[0]
+    of_the_event = {"function": "paymentProcessing", "eventId": placed["eventId"], "eventType": "OrderPlacedEvent"}
+    why = "GatewayUnavailable: the payment gateway does not respond"
+    tried = [each for each in kept["attempts"] if each["eventId"] == placed["eventId"]]
+    assert [each["attempt"] for each in tried] == [1, 2, 3]
+    for each in tried:
+        assert {**of_the_event, "of": 3}.items() <= each.items()
+        assert each["reason"].startswith(why)
+    assert [each["at"] for each in tried] == sorted(each["at"] for each in tried)
+    assert {"goneAt": None, "redriven": False}.items() <= kept["deadLetters"][0].items()
+    assert kept["dueAt"] > placed["timestamp"]
+
+    [letter] = [each for each in closed["deadLetters"] if each["eventId"] == placed["eventId"]]
+    assert of_the_event.items() <= letter.items()
+    assert letter["reason"].startswith(why)
+    assert tried[-1]["at"] <= letter["seenAt"] < letter["goneAt"]
+    # The command line's redrive can be told only where the reconciler has not published the event again meanwhile.
+    is_told = isinstance(operator, Panel) or not [event for event in page.events(order_id) if event["attempt"] > 1]
+    assert letter["redriven"] is (True if is_told else None)
+    assert closed["dueAt"] is None
+
+
 def test_a_redrive_beside_a_look_from_another_window_finds_every_dead_letter(
     cloud: Cloud, http: httpx.Client, page: Browser
 ) -> None:

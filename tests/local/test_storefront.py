@@ -3,12 +3,9 @@
 import json
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
 from pathlib import Path
-from threading import Event, Thread
-from types import SimpleNamespace
+from threading import Thread
 from typing import Any, NamedTuple
 
 import httpx
@@ -23,9 +20,6 @@ from local.storefront.app import FILES
 from local.storefront.forwarding import LARGEST_BODY_BYTES, SIGN_IN
 from local.storefront.headers import HEADERS
 from local.storefront.serving import served
-from operations.dead_letters import DeadLetter, dead_letters
-from operations.stack import Stack
-from tests.e2e.waiting import wait_for
 from tests.unit.dead_letter_queues import GONE, POISON, Queues
 from tools import flow
 
@@ -33,7 +27,7 @@ JSON = {"content-type": "application/json"}
 ONE_EACH = httpx.Limits(max_keepalive_connections=0)  # one that is refused closes its connection
 PANEL = ("/break-it/gateway", "/break-it/send-twice", "/break-it/redrive")
 GUARDED = (*PANEL, "/cognito", "/sample-customer")
-READS = ("/break-it/state", "/break-it/inbox?email=ada@example.com")
+READS = ("/break-it/state", "/break-it/inbox?email=ada@example.com", "/break-it/rescue?orderId=1")
 
 
 class Upstream(NamedTuple):
@@ -235,7 +229,10 @@ def test_a_panel_without_its_aws_is_502_with_what_to_do(
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # nobody will come
     state, nowhere = State(tmp_path), f"http://127.0.0.1:{free_port()}"
-    describe(state, nowhere, DeadLetterQueueUrl=f"{nowhere}/1", NotificationDeadLetterQueueUrl=f"{nowhere}/2")
+    queues = {
+        f"{name}QueueUrl": f"{nowhere}/{name}" for name in ("DeadLetter", "NotificationDeadLetter", "Notification")
+    }
+    describe(state, nowhere, **queues, OrdersTableName="Orders", AuditLogTableName="AuditLog")
     with served(state, free_port()) as url:
         answer = httpx.get(url.rstrip("/") + path, timeout=60)
     assert (answer.status_code, answer.headers["content-type"]) == (502, "application/problem+json")
@@ -432,33 +429,9 @@ def test_a_redrive_that_leaves_something_says_what_and_why() -> None:
     assert len(queues.delivered) == 1
 
 
-def test_whoever_waits_for_a_reading_of_the_dead_letters_shares_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the readings of pages that have left would queue up before the one that somebody waits for."""
-    queues, began, may_end = Queues(), Event(), Event()
-    for _ in range(9):
-        queues.put_failure(POISON)
-    letters, readings, moments = dead_letters(queues.stack), count(1), list[int]()
-
-    def read(_: Stack) -> list[DeadLetter]:
-        began.set()
-        assert may_end.wait(timeout=60)
-        return letters[: next(readings)]
-
-    def monotonic() -> int:
-        moments.append(len(moments))
-        return moments[-1]
-
-    monkeypatch.setattr(break_it, "dead_letters", read)
-    monkeypatch.setattr(break_it, "time", SimpleNamespace(monotonic=monotonic))
-    with ThreadPoolExecutor(6) as pages:
-        first = pages.submit(break_it._dead_letters, queues.stack)
-        assert began.wait(timeout=60)
-        others = [pages.submit(break_it._dead_letters, queues.stack) for _ in range(5)]
-        wait_for("five more that ask", lambda: len(moments) == 2 + 5)
-        may_end.set()
-        assert len(first.result()) == 1
-        assert [len(each.result()) for each in others] == [2] * 5, "by one reading, which began after they had asked"
-    assert len(break_it._dead_letters(queues.stack)) == 3, "and whoever asks later gets a later one"
+@pytest.mark.parametrize("query", ["", "?orderId="])
+def test_a_rescue_of_no_order_is_422(page: httpx.Client, query: str) -> None:
+    assert page.get(f"/break-it/rescue{query}").status_code == 422
 
 
 @pytest.mark.parametrize("path", ["/", "/break-it/state", "/api/products"])

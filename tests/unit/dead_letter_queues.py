@@ -1,7 +1,7 @@
 """The two dead-letter queues in memory, with a clock that moves when a message is received, and what is delivered."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import RLock
 from types import SimpleNamespace
 from typing import Any, cast
@@ -60,6 +60,7 @@ class Queues:
             "NotificationDeadLetterQueueUrl": DEAD_NOTIFICATIONS,
             "NotificationQueueUrl": NOTIFICATIONS,
             "OrdersTableName": "Orders",
+            "AuditLogTableName": "AuditLog",
         }
         return Stack("dev", cast(Any, session), None, Outputs(outputs))
 
@@ -102,6 +103,16 @@ class Queues:
                 for message in found
             ]
             return {"Messages": messages} if messages else {}
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: Sequence[str]) -> dict[str, Any]:
+        with self._turn:
+            messages = self._queues[QueueUrl].messages.values()
+            held = sum(message.visible_at > self.now for message in messages)
+            counts = {
+                "ApproximateNumberOfMessages": len(messages) - held,
+                "ApproximateNumberOfMessagesNotVisible": held,
+            }
+            return {"Attributes": {name: str(counts[name]) for name in AttributeNames}}
 
     def delete_message_batch(self, *, QueueUrl: str, Entries: Entries) -> dict[str, Any]:
         return self._batch("delete", QueueUrl, Entries, lambda name, _: self._queues[QueueUrl].delete(name))
