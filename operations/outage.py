@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 from operations.stack import Stack
 
@@ -10,9 +10,9 @@ Gateway = Literal["up", "down"]
 _FUNCTION, _VARIABLE = "paymentProcessing", "PAYMENT_GATEWAY"
 
 
-def gateway(stack: Stack) -> Gateway:
-    """The simulated one, by one variable of PaymentProcessing."""
-    return "down" if _variables(stack).get(_VARIABLE) == "down" else "up"
+def gateway(stack: Stack, functions: Any = None) -> Gateway:
+    """The simulated one, by one variable of PaymentProcessing. Who asks often has a client of Lambda's for it."""
+    return "down" if _variables(stack, functions).get(_VARIABLE) == "down" else "up"
 
 
 def switch_gateway(stack: Stack, to: Gateway) -> None:
@@ -39,6 +39,8 @@ def without_events_for(stack: Stack, function: str) -> Iterator[None]:
         yield
 
 
-def _variables(stack: Stack) -> dict[str, str]:
-    configuration = stack.client("lambda").get_function_configuration(FunctionName=stack.function(_FUNCTION))
+def _variables(stack: Stack, functions: Any = None) -> dict[str, str]:
+    configuration = (functions or stack.client("lambda")).get_function_configuration(
+        FunctionName=stack.function(_FUNCTION)
+    )
     return dict(configuration.get("Environment", {}).get("Variables", {}))

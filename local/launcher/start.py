@@ -19,6 +19,7 @@ from local.launcher.postman import environment
 from local.launcher.running import stack
 from local.launcher.samples import SAMPLES, calling, follow, place, shortcoming
 from local.launcher.stopping import Stopped
+from local.launcher.streaming import streamed
 from local.storefront import sample_customer
 from local.terminal.output import Terminal
 from operations.customer import ShopAccount
@@ -44,7 +45,8 @@ def start(port: int, *, once: bool, parameters: Mapping[str, str] | None = None)
             _hand_out(description, customer, state)
             _show_the_way(terminal, description, state.token)
             offer_page(terminal)
-            _stay(description, customer, state)
+            with streamed(terminal, find("local")):
+                _stay(description, customer, state)
         except Stopped:
             terminal.say()
         finally:

@@ -84,15 +84,19 @@ class Terminal:
 
 def heading(sample: Sample, order: Mapping[str, Any]) -> Text:
     """Two lines: the order's number, as its e-mail has it, and why it was placed; what was ordered."""
-    goods = ", ".join(f"{item['quantity']} × {item['name']}" for item in order["items"])
     return filled(
-        "[bold]Order {number}: {title}[/][dim] ({method})[/]\n[dim]{goods} for {total}[/]",
+        "[bold]Order {number}: {title}[/][dim] ({method})[/]\n[dim]{goods}[/]",
         number=order["orderId"][:8].upper(),
         title=sample.title,
         method=order["paymentMethod"],
-        goods=goods,
-        total=format_money(order["totalAmount"], order["currency"]),
+        goods=goods(order),
     )
+
+
+def goods(order: Mapping[str, Any]) -> str:
+    """`1 × Hand grinder, 2 × Coffee beans, 1 kg for 116.80 EUR`."""
+    items = ", ".join(f"{item['quantity']} × {item['name']}" for item in order["items"])
+    return f"{items} for {format_money(order['totalAmount'], order['currency'])}"
 
 
 def row(line: TimelineEntry) -> Text:
@@ -103,7 +107,12 @@ def row(line: TimelineEntry) -> Text:
         function=f"{line.function:<18}",
         cause=line.cause,
     )
-    return row.append(printable(line.outcome), _STYLES.get(line.outcome, "cyan"))
+    return row.append(printable(line.outcome), style(line.outcome))
+
+
+def style(outcome: str) -> str:
+    """The colour of an outcome: a status, an event or another."""
+    return _STYLES.get(outcome, "cyan")
 
 
 def picture(evidence: OrderView) -> Group:

@@ -52,6 +52,7 @@ def outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(start, "find", lambda _stage: SimpleNamespace(client=lambda _service: None))
     customer = SimpleNamespace(email="ada@example.com", password="secret", token="a token")
     monkeypatch.setattr(start, "ShopAccount", lambda *_: customer)
+    monkeypatch.setattr(start, "streamed", lambda *_: nullcontext())
     monkeypatch.setattr(start, "without_events_for", lambda *_: nullcontext())
     monkeypatch.setattr(start, "place", lambda sample, _customer: ended(sample, outcomes[sample.title]).order)
     monkeypatch.setattr(start, "follow", follow)

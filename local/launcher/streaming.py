@@ -1,0 +1,53 @@
+"""The orders of everybody in the terminal, for as long as `npm start` stays."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.terminal.output import Terminal
+from local.terminal.stream import Stream
+from local.watching.watch import watch
+from operations.outage import gateway
+from operations.stack import Stack
+
+_INTERVAL_SECONDS = 1
+_SHARE_OF_TIME = 10
+"""On a busy stack a look takes longer; the next one waits so many times as long."""
+
+_STOP_TIMEOUT_SECONDS = 1
+
+
+@contextmanager
+def streamed(terminal: Terminal, stack: Stack) -> Iterator[None]:
+    """Stream in a thread: the main thread must be free to end at once."""
+    ended = threading.Event()
+    functions = stack.client("lambda")
+
+    def say(words: str, **data: object) -> None:
+        if not ended.is_set():
+            terminal.say(words, **data)
+
+    def run() -> None:
+        stream, complaint = None, ""
+        while not ended.is_set():
+            began = time.monotonic()
+            try:
+                stream = stream or Stream(say, watch(stack))
+                stream.show(gateway(stack, functions))
+                complaint = ""
+            except (BotoCoreError, ClientError, OSError) as error:  # nobody can be asked right now, or no longer
+                if str(error) != complaint:
+                    say("[dim]the orders can't be followed: {error}[/]", error=error)
+                complaint = str(error)
+            ended.wait(max(_INTERVAL_SECONDS, _SHARE_OF_TIME * (time.monotonic() - began)))
+
+    thread = threading.Thread(target=run, name="stream", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(_STOP_TIMEOUT_SECONDS)
