@@ -22,7 +22,7 @@ def _start() -> int:
     bypass_proxies()
     from local.launcher.start import start  # takes a while: only now, when Ctrl-C is no traceback any more
 
-    return start(port, once=arguments.once, parameters=parameters)
+    return start(port, once=arguments.once, keep=arguments.keep, parameters=parameters)
 
 
 def _parameter(text: str) -> tuple[str, str]:
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="npm start --", description="Run the whole system on this machine.", allow_abbrev=False
     )
     parser.add_argument("--once", action="store_true", help="stop when the sample orders have ended")
+    parser.add_argument("--keep", action="store_true", help="keep orders, customers and queues for the next --keep")
     parser.add_argument("--port", default="4566", metavar="N", help="port of the embedded AWS; default: 4566")
     text = "a parameter of the deploy, as for npm run deploy, and as often"
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help=text)

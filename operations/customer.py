@@ -10,13 +10,21 @@ from typing import Any
 class ShopAccount:
     """One signed-in customer, with a password of its own; `token` is the ID token, which is good for an hour."""
 
-    def __init__(self, cognito: Any, outputs: Mapping[str, str], api_url: str, email: str) -> None:
+    def __init__(
+        self, cognito: Any, outputs: Mapping[str, str], api_url: str, email: str, *, may_exist: bool = False
+    ) -> None:
+        """With `may_exist`, an account that is there already gets a new password."""
         self.email = email
         self._cognito = cognito
         self._outputs = outputs
         self._api_url = api_url
         self.password = f"{secrets.token_urlsafe(16)}-Aa1"
-        self._sign_up()
+        try:
+            self._sign_up()
+        except cognito.exceptions.UsernameExistsException:
+            if not may_exist:
+                raise
+            self._replace_password()
         self.token = self.sign_in()
 
     def _sign_up(self) -> None:
@@ -31,6 +39,12 @@ class ShopAccount:
         self._cognito.admin_confirm_sign_up(**account)
         verified = [{"Name": "email_verified", "Value": "true"}]
         self._cognito.admin_update_user_attributes(**account, UserAttributes=verified)
+
+    def _replace_password(self) -> None:
+        """As the administrator may, since the old one is known to nobody any more."""
+        self._cognito.admin_set_user_password(
+            UserPoolId=self._outputs["UserPoolId"], Username=self.email, Password=self.password, Permanent=True
+        )
 
     def sign_in(self) -> str:
         """Get a new ID token."""

@@ -17,6 +17,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from local.emulator import keeping
 from local.emulator.ports import in_use, is_taken
 from local.emulator.state import LocalError, State, write
 from local.emulator.waiting import until
@@ -30,16 +31,19 @@ _around_proxies = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @contextmanager
-def emulator(state: State, port: int, *, web_port: int | None = None) -> Iterator[dict[str, Any]]:
+def emulator(state: State, port: int, *, web_port: int | None = None, keep: bool = False) -> Iterator[dict[str, Any]]:
     """Run the emulator for as long as the block lasts; yields what `emulator.json` says.
 
-    `web_port` is the one that the storefront will need. Raises LocalError where one runs already with this state, where
-    a port is taken, or where it does not start.
+    `web_port` is the one that the storefront will need. With `keep` it goes on with what the last one kept, and keeps
+    what it has when the block ends. Raises LocalError where one runs already with this state, where a port is taken, or
+    where it does not start.
     """
     with _alone(state):
         for wanted in filter(None, (port, web_port)):
             if is_taken(wanted):
                 raise LocalError(in_use(wanted))
+        if keep:
+            keeping.prepare(state, port)
         shutil.rmtree(state.temporary, ignore_errors=True)  # of one that was killed
         state.temporary.mkdir(mode=0o700)  # the key that signs the tokens is in it
         description: dict[str, Any] = {
@@ -54,7 +58,7 @@ def emulator(state: State, port: int, *, web_port: int | None = None) -> Iterato
             process = subprocess.Popen(
                 [sys.executable, "-m", "local.emulator.bridge"],
                 cwd=ROOT,
-                env=_environment(state, port, description),
+                env=_environment(state, port, description) | (keeping.environment(state) if keep else {}),
                 stdin=subprocess.PIPE,  # the emulator ends when this end closes, however we end
                 stdout=log,
                 stderr=log,
@@ -73,6 +77,8 @@ def emulator(state: State, port: int, *, web_port: int | None = None) -> Iterato
                 raise LocalError(f"the emulator did not start: {_last_line(state.emulator_log)}")
             write(state.emulator, description)
             yield description
+            if keep:  # not where an error, or a stop in the middle of the deploy, has ended the block
+                keeping.save(process, state)
         finally:
             state.stack.unlink(missing_ok=True)
             state.emulator.unlink(missing_ok=True)
@@ -156,7 +162,7 @@ def _last_line(log: Path) -> str:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the emulator's whole process group at once: it keeps nothing, and no function may outlive it."""
+    """End the emulator's whole process group at once: what it keeps is kept, and no function may outlive it."""
     with suppress(ProcessLookupError, PermissionError):  # nobody is left; macOS says so with the second
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -31,6 +31,8 @@ class State:
         self.emulator_log = self.folder / "emulator.log"
         self.deploy_log = self.folder / "deploy.log"
         self.temporary = self.folder / "tmp"
+        self.kept = self.folder / "kept"
+        """What `npm start -- --keep` goes on with the next time."""
 
     def read_emulator(self) -> dict[str, Any]:
         """The running emulator. Raises LocalError where none runs, or where it is not on this machine."""

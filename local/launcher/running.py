@@ -28,16 +28,18 @@ def stack(
     port: int,
     *,
     web_port: int | None = None,
+    keep: bool = False,
     parameters: Mapping[str, str] | None = None,
     step: Step = lambda _: nullcontext(),
 ) -> Iterator[dict[str, Any]]:
     """Run the emulator and deploy stage `local` to it; yields what `stack.json` says. Raises LocalError.
 
-    With a `web_port` it serves the storefront as well. Parameters are those at the top of serverless.yml.
+    With a `web_port` it serves the storefront as well; with `keep` it goes on with the last state, and keeps it.
+    Parameters are those at the top of serverless.yml.
     """
     with ExitStack() as running:
         with step("Starting the embedded AWS"):
-            running.enter_context(emulator(state, port, web_port=web_port))
+            running.enter_context(emulator(state, port, web_port=web_port, keep=keep))
         with step("Deploying serverless.yml to it"):
             _deploy(state, parameters or {})
         if web_port:

@@ -1,6 +1,7 @@
 """What `npm start` does: start the stack, place the sample orders, show what happens, and stay."""
 
 import errno
+import json
 import os
 import shlex
 import socket
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from local.emulator.inbox import inbox
+from local.emulator.keeping import is_kept
 from local.emulator.state import LocalError, State, write
 from local.launcher.page import offer_page, wait_or_open
 from local.launcher.postman import environment
@@ -27,25 +29,38 @@ from operations.outage import without_events_for
 from operations.stack import Stack, find
 
 _CUSTOMER = sample_customer.EMAIL
+_ORDER = {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"}
+_KEPT = "`npm start -- --keep` goes on with what is there now"
+_NOT_KEPT = "its orders and customers go with it. `npm start -- --keep` keeps them"
 _TOKEN_RENEWAL_SECONDS = 45 * 60  # an ID token is good for an hour
 
 
-def start(port: int, *, once: bool, parameters: Mapping[str, str] | None = None) -> int:
+def start(port: int, *, once: bool, keep: bool = False, parameters: Mapping[str, str] | None = None) -> int:
     """The whole of it; returns the exit code. Raises LocalError, and Stopped before it is ready."""
     terminal, state = Terminal(), State()
-    with stack(state, port, web_port=port + 1, parameters=parameters, step=terminal.step) as description:
+    if is_kept(state) and not keep:
+        terminal.say("[dim]A new stack; the kept one stays in {kept} for: npm start -- --keep[/]", kept=state.kept)
+    with stack(
+        state, port, web_port=port + 1, keep=keep, parameters=parameters, step=terminal.step
+    ) as description:
         terminal.say("\n[bold]The storefront[/] is at {url}\n", url=description["webUrl"])
         with terminal.step("Signing up a customer"), calling("the sign-up of a sample customer"):
             running = find("local")
-            customer = ShopAccount(running.client("cognito-idp"), description, description["apiUrl"], _CUSTOMER)
-        well = show_samples(terminal, customer, running, description["endpointUrl"])
+            customer = ShopAccount(
+                running.client("cognito-idp"), description, description["apiUrl"], _CUSTOMER, may_exist=keep
+            )
+        if keep and _has_orders(customer):
+            terminal.say("\nThe stack is the kept one, with its orders, customers and dead letters.")
+            well = True
+        else:
+            well = show_samples(terminal, customer, running, description["endpointUrl"])
         if once:
             return 0 if well else 1
         try:
             _hand_out(description, customer, state)
-            _show_the_way(terminal, description, state.token)
-            offer_page(terminal)
             with streamed(terminal, find("local")):
+                _show_the_way(terminal, description, state.token, keep=keep)
+                offer_page(terminal)
                 _stay(description, customer, state)
         except Stopped:
             terminal.say()
@@ -53,6 +68,11 @@ def start(port: int, *, once: bool, parameters: Mapping[str, str] | None = None)
             for file in (state.token, state.postman):
                 file.unlink(missing_ok=True)
     return 0
+
+
+def _has_orders(customer: ShopAccount) -> bool:
+    with calling("GET /orders"):
+        return bool(customer.get("/orders?limit=1")["orders"])
 
 
 def show_samples(terminal: Terminal, customer: ShopAccount, running: Stack, endpoint_url: str) -> bool:
@@ -83,27 +103,34 @@ def show_samples(terminal: Terminal, customer: ShopAccount, running: Stack, endp
     return not shortcomings
 
 
-def _show_the_way(terminal: Terminal, description: Mapping[str, Any], token: Path) -> None:
+def _show_the_way(terminal: Terminal, description: Mapping[str, Any], token: Path, *, keep: bool) -> None:
     shown = shlex.quote(os.path.relpath(token) if token.is_relative_to(Path.cwd()) else str(token))
     around_proxy = "--noproxy '*' " if getproxies().keys() & {"http", "all"} else ""
     words = """
 [bold]The storefront[/]: order something at {web}
 
 [bold]The API[/] is at {api}
-Ask it for the sample orders, signed in as {customer}:
+List the sample orders, signed in as {customer}:
 
 curl {around_proxy}-H "Authorization: Bearer $(cat {token})" {orders}
+
+Place an order. The same command again places no second one; another key does:
+
+curl {around_proxy}-H "Authorization: Bearer $(cat {token})" -H "Idempotency-Key: first" -H "Content-Type: application/json" -d {order} {orders}
 
 A 401 says that the token has expired, after an hour. A new one is in {token} by then: repeat the command.
 In Postman, import docs/postman/collection.json and {postman}, and after a 401 the latter again.
 
 [bold]What next?[/]
   npm run notebooks                                  the tour: eleven notebooks on this stack
-  npm run break-it -- gateway down --stage local     then order, and watch it wait or cancel it; `gateway up` heals it
+  Break it, on the storefront                        take the payment gateway down, order, and watch the rescue
+  npm run break-it -- gateway down --stage local     the same from a terminal; `gateway up` heals it
   npm run dlq -- list --stage local                  what could not be handled, and why
   npm run ledger -- --stage local                    whether the orders agree with the payment provider's ledger
   orders/choreography.py                             what an order goes through, on one page
-  Ctrl-C                                             stops everything
+  Ctrl-C                                             stops everything; {state}
+
+Each order, from anywhere, is shown here as it happens.
 """
     terminal.say(
         words,
@@ -113,7 +140,9 @@ In Postman, import docs/postman/collection.json and {postman}, and after a 401 t
         around_proxy=around_proxy,
         token=shown,
         postman=str(Path(shown).with_name("postman.json")),
+        order=shlex.quote(json.dumps(_ORDER, separators=(",", ":"))),
         orders=shlex.quote(f"{description['apiUrl']}/orders"),
+        state=_KEPT if keep else _NOT_KEPT,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.launcher.samples import calling
 from local.terminal.output import Terminal
 from local.terminal.stream import Stream
 from local.watching.watch import watch
@@ -14,7 +15,7 @@ from operations.outage import gateway
 from operations.stack import Stack
 
 _INTERVAL_SECONDS = 1
-_SHARE_OF_TIME = 10
+_SHARE_OF_TIME = 2
 """On a busy stack a look takes longer; the next one waits so many times as long."""
 
 _STOP_TIMEOUT_SECONDS = 1
@@ -22,7 +23,7 @@ _STOP_TIMEOUT_SECONDS = 1
 
 @contextmanager
 def streamed(terminal: Terminal, stack: Stack) -> Iterator[None]:
-    """Stream in a thread: the main thread must be free to end at once."""
+    """Show whatever happens from now on, in a thread: the main thread must be free to end at once."""
     ended = threading.Event()
     functions = stack.client("lambda")
 
@@ -30,12 +31,14 @@ def streamed(terminal: Terminal, stack: Stack) -> Iterator[None]:
         if not ended.is_set():
             terminal.say(words, **data)
 
+    with calling("the first look at the stack"):
+        stream = Stream(say, watch(stack))
+
     def run() -> None:
-        stream, complaint = None, ""
+        complaint = ""
         while not ended.is_set():
             began = time.monotonic()
             try:
-                stream = stream or Stream(say, watch(stack))
                 stream.show(gateway(stack, functions))
                 complaint = ""
             except (BotoCoreError, ClientError, OSError) as error:  # nobody can be asked right now, or no longer

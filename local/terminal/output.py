@@ -27,7 +27,8 @@ _STYLES = {
     "payment voided": "bold green",
     "e-mail sent": "bold magenta",
 }
-_FIRST_LINES = 2
+_EXCERPT_LINES = 3
+"""The greeting, how the order ended, and what follows: the tracking number of a parcel, for example."""
 
 
 class Terminal:
@@ -73,12 +74,12 @@ class Terminal:
             yield show
 
     def letters(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        """To whom, subject and first lines of e-mails."""
+        """To whom, subject and sentences of e-mails, without their tables, whose rows are indented."""
         for message in messages:
             to = ", ".join(message["To"])
             self.say("[magenta]✉ to {to}: [/][bold]{subject}[/]", to=to, subject=message["Subject"])
-            written = [line for line in message["BodyText"].splitlines() if line.strip()]
-            for line in written[:_FIRST_LINES]:
+            sentences = [line for line in message["BodyText"].splitlines() if line.strip() and not line.startswith(" ")]
+            for line in sentences[:_EXCERPT_LINES]:
                 self.say("[dim]  │ [/]{line}", line=line)
 
 

@@ -51,7 +51,7 @@ class Stream:
         self._since = timestamp(now())
         self._last_change, known = watch.changed_since(0)
         self._old_letters = {seen.letter.key for order_id in known for seen in watch.sightings.letters(order_id)}
-        self._gateway: Gateway | None = None
+        self._gateway: Gateway = "up"
         self._shown: dict[str, _Shown] = {}
         self._counted: set[str] = set()
         """The orders that are not shown."""
@@ -60,7 +60,7 @@ class Stream:
 
     def show(self, gateway: Gateway) -> None:
         """Look at the stack, and show what is new."""
-        if self._gateway not in (None, gateway):
+        if gateway != self._gateway:
             self._say(_GATEWAY[gateway])
         self._gateway = gateway
         self._watch.look()

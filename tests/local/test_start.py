@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,12 @@ def assert_nothing_is_left(state: Path, port: int, processes: dict[int, str]) ->
             assert probe.connect_ex(("127.0.0.1", each)) != 0
 
 
+def pasted(curl: str) -> Any:
+    """The response to a command that was printed for the reader."""
+    ran = subprocess.run(["bash", "-c", curl], cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(ran.stdout)
+
+
 APPROVED = [
     ("Fulfillment", "FulfillmentCompletedEvent"),
     ("Notification", "e-mail sent"),
@@ -149,9 +156,15 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
         assert re.findall("✉ to (.*): .*order", printed(tmp_path)) == 4 * ["ada@example.com"]
         assert "4 of 4 orders ended as they should" in printed(tmp_path)
 
-        [curl] = re.findall("^curl .*$", printed(tmp_path), re.MULTILINE)
-        pasted = subprocess.run(["bash", "-c", curl], cwd=ROOT, capture_output=True, text=True, check=True)
-        assert len(json.loads(pasted.stdout)["orders"]) == 4
+        listing, placing = re.findall("^curl .*$", printed(tmp_path), re.MULTILINE)
+        assert len(pasted(listing)["orders"]) == 4
+        first, again = pasted(placing), pasted(placing)
+        assert first["orderId"] == again["orderId"], "its key makes it one order"
+        number = first["orderId"][:8].upper()
+        wait(process, tmp_path, lambda: re.search(f"^{number}  .* e-mail sent$", printed(tmp_path), re.MULTILINE))
+        streamed = re.findall(rf"^{number} +\d+ ms  (\w+) +→ (.*)$", printed(tmp_path), re.MULTILINE)
+        assert sorted(streamed) == APPROVED
+        assert re.search(r"^  │ Follow it with the tracking number \w+\.$", printed(tmp_path), re.MULTILINE)
         assert (tmp_path / "token").stat().st_mode & 0o077 == 0
 
         environment_of_postman = json.loads((tmp_path / "postman.json").read_text())

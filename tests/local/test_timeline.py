@@ -155,7 +155,11 @@ def test_what_an_event_or_an_order_says_is_shown_literally() -> None:
 
 def test_an_e_mail_is_shown_literally() -> None:
     file = StringIO()
-    message = {"To": ["[/a]@example.com"], "Subject": "\x1b]0;x\x07[/b]", "BodyText": "[bold]Hello\u202e\n\nBye"}
+    message = {
+        "To": ["[/a]@example.com"],
+        "Subject": "\x1b]0;x\x07[/b]",
+        "BodyText": "[bold]Hello\u202e\n\n  a table\n\nBye",
+    }
 
     Terminal(console(file=file, width=80, soft_wrap=True)).letters([message])
 

@@ -12,6 +12,7 @@
     usernames       a case-insensitive user pool knows a customer by the address in any case
     addresses       SES sends to addresses in ASCII only
     functions       a function finds its package and nothing of the emulator's own environment; unpacked once
+    keeping         whoever asks for the state to be kept is told whether all of it was
     logs            what a function logs belongs to the invocation that logged it, and none waits for more
 
 docs/emulator.md lists these and the differences that stay; tests/local pins each. A name of MiniStack's that is gone

@@ -17,6 +17,7 @@ from local.emulator.bridge import (
     deletion,
     entries,
     functions,
+    keeping,
     logs,
     replays,
     tokens,
@@ -26,7 +27,7 @@ from local.emulator.bridge import (
 GAPS = (
     *(asynchronous, deletion, archive, replays, buckets, entries, addresses),
     *(credentials, conditions, tokens, usernames),
-    *(functions, logs),
+    *(functions, logs, keeping),
 )
 
 
