@@ -116,7 +116,7 @@ curl {around_proxy}-H "Authorization: Bearer $(cat {token})" {orders}
 
 Place an order. The same command again places no second one; another key does:
 
-curl {around_proxy}-H "Authorization: Bearer $(cat {token})" -H "Idempotency-Key: first" -H "Content-Type: application/json" -d {order} {orders}
+curl {around_proxy}-H "Authorization: Bearer $(cat {token})" -H "Idempotency-Key: first" {as_json} -d {order} {orders}
 
 A 401 says that the token has expired, after an hour. A new one is in {token} by then: repeat the command.
 In Postman, import docs/postman/collection.json and {postman}, and after a 401 the latter again.
@@ -140,6 +140,7 @@ Each order, from anywhere, is shown here as it happens.
         around_proxy=around_proxy,
         token=shown,
         postman=str(Path(shown).with_name("postman.json")),
+        as_json='-H "Content-Type: application/json"',
         order=shlex.quote(json.dumps(_ORDER, separators=(",", ":"))),
         orders=shlex.quote(f"{description['apiUrl']}/orders"),
         state=_KEPT if keep else _NOT_KEPT,

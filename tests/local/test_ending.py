@@ -1,16 +1,18 @@
 """How `npm start` ends and what it keeps fresh, with a stand-in for the stack."""
 
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from local.emulator.state import STATE_DIR_VARIABLE, LocalError, State
-from local.launcher import start
+from local.launcher import start, streaming
 from local.launcher.samples import SAMPLES, Sample
 from local.terminal.timeline import OrderView
 
@@ -51,7 +53,7 @@ def outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(start, "stack", stack)
     monkeypatch.setattr(start, "find", lambda _stage: SimpleNamespace(client=lambda _service: None))
     customer = SimpleNamespace(email="ada@example.com", password="secret", token="a token")
-    monkeypatch.setattr(start, "ShopAccount", lambda *_: customer)
+    monkeypatch.setattr(start, "ShopAccount", lambda *_, **__: customer)
     monkeypatch.setattr(start, "streamed", lambda *_: nullcontext())
     monkeypatch.setattr(start, "without_events_for", lambda *_: nullcontext())
     monkeypatch.setattr(start, "place", lambda sample, _customer: ended(sample, outcomes[sample.title]).order)
@@ -104,3 +106,41 @@ def test_the_token_is_renewed_while_it_stays(tmp_path: Path, monkeypatch: pytest
     assert '"value": "new"' in (tmp_path / "postman.json").read_text()
     for file in ("token", "postman.json"):
         assert (tmp_path / file).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_keeps_the_stream_from_looking_is_said_once_and_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And when it has ended, it says nothing more."""
+    said: list[str] = []
+    looks = iter([OSError("no answer"), OSError("no answer"), None, OSError("no answer")])
+    all_seen, may_end = Event(), Event()
+
+    class Stream:
+        def __init__(self, say: Any, _: Any) -> None:
+            self.say = say
+
+        def show(self, _: Any) -> None:
+            look = next(looks, "the last one")
+            if look == "the last one":
+                all_seen.set()
+                may_end.wait(60)
+                self.say("too late")
+            elif isinstance(look, OSError):
+                raise look
+
+    monkeypatch.setattr(streaming, "_INTERVAL_SECONDS", 0)
+    monkeypatch.setattr(streaming, "_STOP_TIMEOUT_SECONDS", 0)
+    monkeypatch.setattr(streaming, "Stream", Stream)
+    monkeypatch.setattr(streaming, "watch", lambda _: None)
+    monkeypatch.setattr(streaming, "gateway", lambda *_: "up")
+    terminal = SimpleNamespace(say=lambda words, **data: said.append(f"{words} {data}"))
+    with streaming.streamed(cast(Any, terminal), cast(Any, SimpleNamespace(client=lambda _: None))):
+        assert all_seen.wait(60)
+    may_end.set()
+    for thread in threading.enumerate():
+        if thread.name == "stream":
+            thread.join(60)
+
+    assert len(said) == 2
+    assert all("no answer" in line for line in said)

@@ -12,6 +12,7 @@ import pytest
 
 from local.emulator import keeping
 from local.emulator.bridge import keeping as bridge
+from local.emulator.inbox import inbox
 from local.emulator.ports import free_port
 from local.emulator.process import emulator
 from local.emulator.state import LocalError, State
@@ -122,6 +123,21 @@ def test_an_end_that_was_no_stop_keeps_what_was_kept_before(state: State, run: R
     assert "first" in kept_queues(state)
     assert "third" in kept_queues(state)
     assert [each.name for each in state.folder.glob("kept*")] == ["kept"]
+
+
+def test_a_sent_e_mail_is_not_kept(state: State) -> None:
+    port, mail = free_port(), {"Subject": {"Data": "Hello"}, "Body": {"Text": {"Data": "Hello"}}}
+    with emulator(state, port, keep=True) as description:
+        ses = described({**description, "apiUrl": ""}).client("sesv2")
+        ses.create_email_identity(EmailIdentity="orders@example.com")
+        ses.send_email(
+            FromEmailAddress="orders@example.com",
+            Destination={"ToAddresses": ["ada@example.com"]},
+            Content={"Simple": mail},
+        )
+        assert inbox(description["endpointUrl"], "ada@example.com")
+    with emulator(state, port, keep=True) as description:
+        assert not inbox(description["endpointUrl"], "ada@example.com")
 
 
 def test_a_state_that_is_not_written_in_full_is_said_and_the_older_one_stays(state: State, run: Run) -> None:
