@@ -3,13 +3,14 @@
 import json
 import re
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NotRequired, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from handlers.responses import PROBLEMS, TITLES, ErrorResponse, ProblemResponse, problem_type
+from orders.observability import logger
 
 LARGEST_BODY = 64 * 1024  # bytes
 LONGEST_REPORT = 20  # errors in one response; a body of that size can have thousands
@@ -89,6 +90,24 @@ class Problem(Exception):
     def response(self) -> GatewayResponse:
         """The problem as `application/problem+json`."""
         return _response(self.status, self.body, "application/problem+json")
+
+
+Routes = Mapping[str, Callable[[Request], GatewayResponse]]
+"""API Gateway's route → its function. Each may raise Problem."""
+
+
+def respond_by(routes: Routes, request: Request) -> GatewayResponse:
+    """Respond to one request. An unexpected exception is logged, and its response is a 500 that shows none of it."""
+    with logger.append_context_keys(correlationId=request["requestContext"]["requestId"], route=request["routeKey"]):
+        try:
+            response = routes[request["routeKey"]](request)
+        except Problem as problem:
+            logger.info("Refused: %s", problem)
+            response = problem.response()
+        except Exception as error:  # noqa: BLE001 # logged, and the client gets a 500 that says nothing of the inside
+            logger.exception("%s: %s", type(error).__name__, error)
+            response = Problem("internal", "something went wrong on our side; try again later").response()
+        return response
 
 
 def validation_failed(faults: Sequence[Fault]) -> Problem:

@@ -3,42 +3,33 @@
 POST /orders ─▶ OrderPlacedEvent, POST /orders/{orderId}/cancellation ─▶ OrderCancelledEvent
 """
 
-from collections.abc import Callable, Mapping
-
 from handlers.http import (
     Fault,
     GatewayResponse,
     Problem,
     Request,
+    Routes,
     idempotency_key,
     json_body,
     respond,
+    respond_by,
     validation_failed,
 )
 from handlers.identity import customer, customer_id
+from handlers.own_order import not_found, order_id, own_order
 from handlers.paging import next_token, page
 from handlers.responses import EventResponse, EventsResponse, OrderResponse, OrdersResponse, ProductsResponse
 from handlers.wiring import audit_log, bus, reconcile_after, store
 from orders.catalogue import PRODUCTS
 from orders.choreography import cancel_order, place_order
 from orders.errors import IdempotencyKeyReused, OrderNotFound, PublishFailed, TooLateToCancel, UnknownProduct
-from orders.events import Event, is_id
-from orders.model import Order, OrderRequest
+from orders.events import Event
+from orders.model import OrderRequest
 from orders.observability import count, logger
 
 
 def handler(request: Request, _context: object) -> GatewayResponse:
-    """Respond to one request. An unexpected exception is logged, and its response is a 500 that shows none of it."""
-    with logger.append_context_keys(correlationId=request["requestContext"]["requestId"], route=request["routeKey"]):
-        try:
-            response = ROUTES[request["routeKey"]](request)
-        except Problem as problem:
-            logger.info("Refused: %s", problem)
-            response = problem.response()
-        except Exception as error:  # noqa: BLE001 # logged, and the client gets a 500 that says nothing of the inside
-            logger.exception("%s: %s", type(error).__name__, error)
-            response = Problem("internal", "something went wrong on our side; try again later").response()
-        return response
+    return respond_by(ROUTES, request)
 
 
 def list_products(_request: Request) -> GatewayResponse:
@@ -81,14 +72,14 @@ def create_cancellation(request: Request) -> GatewayResponse:
     caller = customer_id(request)
     try:
         order, is_new = cancel_order(
-            _order_id(request),
+            order_id(request),
             caller,
             store(),
             request_id=request["requestContext"]["requestId"],
             due_in=reconcile_after(),
         )
     except OrderNotFound:
-        raise _not_found() from None
+        raise not_found() from None
     except TooLateToCancel as error:
         raise Problem("too-late", str(error)) from error
     if is_new:
@@ -98,7 +89,7 @@ def create_cancellation(request: Request) -> GatewayResponse:
 
 def get_order(request: Request) -> GatewayResponse:
     """200: the caller's order in the path."""
-    return respond(200, OrderResponse.model_validate(_own_order(request)))
+    return respond(200, OrderResponse.model_validate(own_order(request)))
 
 
 def list_orders(request: Request) -> GatewayResponse:
@@ -115,11 +106,11 @@ def list_orders(request: Request) -> GatewayResponse:
 
 def list_events(request: Request) -> GatewayResponse:
     """200: the audit trail of the caller's order in the path."""
-    trail = audit_log().trail(_own_order(request).order_id)
+    trail = audit_log().trail(own_order(request).order_id)
     return respond(200, EventsResponse(events=tuple(map(EventResponse.model_validate, trail))))
 
 
-ROUTES: Mapping[str, Callable[[Request], GatewayResponse]] = {
+ROUTES: Routes = {
     "GET /products": list_products,
     "POST /orders": create_order,
     "GET /orders": list_orders,
@@ -127,31 +118,6 @@ ROUTES: Mapping[str, Callable[[Request], GatewayResponse]] = {
     "GET /orders/{orderId}/events": list_events,
     "POST /orders/{orderId}/cancellation": create_cancellation,
 }
-"""API Gateway's route → its function. Each may raise Problem."""
-
-
-def _own_order(request: Request) -> Order:
-    """The order in the path. Raises Problem 404, also where it is another customer's: only they may know of it."""
-    caller = customer_id(request)
-    try:
-        order = store().get(_order_id(request))
-    except OrderNotFound:
-        raise _not_found() from None
-    if order.customer_id != caller:
-        raise _not_found()
-    return order
-
-
-def _order_id(request: Request) -> str:
-    """The order's id in the path. Raises Problem 404 for what can't be one."""
-    order_id = request["pathParameters"]["orderId"]
-    if not is_id(order_id):
-        raise _not_found()
-    return order_id
-
-
-def _not_found() -> Problem:
-    return Problem("order-not-found", "you have no such order; GET /orders lists yours")
 
 
 def _publish(event: Event) -> None:
