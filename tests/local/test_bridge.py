@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from botocore.exceptions import ClientError
 from ministack.services import lambda_svc
+from websockets.sync.client import connect
 
 from local.emulator.bridge import asynchronous
 from local.emulator.bridge.functions import AT_ONCE
@@ -288,6 +289,86 @@ def test_an_archive_lives_with_its_stack(aws: EmbeddedAws) -> None:
     cloudformation = aws.client("cloudformation")
     cloudformation.delete_stack(StackName="archived")
     eventually("the end of the stack", lambda: not archives(aws, "archive"))
+
+
+# What the framework makes of a WebSocket API.
+SOCKETS = {
+    "Sockets": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "sockets", "ProtocolType": "WEBSOCKET"}},
+    "Stage": {
+        "Type": "AWS::ApiGatewayV2::Stage",
+        "Properties": {"ApiId": {"Ref": "Sockets"}, "StageName": "here", "DeploymentId": {"Ref": "Deployment"}},
+    },
+    "Deployment": {
+        "Type": "AWS::ApiGatewayV2::Deployment",
+        "DependsOn": ["Route"],
+        "Properties": {"ApiId": {"Ref": "Sockets"}, "Description": "deployed"},
+    },
+    "Route": {
+        "Type": "AWS::ApiGatewayV2::Route",
+        "Properties": {
+            "ApiId": {"Ref": "Sockets"},
+            "RouteKey": "$connect",
+            "Target": {"Fn::Join": ["/", ["integrations", {"Ref": "Integration"}]]},
+        },
+    },
+}
+SPEAKS = """
+def handler(event, context):
+    print("connected as", event["queryStringParameters"]["name"])
+    return {"statusCode": 200}
+"""
+
+
+def websocket_template(function: str) -> dict[str, Any]:
+    invocations = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function}/invocations"
+    integration = {
+        "Type": "AWS::ApiGatewayV2::Integration",
+        "Properties": {
+            "ApiId": {"Ref": "Sockets"},
+            "IntegrationType": "AWS_PROXY",
+            "IntegrationUri": invocations,
+        },
+    }
+    return {
+        "Resources": {**SOCKETS, "Integration": integration},
+        "Outputs": {"Id": {"Value": {"Ref": "Sockets"}}, "Deployment": {"Value": {"Ref": "Deployment"}}},
+    }
+
+
+def test_a_websocket_api_is_deployed_with_its_deployment(aws: EmbeddedAws) -> None:
+    outputs = aws.deploy(websocket_template(aws.function(SPEAKS)), "sockets")
+
+    deployments = aws.client("apigatewayv2").get_deployments(ApiId=outputs["Id"])["Items"]
+    assert [each["DeploymentId"] for each in deployments] == [outputs["Deployment"]]
+
+
+def test_what_a_function_logs_of_a_websocket_is_in_its_log(aws: EmbeddedAws) -> None:
+    function = aws.function(SPEAKS)
+    outputs = aws.deploy(websocket_template(function), "spoken")
+    with connect(f"{aws.url.replace('http', 'ws')}/_aws/execute-api/{outputs['Id']}/here?name=ada", proxy=None):
+        pass
+
+    def log() -> list[str]:
+        group = f"/aws/lambda/{function.rpartition(':')[2]}"
+        return [each["message"] for each in aws.client("logs").filter_log_events(logGroupName=group)["events"]]
+
+    assert any("connected as ada" in line for line in eventually("the log", log))
+
+
+def test_a_function_finds_an_api_of_api_gateway_where_the_emulator_has_it(aws: EmbeddedAws) -> None:
+    urls = {
+        "HTTP": "https://abc123.execute-api.us-east-1.amazonaws.com/here",
+        "SOCKET": "wss://abc123.execute-api.us-east-1.amazonaws.com/here",
+        "OTHER": "https://example.com/execute-api",
+    }
+    function = aws.function(
+        "import os\ndef handler(event, context):\n    return {name: os.environ[name] for name in event}",
+        Environment={"Variables": urls},
+    )
+    payload = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps([*urls]))["Payload"].read()
+
+    here = f"{aws.url.partition('://')[2]}/_aws/execute-api/abc123/here"
+    assert json.loads(payload) == {"HTTP": f"http://{here}", "SOCKET": f"ws://{here}", "OTHER": urls["OTHER"]}
 
 
 def test_a_replay_that_ends_before_it_starts_or_has_a_wrong_name_is_refused(aws: EmbeddedAws) -> None:

@@ -3,6 +3,7 @@
     asynchronous    EventBridge → Lambda and `Event` invocations: retries, throttling, the on-failure destination
     deletion        what waits for a deleted function, or ran in it, goes with it
     archive         AWS::Events::Archive in CloudFormation
+    deployments     AWS::ApiGatewayV2::Deployment in CloudFormation
     replays         a replay has a right name and does not end before it starts
     buckets         CloudFormation removes no bucket that has files
     credentials     only a signature with a secret that was given out lets anybody in
@@ -12,6 +13,8 @@
     usernames       a case-insensitive user pool knows a customer by the address in any case
     addresses       SES sends to addresses in ASCII only
     functions       a function finds its package and nothing of the emulator's own environment; unpacked once
+    execute_api     a function finds an API of API Gateway where the emulator has it
+    sockets         a WebSocket's routes invoke their function as everything else does
     keeping         whoever asks for the state to be kept is told whether all of it was
     logs            what a function logs belongs to the invocation that logged it, and none waits for more
 

@@ -15,19 +15,22 @@ from local.emulator.bridge import (
     conditions,
     credentials,
     deletion,
+    deployments,
     entries,
+    execute_api,
     functions,
     keeping,
     logs,
     replays,
+    sockets,
     tokens,
     usernames,
 )
 
 GAPS = (
-    *(asynchronous, deletion, archive, replays, buckets, entries, addresses),
+    *(asynchronous, deletion, archive, deployments, replays, buckets, entries, addresses),
     *(credentials, conditions, tokens, usernames),
-    *(functions, logs, keeping),
+    *(functions, execute_api, sockets, logs, keeping),
 )
 
 
