@@ -215,6 +215,14 @@ class EventsResponse(Response):
     events: tuple[EventResponse, ...]
 
 
+class TicketResponse(Response):
+    """What opens one WebSocket for the order's events, once, until `expiresAt`; `url` has the ticket in it."""
+
+    ticket: Text
+    expires_at: Timestamp
+    url: Text
+
+
 class ErrorResponse(Response):
     """One error of the request: its place, such as `["items", 0, "sku"]`, and what is wrong there."""
 

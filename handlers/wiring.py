@@ -7,6 +7,7 @@ from functools import cache
 from orders.aws.audit import AuditLogTable
 from orders.aws.bus import EventBus
 from orders.aws.client import client
+from orders.aws.feed import ApiGatewaySockets, FeedTable
 from orders.aws.gateway import SimulatedGateway
 from orders.aws.notifier import SesSnsNotifier
 from orders.aws.store import OrdersTable
@@ -39,6 +40,23 @@ def bus() -> EventBus:
 def gateway() -> PaymentGateway:
     """The payment provider. Its ledger is its own: no other function knows the table."""
     return SimulatedGateway(client("dynamodb"), os.environ["GATEWAY_LEDGER_TABLE_NAME"])
+
+
+@cache
+def feed() -> FeedTable:
+    """The tickets and connections of the pages that watch an order."""
+    return FeedTable(client("dynamodb"), os.environ["FEED_TABLE_NAME"])
+
+
+def socket_url() -> str:
+    """Where a page opens its WebSocket."""
+    return os.environ["WEBSOCKET_URL"]
+
+
+@cache
+def sockets() -> ApiGatewaySockets:
+    """The open WebSockets."""
+    return ApiGatewaySockets(lambda: client("apigatewaymanagementapi"))
 
 
 @cache

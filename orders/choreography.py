@@ -398,22 +398,25 @@ def record_event(envelope: Mapping[str, object], log: AuditLog) -> bool:
 
     Raises MalformedEvent for what EventBridge never delivers.
     """
+    return log.add(audit_entry(envelope))
+
+
+def audit_entry(envelope: Mapping[str, object]) -> AuditEntry:
+    """What the audit log stores of an EventBridge event. Raises MalformedEvent for what EventBridge never delivers."""
     time, detail = _required_text(envelope, "time"), envelope.get("detail")
     metadata, data = _map(detail, "metadata"), _map(detail, "data")
     occurred_at, attempt = metadata.get("occurredAt"), metadata.get("attempt")
-    return log.add(
-        AuditEntry(
-            event_id=_required_text(envelope, "id"),
-            timestamp=occurred_at if clock.is_timestamp(occurred_at) else time.replace("Z", ".000Z"),
-            event_type=_required_text(envelope, "detail-type"),
-            source=_required_text(envelope, "source"),
-            order_id=_text(data, "orderId"),
-            domain_event_id=_text(metadata, "eventId"),
-            correlation_id=_text(metadata, "correlationId"),
-            causation_id=_text(metadata, "causationId"),
-            attempt=attempt if type(attempt) is int else None,
-            detail=detail,
-        )
+    return AuditEntry(
+        event_id=_required_text(envelope, "id"),
+        timestamp=occurred_at if clock.is_timestamp(occurred_at) else time.replace("Z", ".000Z"),
+        event_type=_required_text(envelope, "detail-type"),
+        source=_required_text(envelope, "source"),
+        order_id=_text(data, "orderId"),
+        domain_event_id=_text(metadata, "eventId"),
+        correlation_id=_text(metadata, "correlationId"),
+        causation_id=_text(metadata, "causationId"),
+        attempt=attempt if type(attempt) is int else None,
+        detail=detail,
     )
 
 

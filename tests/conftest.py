@@ -23,7 +23,9 @@ RESOURCE_NAMES = {
     "OrdersTable": "Orders",
     "AuditLogTable": "AuditLog",
     "GatewayLedgerTable": "GatewayLedger",
+    "FeedTable": "Feed",
     "EventBus": "test",
+    "WebsocketsApi": "sockets",
 }
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -41,7 +43,7 @@ from orders.aws.gateway import SimulatedGateway
 from orders.config import config
 from orders.observability import logger
 from tests.recorded_rights import RecordedRights
-from tests.shop import AUDIT_LOG, LEDGER, ORDERS, Shop
+from tests.shop import AUDIT_LOG, FEED, LEDGER, ORDERS, Shop
 from tests.wire import Wire
 
 
@@ -85,14 +87,14 @@ def wire(_wire: Wire) -> Wire:
 
 @pytest.fixture
 def shop(wire: Wire) -> Shop:
-    """The system on an empty AWS, whose tables are those of resources/tables.yml."""
-    for service in ("dynamodb", "events", "sesv2", "sns"):
+    """The system on an empty AWS, whose tables are those of resources/."""
+    for service in ("apigatewaymanagementapi", "dynamodb", "events", "sesv2", "sns"):
         get_backend(service).reset()
     dynamodb = wire.client("dynamodb")
     tables = topology.of_type("AWS::DynamoDB::Table")
     taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    for name, resource in {ORDERS: "OrdersTable", AUDIT_LOG: "AuditLogTable", LEDGER: "GatewayLedgerTable"}.items():
-        properties = tables[resource]
+    for name in (ORDERS, AUDIT_LOG, LEDGER, FEED):
+        properties = tables[f"{name}Table"]
         dynamodb.create_table(TableName=name, **{part: properties[part] for part in taken if part in properties})
     wire.client("events").create_event_bus(Name=os.environ["EVENT_BUS_NAME"])
     wire.client("sesv2").create_email_identity(EmailIdentity=os.environ["SENDER_EMAIL"])

@@ -10,7 +10,7 @@ Right = tuple[str, str]
 """An action, and what it is done to: `("dynamodb:Query", "OrdersTable/index/byCustomer")`."""
 
 FUNCTIONS = list(topology.service()["functions"])
-TABLES = {"Orders": "OrdersTable", "AuditLog": "AuditLogTable", "GatewayLedger": "GatewayLedgerTable"}
+TABLES = ("Orders", "AuditLog", "GatewayLedger", "Feed")
 
 
 def needed_by(call: AwsCall) -> Iterator[Right]:
@@ -23,10 +23,12 @@ def needed_by(call: AwsCall) -> Iterator[Right]:
         yield call.action, "the sender"
     elif call.action == "sns:Publish":
         yield call.action, "phones" if "PhoneNumber" in params else params["TopicArn"]
+    elif call.action == "execute-api:PostToConnection":
+        yield "execute-api:ManageConnections", "connections"
     else:
         for table in params.get("RequestItems", None) or [params["TableName"]]:
             index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
-            yield call.action, f"{TABLES.get(table, table)}{index}"
+            yield call.action, f"{table}Table{index}" if table in TABLES else f"{table}{index}"
 
 
 def granted_to(function: str) -> Iterator[Right]:
@@ -78,6 +80,9 @@ def _resources(statement: dict[str, Any]) -> Iterator[str]:
         assert "Resource" not in statement
         assert "arn:${AWS::Partition}:sns:" in str(statement["NotResource"]), "every topic is taken away"
         yield "phones"
+    elif action == "execute-api:ManageConnections":
+        assert statement["Resource"]["Fn::Sub"].endswith(":${WebsocketsApi}/${sls:stage}/POST/@connections/*")
+        yield "connections"
     else:
         assert condition is None
         for resource in listed(statement["Resource"]):

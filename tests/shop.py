@@ -21,11 +21,8 @@ from verification import matching
 Envelope = dict[str, Any]
 """An event as EventBridge hands it to its targets."""
 
-ORDERS, AUDIT_LOG, LEDGER = (
-    "Orders",
-    "AuditLog",
-    "GatewayLedger",
-)  # the tables' names, as the environment in conftest.py has them
+ORDERS, AUDIT_LOG, LEDGER, FEED = "Orders", "AuditLog", "GatewayLedger", "Feed"
+"""The tables' names, as the environment in conftest.py has them."""
 
 
 class Caller(NamedTuple):
@@ -98,7 +95,8 @@ class Shop:
         A string as body is sent as it is, bytes in base64; a header that is None is left out.
         """
         parts = urlsplit(url)
-        for route in topology.routes("orderService"):
+        routes = {route: each for each in topology.functions() for route in topology.routes(each)}
+        for route in routes:
             wanted, _, path = route.partition(" ")
             found = re.fullmatch(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path), parts.path)
             if wanted == method and found:
@@ -130,7 +128,7 @@ class Shop:
             if request["isBase64Encoded"]:
                 raw_body = b64encode(raw_body if isinstance(raw_body, bytes) else raw_body.encode()).decode()
             request["body"] = raw_body
-        raw = self.invoke("orderService", request)
+        raw = self.invoke(routes[route], request)
         return ApiResponse(raw["statusCode"], raw["headers"], json.loads(raw["body"]))
 
     def place(self, *, by: Caller = ANNA, key: str | None = None, **changes: Any) -> ApiResponse:
@@ -159,6 +157,35 @@ class Shop:
         response = self.call("GET", f"/orders/{order_id}/events", by=by)
         assert response.status == 200, response
         return list(response.body["events"])
+
+    # --- the order feed -------------------------------------------------------------------------------------------
+
+    def ticket(self, order_id: str, *, by: Caller = ANNA, origin: str | None = None) -> ApiResponse:
+        """`POST /orders/{orderId}/ticket`, from a page of this origin, or from no browser."""
+        return self.call("POST", f"/orders/{order_id}/ticket", by=by, headers={"origin": origin})
+
+    def connect(self, ticket: str | None, connection_id: str, *, origin: str | None = None) -> int:
+        """Open a WebSocket; the status, 200 where it opens."""
+        event = {
+            "requestContext": {"routeKey": "$connect", "connectionId": connection_id},
+            "headers": {"Origin": origin} if origin else {},
+            "queryStringParameters": {"ticket": ticket} if ticket is not None else None,
+        }
+        return int(self.invoke("orderFeed", event)["statusCode"])
+
+    def disconnect(self, connection_id: str) -> None:
+        """API Gateway says that a WebSocket is closed."""
+        self.invoke("orderFeed", {"requestContext": {"routeKey": "$disconnect", "connectionId": connection_id}})
+
+    def watching(self) -> set[str]:
+        """The connections that are stored."""
+        items = self._dynamodb.scan(TableName=FEED)["Items"]
+        return {item["id"]["S"] for item in items if "orderId" in item}
+
+    def sent_to(self, connection_id: str) -> list[Any]:
+        """The messages that a page got, oldest first."""
+        calls = self.wire.of("execute-api:PostToConnection")
+        return [json.loads(call.params["Data"]) for call in calls if call.params["ConnectionId"] == connection_id]
 
     # --- the bus --------------------------------------------------------------------------------------------------
 

@@ -32,10 +32,10 @@ LOCK = ROOT / "tools" / "locks" / "runtime.txt"
 CACHE = ROOT / ".venv" / "packages"
 SOURCES = ("handlers", "orders")
 
-SERVICES = {"dynamodb", "events", "sesv2", "sns"}
+SERVICES = {"apigatewaymanagementapi", "dynamodb", "events", "sesv2", "sns"}
 """The AWS services that orders/ calls: of botocore's 31 MB of descriptions only theirs are shipped."""
 
-ENDPOINTS = SERVICES - {"sesv2"} | {"email"}
+ENDPOINTS = SERVICES - {"apigatewaymanagementapi", "sesv2"} | {"email", "execute-api"}
 """Their names among the endpoints."""
 
 UNUSED = (

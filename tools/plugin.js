@@ -47,6 +47,7 @@ class OrderProcessing {
     this.configurationVariablesSources = {
       rules: { resolve: () => ({ value: this.rulesOfFunctions() }) },
       given: { resolve: ({ address }) => ({ value: String(isGiven(this.parameters?.[address])) }) }, // none for --help
+      deployed: { resolve: ({ address }) => ({ value: String(address in serverless.configurationInput.functions) }) },
     };
     this.hooks = {
       'before:package:createDeploymentArtifacts': () => this.build(),
@@ -88,6 +89,8 @@ class OrderProcessing {
     refuseTooLong(this.stage, service, Object.keys(functions));
     this.parameters = readParameters(this.options.param ?? [], this.serverless.configurationInput.params, this.stage);
     process.argv = asRead(process.argv, this.parameters); // osls reads it again once it has its plugins
+
+    if (!this.hasStorefront && this.stage !== 'local') delete functions.orderFeed;
 
     if (this.stage === 'local') {
       if (connects) await this.useEmbeddedAws();
@@ -156,8 +159,8 @@ class OrderProcessing {
     const { naming } = this.serverless.getProvider('aws');
     return Object.entries(this.serverless.configurationInput.functions)
       .flatMap(([name, { events = [] }]) => events
-        .filter(({ eventBridge }) => eventBridge)
-        .map((_, index) => `${naming.getStackName()}-${name}-rule-${index + 1}`))
+        .map(({ eventBridge }, index) => eventBridge && `${naming.getStackName()}-${name}-rule-${index + 1}`))
+      .filter(Boolean)
       .map((rule) => ({ 'Fn::GetAtt': [naming.getEventBridgeRuleLogicalId(rule), 'Arn'] }));
   }
 

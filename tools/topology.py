@@ -97,13 +97,23 @@ def environment(resource_names: Mapping[str, str], stage: str = "local") -> dict
 
     `resource_names`: logical id → name, for the variables that refer to a resource.
     """
+    names = {
+        "AWS::Region": setting(service()["provider"]["region"]),
+        "AWS::URLSuffix": "amazonaws.com",
+        **resource_names,
+    }
+
+    def text(value: Any) -> str:
+        if not isinstance(value, dict):
+            return setting(value, stage)
+        if "Ref" in value:
+            return names[value["Ref"]]
+        return re.sub(r"\$\{([\w:]+)\}", lambda found: names[found[1]], setting(value["Fn::Sub"], stage))
+
     declared = dict(service()["provider"]["environment"])
     for each in service()["functions"].values():
         declared |= each.get("environment", {})
-    return {
-        variable: resource_names[value["Ref"]] if isinstance(value, dict) else setting(value, stage)
-        for variable, value in declared.items()
-    }
+    return {variable: text(value) for variable, value in declared.items()}
 
 
 # --- functions --------------------------------------------------------------------------------------------------------
@@ -114,14 +124,23 @@ def functions() -> list[str]:
     return list(service()["functions"])
 
 
+def always_deployed() -> list[str]:
+    """The functions of every stage: without those whose role comes with the storefront."""
+    on_demand = read("resources/order-feed.yml")["Resources"]
+    return [name for name in functions() if service()["functions"][name]["role"] not in on_demand]
+
+
 def title(function: str) -> str:
     """A function's name as people read it, and as its resources' names begin: `OrderService`."""
     return f"{function[0].upper()}{function[1:]}"
 
 
 def trigger(function: str) -> Trigger:
-    """What invokes a function."""
-    for event in service()["functions"][function].get("events", []):
+    """What invokes a function. One that consumes events and has a route as well is a consumer."""
+    events = service()["functions"][function].get("events", [])
+    if any("pattern" in event.get("eventBridge", {}) for event in events):
+        return "bus"
+    for event in events:
         if "httpApi" in event:
             return "api"
         if "sqs" in event:
@@ -149,7 +168,7 @@ def handler(function: str) -> str:
 
 def routes(function: str) -> list[str]:
     """`GET /orders/{orderId}` and the like."""
-    found = [event["httpApi"] for event in service()["functions"][function]["events"] if "httpApi" in event]
+    found = [event["httpApi"] for event in service()["functions"][function].get("events", []) if "httpApi" in event]
     return [route if isinstance(route, str) else f"{route['method']} {route['path']}" for route in found]
 
 

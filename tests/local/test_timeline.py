@@ -333,7 +333,7 @@ def test_who_reacts_to_an_event_is_what_serverless_yml_says(event: str) -> None:
 
     reached = {topology.title(function) for function in matching.consumers(envelope)}
 
-    assert reached == {*CONSUMERS[event], "AuditLogger"}
+    assert reached == {*CONSUMERS[event], "AuditLogger", "OrderFeed"}
 
 
 def test_a_consumer_that_leaves_no_evidence_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:

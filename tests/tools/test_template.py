@@ -17,7 +17,7 @@ from tools import topology
 from tools.checkout import ROOT
 
 Template = dict[str, Any]
-FUNCTIONS = [topology.title(name) for name in topology.functions()]
+FUNCTIONS = [topology.title(name) for name in topology.always_deployed()]
 REGIONS = [
     each for kind in Session().get_available_partitions() for each in Session().get_available_regions("lambda", kind)
 ]
@@ -176,6 +176,7 @@ def test_what_a_removed_stage_keeps_can_be_imported_by_itself(prod: Template) ->
 
 LONGEST_NAMES = {
     "AWS::ApiGatewayV2::Api": {"Name": 128},
+    "AWS::ApiGatewayV2::Stage": {"StageName": 128},
     "AWS::CloudFront::Function": {"Name": 64},
     "AWS::CloudFront::OriginAccessControl": {"Name": 64},
     "AWS::CloudFront::ResponseHeadersPolicy": {"Name": 128},

@@ -11,7 +11,7 @@ from orders.aws.gateway import SimulatedGateway
 from orders.errors import EventContradictsOrder, GatewayUnavailable, MalformedEvent, MalformedOrder, OrderNotFound
 from tests.conftest import Charges, Lines
 from tests.shop import Envelope, NotTold, Shop, changed, envelope
-from tools import topology
+from tools import flow, topology
 from verification import matching
 
 MADE_UP_ID = "00000000-0000-4000-8000-000000000000"
@@ -370,5 +370,5 @@ def test_the_reason_stands_in_the_log_with_the_ids_of_order_and_event(
 
 
 def _steps(event: Envelope) -> list[str]:
-    """The event's consumers, but for the audit logger, which takes whatever comes."""
-    return [function for function in matching.consumers(event) if function != "auditLogger"]
+    """The event's consumers, but for those that take whatever comes."""
+    return [function for function in matching.consumers(event) if function not in flow.recorders()]

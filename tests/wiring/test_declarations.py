@@ -49,7 +49,8 @@ def _read_by_the_code() -> set[str]:
 def test_each_variable_that_the_code_reads_is_set_and_each_that_is_set_is_read() -> None:
     declared = {name for function in topology.service()["functions"] for name in _environment(function)}
     powertools = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
-    assert declared == _read_by_the_code() | powertools | {"PYDANTIC_DISABLE_PLUGINS"}
+    libraries = {"PYDANTIC_DISABLE_PLUGINS", "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"}
+    assert declared == _read_by_the_code() | powertools | libraries
 
 
 def test_every_function_has_what_the_configuration_needs() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handlers.order_service import ROUTES
+from handlers import order_feed, order_service
 from orders.events import EVENTS, Event
 from tests.rights import published_under
 from tests.shop import Envelope, envelope
@@ -44,13 +44,14 @@ def test_each_name_in_a_pattern_is_an_event_or_a_source_that_exists() -> None:
 def test_what_is_replayed_reaches_everybody_but_the_audit_log() -> None:
     for event in EVENTS.values():
         replayed = {**_envelope(event), "replay-name": "replay"}
-        assert set(matching.consumers(replayed)) == set(flow.consumers()[event.detail_type()]) - set(flow.recorders())
+        assert set(matching.consumers(replayed)) == set(flow.consumers()[event.detail_type()]) - {"auditLogger"}
 
 
 def test_what_comes_from_elsewhere_or_has_another_name_is_logged_and_starts_nothing() -> None:
     for event in EVENTS.values():
-        assert matching.consumers(envelope(event.detail_type(), "somebody.else", {})) == flow.recorders()
-        assert matching.consumers(envelope("OrderLostEvent", event.source, {})) == flow.recorders()
+        assert matching.consumers(envelope(event.detail_type(), "somebody.else", {})) == ["auditLogger"]
+        assert set(matching.consumers(envelope("OrderLostEvent", event.source, {}))) == {"auditLogger", "orderFeed"}
+        assert set(flow.recorders()) == {"auditLogger", "orderFeed"}
 
 
 def test_the_archive_keeps_every_event() -> None:
@@ -79,7 +80,10 @@ def test_each_function_s_handler_exists_and_each_handler_file_is_a_function_s() 
 
 
 def test_each_route_of_the_api_has_its_function_and_each_function_its_route() -> None:
-    assert set(topology.routes("orderService")) == set(ROUTES)
+    assert set(topology.routes("orderService")) == set(order_service.ROUTES)
+    assert set(topology.routes("orderFeed")) == set(order_feed.ROUTES)
+    events = topology.service()["functions"]["orderFeed"]["events"]
+    assert {event["websocket"] for event in events if "websocket" in event} == set(order_feed.SOCKET_ROUTES)
 
 
 def test_the_readme_s_table_of_events_is_what_cog_writes() -> None:

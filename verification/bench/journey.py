@@ -18,7 +18,7 @@ from operations.loopback import HOST
 from tools import flow, topology
 from verification.bench.stub import Call, Stub, published, server
 
-FUNCTIONS = {name: topology.handler(name) for name in topology.functions()}
+FUNCTIONS = {name: topology.handler(name) for name in topology.always_deployed()}
 """Each function's module; its handler has the name `handler`."""
 NAIVE = {"orderService": "naive.order_service", "paymentProcessing": "naive.payment_processing"}
 
@@ -35,7 +35,9 @@ ENVIRONMENT = {
             "OrdersTable": "Orders",
             "AuditLogTable": "AuditLog",
             "GatewayLedgerTable": "GatewayLedger",
+            "FeedTable": "Feed",
             "EventBus": "bench",
+            "WebsocketsApi": "bench",
         }
     ),
 }

@@ -286,7 +286,7 @@ def metrics() -> list[str]:
 
 def a_month(reconciler: Counts) -> Bill:
     """What the system costs in a month, however few orders there are; `reconciler` is a run that finds none."""
-    alarms = len(topology.of_type("AWS::CloudWatch::Alarm")) + len(topology.functions())  # tools/alarms.js
+    alarms = len(topology.of_type("AWS::CloudWatch::Alarm")) + len(topology.always_deployed())  # tools/alarms.js
     dashboards = len(topology.of_type("AWS::CloudWatch::Dashboard"))
     return [
         _line(alarms, "CloudWatch alarm", "alarms"),

@@ -7,9 +7,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core.core_schema import WithDefaultSchema
 
-from handlers import responses
+from handlers import order_feed, order_service, responses
 from handlers.http import LARGEST_BODY
-from handlers.order_service import ROUTES
 from handlers.paging import DEFAULT_PAGE, LARGEST_PAGE
 from handlers.responses import PROBLEMS, TITLES
 from orders.catalogue import PRODUCTS
@@ -143,6 +142,13 @@ OPERATIONS: Mapping[str, Operation] = {
         ("not-an-id-token", "order-not-found", "too-late"),
         (ORDER_ID,),
     ),
+    "POST /orders/{orderId}/ticket": Operation(
+        "createTicket",
+        "Get a ticket for a WebSocket that sends the order's events as they happen; only where there is a storefront",
+        {201: Success("What opens one WebSocket, once, for the page that asked", responses.TicketResponse)},
+        ("not-an-id-token", "order-not-found"),
+        (ORDER_ID,),
+    ),
 }
 """Route → what it takes and sends."""
 
@@ -150,7 +156,7 @@ OPERATIONS: Mapping[str, Operation] = {
 def document() -> Json:
     """The whole document, as JSON."""
     paths: Json = {}
-    for route in ROUTES:
+    for route in (*order_service.ROUTES, *order_feed.ROUTES):
         method, _, path = route.partition(" ")
         paths.setdefault(path, {})[method.lower()] = _operation(OPERATIONS[route])
     return {

@@ -48,7 +48,7 @@ class SimulatedCloud:
         shapes = topology.of_type("AWS::DynamoDB::Table")
         self.tables = {
             name: Table(name, shapes[f"{name}Table"], lambda: world.now, self.checker.wrote)
-            for name in ("Orders", "AuditLog", LEDGER)
+            for name in ("Orders", "AuditLog", LEDGER, "Feed")
         }
         self.queues = {deployment.queue_url(name): Queue(lambda: world.now) for name in QUEUES}
         self._faults = faults

@@ -31,9 +31,16 @@ from verification.simulation.online_checker import LEDGER
 from verification.simulation.random_source import RandomSource
 from verification.simulation.world import SimulatedPool
 
-_CACHES = (wiring.store, wiring.audit_log, wiring.bus, wiring.gateway, wiring.notifier, aws_client, config)
+_CACHES = (wiring.store, wiring.audit_log, wiring.bus, wiring.gateway, wiring.notifier, wiring.feed, aws_client, config)
 _ENVIRONMENT = topology.environment(
-    {"OrdersTable": "Orders", "AuditLogTable": "AuditLog", "GatewayLedgerTable": LEDGER, "EventBus": "simulated"}
+    {
+        "OrdersTable": "Orders",
+        "AuditLogTable": "AuditLog",
+        "GatewayLedgerTable": LEDGER,
+        "FeedTable": "Feed",
+        "EventBus": "simulated",
+        "WebsocketsApi": "simulated",
+    }
 )
 
 
