@@ -18,9 +18,11 @@ def describe(state: State) -> dict[str, Any]:
     """Ask CloudFormation for the outputs, see that the API answers, and write `stack.json`. Raises LocalError."""
     emulator = state.read_emulator()
     outputs = _outputs(emulator)
-    api_id = outputs["HttpApiUrl"].split("//")[1].split(".")[0]
-    # The URL of the output is AWS's form of it; this is the one at which the emulator answers.
-    api_url = f"{emulator['endpointUrl']}/_aws/execute-api/{api_id}/$default"
+    # The URLs of the outputs are AWS's form of them; these are the ones at which the emulator responds.
+    apis = f"{emulator['endpointUrl']}/_aws/execute-api"
+    api_url = f"{apis}/{_id_in(outputs['HttpApiUrl'])}/$default"
+    socket = outputs["WebSocketUrl"]
+    outputs["WebSocketUrl"] = f"{apis.replace('http', 'ws', 1)}/{_id_in(socket)}/{socket.rpartition('/')[2]}"
     until(lambda: _has_products(api_url), seconds=30, what=f"an answer of the API at {api_url}")
     connection = {name: emulator[name] for name in ("endpointUrl", "region", "accessKeyId", "secretAccessKey")}
     description = {**outputs, **connection, "apiUrl": api_url}
@@ -40,6 +42,11 @@ def _outputs(emulator: dict[str, Any]) -> dict[str, str]:
     )
     [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def _id_in(url: str) -> str:
+    """The API's id in its URL on AWS."""
+    return url.split("//")[1].split(".")[0]
 
 
 def _has_products(api_url: str) -> bool:

@@ -43,7 +43,8 @@ def stack(
         with step("Deploying serverless.yml to it"):
             _deploy(state, parameters or {})
         if web_port:
-            running.enter_context(served(state, web_port))
+            sockets = _read(state)["endpointUrl"].replace("http", "ws", 1)
+            running.enter_context(served(state, web_port, sockets=sockets))
         yield _read(state)
         with step("Stopping the embedded AWS"):
             running.close()

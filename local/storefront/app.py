@@ -32,7 +32,7 @@ FILES = ROOT / "web"
 Operation = Callable[[Stack, Request, dict[str, Any]], dict[str, Any]]
 
 
-def storefront(state: State, port: int, files: Path = FILES) -> ASGIApp:
+def storefront(state: State, port: int, *, sockets: str = "", files: Path = FILES) -> ASGIApp:
     """The server of one local stack. It reads the stack at each request: a deploy may have changed it meanwhile."""
     forwarder = Forwarder()
 
@@ -96,7 +96,9 @@ def storefront(state: State, port: int, files: Path = FILES) -> ASGIApp:
         middleware=[Middleware(Guard, port=port)],
         exception_handlers={HTTPException: problem.from_exception, Exception: problem.unexpected},
     )
-    return SecurityHeaders(app)  # around all of it: Starlette handles uncaught errors outside of its middleware
+    return SecurityHeaders(
+        app, sockets=sockets
+    )  # around all of it: Starlette handles uncaught errors outside of its middleware
 
 
 async def _object(request: Request) -> dict[str, Any]:

@@ -23,7 +23,7 @@ SIGN_IN = {
 }
 """The operations of Cognito that the page needs: those that need no AWS credentials."""
 
-_REQUEST_HEADERS = ("accept", "authorization", "content-type", "idempotency-key")
+_REQUEST_HEADERS = ("accept", "authorization", "content-type", "idempotency-key", "origin")
 _RESPONSE_HEADERS = (
     "cache-control",
     "content-type",

@@ -21,8 +21,11 @@ _STOP_TIMEOUT_SECONDS = 10
 
 
 @contextmanager
-def served(state: State, port: int) -> Iterator[str]:
-    """Serve for as long as the block lasts; yields the URL. Raises LocalError where the port is taken."""
+def served(state: State, port: int, *, sockets: str = "") -> Iterator[str]:
+    """Serve for as long as the block lasts; yields the URL. Raises LocalError where the port is taken.
+
+    `sockets`: where the page may open WebSockets, such as `ws://127.0.0.1:4566`; by default nowhere.
+    """
     try:
         listening = socket.create_server((HOST, port))
     except OSError:
@@ -35,7 +38,7 @@ def served(state: State, port: int) -> Iterator[str]:
     config.include_server_header = False
     config.graceful_timeout = _GRACE_SECONDS
     ended, loop = asyncio.Event(), asyncio.new_event_loop()
-    app = cast(Any, storefront(state, port))  # both are ASGI, each with types of its own
+    app = cast(Any, storefront(state, port, sockets=sockets))  # both are ASGI, each with types of its own
     serving = serve(app, config, shutdown_trigger=ended.wait)
 
     errors = config.errorlog

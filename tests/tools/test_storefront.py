@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from local.storefront.headers import HEADERS
+from local.storefront.headers import headers
 from tests.tools.test_template import Template, of_type, package, the
 from tools.checkout import ROOT
 
 COGNITO = " https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}"
+SOCKETS = " wss://${WebsocketsApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
 FILES, API = "658327ea-f89d-4fab-a63d-7e88639e58f6", "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 """AWS's cache policies CachingOptimized and CachingDisabled."""
 VIEWER_BUT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
@@ -37,10 +38,24 @@ def distribution(template: Template) -> Any:
 def test_it_is_only_there_when_it_is_asked_for(template: Template, without: Template) -> None:
     more = template["Resources"].keys() - without["Resources"].keys()
 
-    assert {name for name in more if not name.startswith("Storefront")} == set()
-    assert len(more) == 6
+    feed = {name for name in more if any(word in name.lower() for word in ("feed", "websockets", "ticket"))}
+    assert {name for name in more - feed if not name.startswith("Storefront")} == set()
+    assert len(more - feed) == 6
     assert template["Resources"].keys() >= without["Resources"].keys()
-    assert template["Outputs"].keys() - without["Outputs"].keys() == {"WebUrl", "WebBucketName", "CognitoUrl"}
+    assert template["Outputs"].keys() - without["Outputs"].keys() == {
+        *("WebUrl", "WebBucketName", "CognitoUrl"),
+        *("WebSocketUrl", "ServiceEndpointWebsocket"),
+    }
+
+
+def test_only_our_websocket_api_may_invoke_the_feed(template: Template) -> None:
+    permission = template["Resources"]["OrderFeedLambdaPermissionWebsockets"]["Properties"]
+    assert permission["SourceArn"]["Fn::Sub"].endswith(":${WebsocketsApi}/*")
+
+
+def test_the_websocket_api_is_throttled_like_the_http_api(template: Template) -> None:
+    stages = [template["Resources"][name]["Properties"] for name in ("HttpApiStage", "WebsocketsDeploymentStage")]
+    assert stages[0]["DefaultRouteSettings"] == stages[1]["DefaultRouteSettings"]
 
 
 def test_the_headers_are_those_of_the_local_server(template: Template) -> None:
@@ -49,14 +64,14 @@ def test_the_headers_are_those_of_the_local_server(template: Template) -> None:
     content = security["ContentSecurityPolicy"]["ContentSecurityPolicy"]["Fn::Sub"]
     custom = {each["Header"].lower(): each["Value"] for each in policy["CustomHeadersConfig"]["Items"]}
 
-    assert COGNITO in content
+    assert COGNITO + SOCKETS in content
     assert {
         **custom,
-        "content-security-policy": content.replace(COGNITO, ""),
+        "content-security-policy": content.replace(COGNITO, "").replace(SOCKETS, ""),
         "x-content-type-options": "nosniff",
         "x-frame-options": security["FrameOptions"]["FrameOption"],
         "referrer-policy": security["ReferrerPolicy"]["ReferrerPolicy"],
-    } == HEADERS
+    } == headers()
     assert security["ContentTypeOptions"]["Override"] is True
     assert security["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 365 * 24 * 3600
 
@@ -170,3 +185,15 @@ def test_a_file_that_can_not_be_deleted_stops_the_removal_with_its_name() -> Non
 
     assert ran.returncode == 1
     assert "files keeps index.html: Access Denied" in ran.stderr
+
+
+def test_the_feed_is_a_consumer_like_any_other(template: Template) -> None:
+    """What it fails on, or can't be delivered to it, is kept, and an alarm fires."""
+    resources = template["Resources"]
+    [rule] = [name for name, each in resources.items() if each["Type"] == "AWS::Events::Rule" and "orderFeed" in name]
+    [target] = resources[rule]["Properties"]["Targets"]
+    queue = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    assert target["DeadLetterConfig"] == {"Arn": queue}
+    assert json.dumps({"Fn::GetAtt": [rule, "Arn"]}) in json.dumps(resources["DeadLetterQueuePolicy"])
+    assert resources["OrderFeedLambdaEvConf"]["Properties"]["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
+    assert resources["OrderFeedErrors"]["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
