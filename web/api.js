@@ -52,6 +52,11 @@ export class Api {
     return (await this.#request(`/orders/${orderId}/events`, { headers: signedIn() })).events;
   }
 
+  /** What opens one WebSocket for the order's events. */
+  ticket(orderId) {
+    return this.#request(`/orders/${orderId}/ticket`, { method: 'POST', headers: signedIn() });
+  }
+
   async #request(path, options) {
     let response;
     try {

@@ -24,6 +24,7 @@ export function titleOf(name) {
 export class Choreography {
   /** Three functions leave evidence other than an event: rows of AuditLog, the order's status, and its notification. */
   auditLogger = 'auditLogger';
+  feed = 'orderFeed'; // which sends each event to this page
   statusUpdater = 'orderStatusUpdater';
   notifier = 'notification';
 
@@ -111,9 +112,9 @@ export class Choreography {
     return names.length ? `Its consumers: ${names.join(', ')}.` : 'No function but the audit logger consumes it.';
   }
 
-  /** AuditLogger consumes each event, and its rows are the events: nobody waits for it. */
+  /** AuditLogger and OrderFeed consume each event, and the page has it from them: nobody waits for them. */
   #consumersOf({ eventType }) {
-    return (this.consumers[eventType] ?? []).filter((name) => name !== this.auditLogger);
+    return (this.consumers[eventType] ?? []).filter((name) => name !== this.auditLogger && name !== this.feed);
   }
 
   #moved(order, events) {

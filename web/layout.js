@@ -25,8 +25,8 @@ export function layoutOf(choreography, narrow) {
 }
 
 /** The functions by their place: at the API, on the bus, behind a queue (the notifier last), on a schedule; and AuditLogger. */
-function grouped({ functions, auditLogger, notifier, entrance }) {
-  const of = (kind) => Object.keys(functions).filter((name) => functions[name].kind === kind && name !== auditLogger);
+function grouped({ functions, auditLogger, feed, notifier, entrance }) {
+  const of = (kind) => Object.keys(functions).filter((name) => functions[name].kind === kind && name !== auditLogger && name !== feed);
   return { entrance, auditLogger, bus: of('bus'), queue: of('queue').sort((one, other) => (one === notifier) - (other === notifier)), schedule: of('schedule') };
 }
 

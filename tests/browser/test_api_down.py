@@ -47,12 +47,15 @@ def test_an_order_that_cannot_be_sent_stays_in_the_cart(customer: Visitor) -> No
     customer.sees_the_end("is on its way")
 
 
+@pytest.mark.usefixtures("gateway_is_up_again")
 def test_an_order_that_is_watched_is_followed_again_when_the_api_is_back(customer: Visitor) -> None:
+    customer.posts("break-it/gateway", {"state": "down"})
     customer.orders()
 
     customer.page.context.set_offline(True)
-    expect(customer.alert.first).to_contain_text("this page keeps trying")
+    expect(customer.alert.filter(has_text="this page keeps trying")).to_be_visible()
     customer.page.context.set_offline(False)
+    customer.posts("break-it/gateway", {"state": "up"})
 
     customer.sees_the_end("is on its way")
     expect(customer.page.get_by_text("this page keeps trying")).to_be_hidden()

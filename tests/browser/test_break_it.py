@@ -91,6 +91,7 @@ def test_a_duplicate_is_marked_also_where_the_api_names_it_first(customer: Visit
         route.fulfill(response=answer, json={"events": [{**placed, "eventId": "another"}, *events]})
 
     customer.page.route("**/events", with_a_duplicate_before_it)
+    customer.page.reload()
 
     expect(customer.page.locator(".timeline .again")).to_have_count(1)
     expect(customer.page.locator(".timeline .again")).to_contain_text("arrives again")

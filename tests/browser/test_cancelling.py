@@ -250,7 +250,7 @@ def test_an_order_is_cancelled_once_however_often_it_is_asked_for(customer: Visi
         again = deliver_late(customer, cloud, "PaymentCompletedEvent")
         wait_for("the audit log", lambda: cloud.logged(again))
         for _ in range(2):  # the page has seen it, with an order of before
-            with customer.page.expect_response("**/events"):
+            with customer.page.expect_response(f"**/orders/{customer.order_id}"):
                 pass
         expect(result(customer)).to_have_text(re.compile("^The order is cancelled"), timeout=1)
         assert customer.button("Cancel the order").is_hidden()

@@ -23,7 +23,8 @@ class Visitor:
         page.on("console", self._hear)
 
     def _hear(self, message: ConsoleMessage) -> None:
-        failed_request = message.text.startswith("Failed to load resource")  # a 401 or 502, which the page explains
+        # A 401 or 502, or no network, which the page explains.
+        failed_request = message.text.startswith(("Failed to load resource", "WebSocket connection to"))
         if message.type == "error" and not failed_request:
             self.complaints.append(message.text)
 

@@ -3,59 +3,71 @@
 import { Cancellation } from '../cancellation.js';
 import { isComplete, isOver, republished, titleOf } from '../choreography.js';
 import { h } from '../dom.js';
+import { Follower } from '../follower.js';
 import { Picture } from '../picture.js';
 import { Replay } from '../replay.js';
 import { Timeline } from '../timeline.js';
 import { money, orderNumber, PAYMENT_METHODS, STATUSES, time } from '../words.js';
 
-const POLL_INTERVAL_MS = 400; // of an open order: you see a step within a second
-const QUIET_POLL_INTERVAL_MS = 2000; // of an order that has ended, whose events may still arrive again, and of a hidden page
 const WAITING_AFTER_MS = 6000; // without a change: then the page says what the order waits for
 
 export async function orderView({ api, choreography, inbox, announce, signal, orderChanged }, orderId) {
   const cancel = async () => {
     try {
-      const order = await api.cancel(orderId);
-      isCancelled = true;
+      order = await api.cancel(orderId);
       return order;
     } finally {
-      await poll().catch(() => {}); // where this fails, the next poll says so
+      await read(false).catch(() => {}); // where this fails, the next read says so
+      follower.soon();
     }
   };
   const view = new OrderView(choreography, announce, signal, cancel);
-  let seen = '';
+  let order = null;
+  let events = [];
+  let shown = '';
   let changedAt = Date.now();
-  let isCancelled = false;
-  const poll = async () => {
-    const [order, events] = await Promise.all([api.order(orderId), api.events(orderId)]);
-    if (signal.aborted || (isCancelled && !order.cancellation)) return; // the page was left, or knows more already
-    isCancelled = Boolean(order.cancellation);
-    const now = JSON.stringify([order, events]);
-    if (now !== seen) changedAt = Date.now();
-    const waits = !isOver(order) && Date.now() - changedAt > WAITING_AFTER_MS;
-    if (now !== seen || waits !== view.isWaiting) view.update(order, events, waits);
-    seen = now;
-    orderChanged(order);
-    if (isOver(order) && isComplete(order, events) && inbox && !view.hasEmail) view.showEmail(await emailOf(order, inbox));
-  };
-  await poll();
-  follow(poll, view, signal);
-  return view.element;
-}
 
-/** Poll as long as the page shows the order. */
-async function follow(poll, view, signal) {
-  while (!signal.aborted) {
-    await new Promise((resume) => setTimeout(resume, view.over || document.hidden ? QUIET_POLL_INTERVAL_MS : POLL_INTERVAL_MS));
-    if (signal.aborted) return;
-    try {
-      await poll();
-      view.trouble('');
-    } catch (error) {
-      if (error.name === 'SignInNeeded') return view.trouble(error.message, h('a', { href: '#/account' }, 'Sign in'));
-      view.trouble(`${error.message} What you see is what was known before; this page keeps trying.`);
+  /** Show what is known now; whether that is news. */
+  const show = () => {
+    const now = JSON.stringify([order, events]);
+    const changed = now !== shown;
+    if (changed) changedAt = Date.now();
+    const waits = !isOver(order) && Date.now() - changedAt > WAITING_AFTER_MS;
+    if (changed || waits !== view.isWaiting) view.update(order, events, waits);
+    shown = now;
+    return changed;
+  };
+  const heard = (event) => {
+    if (events.some(({ eventId }) => eventId === event.eventId)) return;
+    events = [...events, event].sort((one, other) => Date.parse(one.timestamp) - Date.parse(other.timestamp));
+    show();
+  };
+  /** Read the order, and the events where they are not pushed or one is missing. */
+  const read = async (isPushed) => {
+    const [freshOrder, freshEvents] = await Promise.all([api.order(orderId), isPushed && isComplete(order, events) ? null : api.events(orderId)]);
+    if (signal.aborted || (order?.cancellation && !freshOrder.cancellation)) return { changed: true, over: false }; // the page was left, or knows more already
+    order = freshOrder;
+    const missed = events.filter(({ eventId }) => freshEvents?.every((fresh) => fresh.eventId !== eventId)); // the audit log lags
+    events = freshEvents ? [...freshEvents, ...missed] : events;
+    const changed = show();
+    view.trouble('');
+    orderChanged(order);
+    const over = isOver(order) && isComplete(order, events);
+    if (over && inbox && !view.hasEmail) view.showEmail(await emailOf(order, inbox));
+    return { changed, over };
+  };
+  const failed = (error) => {
+    if (error.name === 'SignInNeeded') {
+      view.trouble(error.message, h('a', { href: '#/account' }, 'Sign in'));
+      return 'ended';
     }
-  }
+    view.trouble(`${error.message} What you see is what was known before; this page keeps trying.`);
+    return null;
+  };
+  await read(false);
+  const follower = new Follower({ ticket: () => api.ticket(orderId), heard, read, failed, signal });
+  follower.start();
+  return view.element;
 }
 
 async function emailOf(order, inbox) {
