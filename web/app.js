@@ -37,6 +37,7 @@ async function start() {
     cognito: new Cognito(config),
     inboxOf: panel && ((address) => panel.inbox(address)),
     inbox: panel && (() => panel.inbox(email())),
+    operatorsView: panel && ((orderId) => panel.rescue(orderId)),
     announce,
     say,
     cartChanged: showHeader,

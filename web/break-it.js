@@ -40,6 +40,11 @@ export class BreakIt {
     return (await this.#request(`inbox?${new URLSearchParams({ email })}`)).messages;
   }
 
+  /** What the launcher has seen of an order: failed attempts, dead letters, and when it is due. */
+  rescue(orderId) {
+    return this.#request(`rescue?${new URLSearchParams({ orderId })}`);
+  }
+
   #enable() {
     this.gateway.disabled = this.busy || this.down === undefined;
     this.twice.disabled = this.busy || !this.orderId;

@@ -1,24 +1,22 @@
 // What happened to an order, step by step, by evidence alone: the order and its events as the API has them.
 // Nothing here is guessed: a step without a row in the audit log or an entry in the order's history does not exist.
 
-/** What an event means to a customer; an event that is not here is described by its consumers. */
-const MEANINGS = {
-  OrderPlacedEvent: 'The order is stored, and its event is on the bus. The customer has the response already.',
-  PaymentCompletedEvent: 'The card was charged, once: the charge is stored on the order before the event is published.',
-  PaymentFailedEvent: 'The card was declined. That is a result like any other, not an error.',
-  FulfillmentCompletedEvent: 'The parcel has its tracking number.',
-  OrderCancelledEvent: 'The order will not be shipped: a cancellation or a fulfilment is stored on it, never both.',
-  PaymentRefundedEvent: 'The whole charge was refunded, once: the refund is stored on the order before the event is published.',
+import { rescueSteps } from './rescue.js';
+import { STATUSES, titleOf } from './words.js';
+
+/** An event in two words, and what it means to a customer. One that is not here is described by its consumers. */
+const EVENTS = {
+  OrderPlacedEvent: ['Order placed', 'The order is stored, and its event is on the bus. The customer has the response already.'],
+  PaymentCompletedEvent: ['Payment taken', 'The card was charged, once: the charge is stored on the order before the event is published.'],
+  PaymentFailedEvent: ['Payment declined', 'The bank has declined the card. That is a result like any other, not an error.'],
+  FulfillmentCompletedEvent: ['Parcel packed', 'The parcel has its tracking number.'],
+  OrderCancelledEvent: ['Order cancelled', 'The order will not be shipped: a cancellation or a fulfilment is stored on it, never both.'],
+  PaymentRefundedEvent: ['Money refunded', 'The whole charge was refunded, once: the refund is stored on the order before the event is published.'],
 };
 
 const TIMED_OUT = 'The order was open for so long that the reconciler cancelled it. It will not be shipped.';
 
 const FINAL = ['FULFILLED', 'PAYMENT_FAILED', 'REFUNDED'];
-
-/** `OrderService`, as people read the name of the function `orderService`. */
-export function titleOf(name) {
-  return name.charAt(0).toUpperCase() + name.slice(1);
-}
 
 /** Who does what, from the topology in config.json: `functions`, `consumers` of each event, `publishers` of each source. */
 export class Choreography {
@@ -37,11 +35,13 @@ export class Choreography {
 
   /**
    * The steps, in the order of time: `at` and `after` (milliseconds since the order was placed), `actor` and `path` (names
-   * of the picture's nodes), `title`, `meaning`, and the `event` or part of the order that proves the step.
+   * of the picture's nodes), `branches` (paths on which an event reaches others), `headline`, `title`, `meaning`, and the
+   * event or part of the order that is its `proof`. `rescue` is the operator's view, where there is one.
    */
-  steps(order, events) {
+  steps(order, events, rescue = null) {
     const placedAt = Date.parse(order.placedAt);
-    return [this.#placed(order), ...this.#published(order, events), ...this.#moved(order, events), ...this.#voided(order, events), ...this.#notified(order, events)]
+    return [this.#placed(order), ...this.#published(order, inTurn(events, rescue?.logged), rescue?.logged), ...this.#moved(order, events), ...this.#voided(order, events), ...this.#notified(order, events),
+      ...(rescue ? rescueSteps(rescue, this) : [])]
       .sort((one, other) => Date.parse(one.at) - Date.parse(other.at))
       .map((step) => ({ ...step, after: Date.parse(step.at) - placedAt, hop: hop(step, events) }));
   }
@@ -59,13 +59,14 @@ export class Choreography {
       at: order.placedAt,
       actor: this.entrance,
       path: ['customer', 'api', this.entrance, 'orders'],
+      headline: 'Order stored',
       title: `${titleOf(this.entrance)} writes the order: PLACED`,
       meaning: 'API Gateway has checked the token. The prices come from the catalogue, never from the browser.',
       proof: { statusHistory: order.statusHistory.slice(0, 1) },
     };
   }
 
-  #published(order, events) {
+  #published(order, events, logged = {}) {
     const seen = new Set();
     return events.map((event) => {
       const repeated = seen.has(event.domainEventId);
@@ -74,16 +75,22 @@ export class Choreography {
       const republished = isReconcilers(event) && !timedOut;
       const publisher = this.#publisherOf(event, isReconcilers(event));
       const known = publisher && (republished || !repeated);
+      const again = republished || repeated;
+      const [headline, meaning] = EVENTS[event.eventType] ?? [event.eventType, this.#described(event)];
+      const repeatedAt = again ? this.#consumersOf(event) : [];
       return {
         key: event.eventId,
-        at: event.timestamp,
-        timeless: republished || repeated,
+        at: (again && logged[event.eventId]) || event.timestamp,
+        timeless: again && !logged[event.eventId],
         cause: event.causationId,
         actor: known ? publisher : 'bus',
         path: [...(known ? this.#pathToTheBus(event, publisher, order) : []), 'bus', this.auditLogger, 'auditLog'],
+        branches: [...(this.functions[this.feed] ? [['bus', this.feed, 'customer']] : []), ...repeatedAt.map((name) => this.pathTo(name))],
+        repeatedAt,
+        headline: republished ? `${headline}, published again` : repeated ? `Duplicate: ${headline.toLowerCase()}` : headline,
         title: title(event, publisher, republished, repeated),
-        meaning: again(event, republished, repeated) ?? (timedOut ? TIMED_OUT : MEANINGS[event.eventType]) ?? this.#described(event),
-        again: republished || repeated,
+        meaning: repetition(event, republished, repeated, order) ?? (timedOut ? TIMED_OUT : meaning),
+        again,
         proof: event,
       };
     });
@@ -99,10 +106,11 @@ export class Choreography {
     if (this.functions[publisher].kind === 'schedule') return [publisher];
     if (eventType === 'OrderCancelledEvent') return ['customer', 'api', publisher, 'orders', publisher];
     const stored = Object.hasOwn(order, source.split('.').at(-1));
-    return [...(causationId ? this.#pathTo(publisher) : [publisher]), ...(stored ? ['orders', publisher] : [])];
+    return [...(causationId ? this.pathTo(publisher) : [publisher]), ...(stored ? ['orders', publisher] : [])];
   }
 
-  #pathTo(consumer) {
+  /** From the bus to a consumer. */
+  pathTo(consumer) {
     const isQueued = this.functions[consumer].kind === 'queue';
     return ['bus', ...(isQueued ? [`${consumer}Topic`, `${consumer}Queue`] : []), consumer];
   }
@@ -123,8 +131,9 @@ export class Choreography {
       key: `status ${change.status}`,
       at: change.at,
       actor: this.statusUpdater,
-      path: [...this.#pathTo(this.statusUpdater), 'orders'],
+      path: [...this.pathTo(this.statusUpdater), 'orders'],
       cause: change.eventId,
+      headline: `Status: ${STATUSES[change.status]?.[1] ?? change.status}`,
       title: `${titleOf(this.statusUpdater)} moves the status: ${change.status}`,
       meaning: `It consumed ${names.get(change.eventId)}, which matches what is stored on the order.`,
       proof: { statusHistory: [change] },
@@ -141,8 +150,9 @@ export class Choreography {
       at: cancelled.timestamp,
       timeless: true,
       actor: name,
-      path: [...this.#pathTo(name), 'orders'],
+      path: [...this.pathTo(name), 'orders'],
       cause: cancelled.domainEventId,
+      headline: 'Payment voided',
       title: `${titleOf(name)} voids the payment`,
       meaning: 'The card was not charged, and a charge that is under way can no longer succeed. There is nothing to refund, so no event is published.',
       proof: { payment },
@@ -156,8 +166,9 @@ export class Choreography {
       key: 'notified',
       at: notification.at,
       actor: this.notifier,
-      path: [...this.#pathTo(this.notifier), 'mail'],
+      path: [...this.pathTo(this.notifier), 'mail'],
       cause: outcome.domainEventId,
+      headline: notification.messageId ? 'E-mail sent' : 'E-mail rejected',
       title: notification.messageId ? 'Notification sends the e-mail' : 'Notification records that the e-mail was rejected',
       meaning: `It consumed ${outcome.eventType} from a queue behind a topic, where a burst of messages can wait.`,
       proof: { notification },
@@ -177,6 +188,13 @@ export class Choreography {
   }
 }
 
+/** A repeated event has the time of the first: which came first, only the operator's view says, by event id (`logged`). */
+function inTurn(events, logged = {}) {
+  const times = events.map(({ eventId, timestamp }) => [Date.parse(timestamp), Date.parse(logged[eventId]) || Infinity]); // an unknown one is the newest
+  const order = events.map((_, index) => index).sort((one, other) => times[one][0] - times[other][0] || Math.sign(times[one][1] - times[other][1]) || 0);
+  return order.map((index) => events[index]);
+}
+
 /** How long after the event that led to it: its type, and milliseconds. */
 function hop({ at, cause }, events) {
   const led = cause && events.find(({ domainEventId }) => domainEventId === cause);
@@ -188,10 +206,15 @@ function title({ eventType, source }, publisher, republished, repeated) {
   return `${publisher ? titleOf(publisher) : `An unknown publisher, ${source},`} publishes ${eventType}${republished ? ' again' : ''}`;
 }
 
-function again({ attempt }, republished, repeated) {
+function repetition({ attempt }, republished, repeated, order) {
   if (republished) return `The order was open for too long, so the reconciler publishes its event again: attempt ${attempt}. Each step that is done publishes its stored result again. The event keeps the time of the first.`;
-  if (repeated) return 'The same event, published again: its domainEventId and its time are those of the first. What is done is not done twice.';
+  if (repeated) return `Nothing happened twice: ${charged(order)}. Its domainEventId and its time are those of the first.`;
   return null;
+}
+
+function charged({ payment, refund }) {
+  if (refund) return 'the card was charged once, and refunded once';
+  return payment?.status === 'COMPLETED' ? 'the card was charged once' : 'nothing is charged';
 }
 
 /** Whether the status is final and the customer was notified. */

@@ -2,6 +2,7 @@
 
 import { h, svg } from './dom.js';
 import { layoutOf } from './layout.js';
+import { deadLettersAfter, failures, failedAttempt } from './rescue.js';
 
 const NARROW = window.matchMedia('(max-width: 44rem)');
 const CHARACTER = 7.2; // the width of a character of a name, at most, in the units of the view box
@@ -15,7 +16,7 @@ export class Picture {
     this.choreography = choreography;
     this.element = svg('svg', { class: 'picture', role: 'img', 'aria-label': 'The system' });
     this.legend = h('p.legend', {}, h('span.sign.now', {}, 'happens now'), h('span.sign.done', {}, 'has done its part'),
-      h('span.sign.waiting', {}, 'is awaited'), h('span', {}, 'Numbers are the steps below.'));
+      h('span.sign.waiting', {}, 'is awaited'), h('span.sign.failed', {}, 'has failed'), h('span', {}, 'Numbers are the steps below.'));
     this.last = [[], {}];
     this.#draw();
     NARROW.addEventListener('change', () => {
@@ -24,42 +25,48 @@ export class Picture {
     }, { signal });
   }
 
-  /** Lights what has happened. The last step is the one that happens now, unless all is `settled`; `travelling` moves. */
-  show(steps, { waiting = [], settled = false, travelling = [] } = {}) {
-    this.last = [steps, { waiting, settled }];
-    const now = settled ? undefined : steps.at(-1);
-    const lit = new Set(steps.flatMap(({ path }) => path));
+  /** Lights what has happened. The last step is the one that happens now, unless nothing does: `still`; `travelling` moves. */
+  show(steps, { waiting = [], still = false, travelling = [] } = {}) {
+    this.last = [steps, { waiting, still }];
+    const now = still ? [] : steps.slice(-1);
+    const lit = new Set(steps.flatMap(pathsOf).flat());
+    const kept = deadLettersAfter(steps);
+    const failed = [...failures(steps).map(([name]) => name), ...(kept ? ['deadLetters'] : [])];
+    const states = { failed: new Set(failed), now: new Set(now.flatMap(({ path }) => path)), waiting: new Set(waiting), done: lit };
     for (const [name, node] of this.nodes) {
-      node.dataset.state = now?.path.includes(name) ? 'now' : waiting.includes(name) ? 'waiting' : lit.has(name) ? 'done' : 'idle';
-      const numbers = steps.map(({ actor }, index) => (actor === name ? index + 1 : 0)).filter(Boolean);
-      node.querySelector('.number').textContent = numbers.length > 3 ? `${numbers.slice(0, 2).join(' ')} … ${numbers.at(-1)}` : numbers.join(' ');
-      node.querySelector('.mark').textContent = waiting.includes(name) ? '… awaited' : '';
+      node.dataset.state = Object.keys(states).find((state) => states[state].has(name)) ?? 'idle';
+      const mark = name === 'deadLetters' ? kept && `✉ ${kept} kept` : sign(name, steps, waiting);
+      node.querySelector('.mark').textContent = mark || (this.layout.captions ? this.layout.nodes.get(name).caption : '');
+      node.querySelector('.number').textContent = shortened(numbers(steps, name), mark && !this.layout.captions ? 1 : 3);
+      node.classList.toggle('marked', Boolean(mark));
     }
-    const current = new Set(now ? along(now.path) : []);
-    const done = new Set(steps.flatMap(({ path }) => along(path)));
-    for (const [pair, edge] of this.edges) edge.dataset.state = current.has(pair) ? 'now' : done.has(pair) ? 'done' : 'idle';
-    const happened = now ? `Step ${steps.length}: ${now.title}.` : settled ? 'The order has come to its end.' : 'Nothing has happened yet.';
-    const wait = waiting.length ? ` Awaited: ${waiting.map((name) => this.layout.nodes.get(name).title).join(', ')}.` : '';
-    this.element.setAttribute('aria-label', `The system. ${happened}${wait}`);
-    if (!CALM.matches) travelling.forEach((step, index) => this.#travel(step, index * APART_MS));
+    const current = new Set(now.flatMap(pathsOf).flatMap(along));
+    const done = new Set(steps.flatMap(pathsOf).flatMap(along));
+    for (const [pair, { element }] of this.edges) element.dataset.state = current.has(pair) ? 'now' : done.has(pair) ? 'done' : 'idle';
+    this.element.setAttribute('aria-label', this.#spoken(steps, still, waiting, kept));
+    if (!CALM.matches) travelling.forEach((step, index) => pathsOf(step).forEach((path) => this.#travel(path, index * APART_MS)));
   }
 
-  /** A dot that travels the step's path once. */
-  #travel({ path }, delay) {
+  #spoken(steps, still, waiting, kept) {
+    const last = steps.length ? `${still ? 'The last step was' : 'Step'} ${steps.length}: ${steps.at(-1).headline}.` : 'Nothing has happened yet.';
+    const awaited = waiting.map((name) => ` ${this.layout.nodes.get(name).title} is awaited.`).join('');
+    return `The system. ${last}${awaited}${kept ? ` Dead letters: ${kept}.` : ''}`;
+  }
+
+  /** A dot that travels a path once. */
+  #travel(path, delay) {
     const dot = svg('circle', { class: 'dot', r: 7 });
     this.element.append(dot);
-    const ends = path.slice(1).flatMap((name, index) => this.#ends(path[index], name));
-    const places = ends.map(([x, y]) => ({ transform: `translate(${x}px, ${y}px)` }));
+    const places = path.slice(1).flatMap((name, index) => this.#points(path[index], name)).map(([x, y]) => ({ transform: `translate(${x}px, ${y}px)` }));
     const travel = dot.animate(places, { duration: TRAVEL_MS, delay, fill: 'backwards', easing: 'ease-in-out' });
     travel.finished.then(() => dot.remove(), () => dot.remove());
   }
 
-  /** The ends of the line between two nodes, in the direction of the path; none where no line is drawn. */
-  #ends(from, to) {
+  /** The points of the line between two nodes, in the direction of the path; none where no line is drawn. */
+  #points(from, to) {
     const edge = this.edges.get(pairOf(from, to));
     if (!edge) return [];
-    const ends = ['1', '2'].map((end) => [edge.getAttribute(`x${end}`), edge.getAttribute(`y${end}`)]);
-    return edge.dataset.from === from ? ends : ends.reverse();
+    return edge.from === from ? edge.points : edge.points.toReversed();
   }
 
   #draw() {
@@ -67,10 +74,34 @@ export class Picture {
     const { size, nodes, edges, captions } = this.layout;
     this.element.classList.toggle('tall', NARROW.matches);
     this.element.setAttribute('viewBox', `0 0 ${size.join(' ')}`);
-    this.edges = new Map(edges.map(([from, to]) => [pairOf(from, to), line(from, nodes.get(from).box, nodes.get(to).box)]));
+    this.edges = new Map(edges.map((edge) => [pairOf(edge.from, edge.to), { ...edge, element: line(edge) }]));
     this.nodes = new Map([...nodes].map(([name, node]) => [name, drawn(name, node, captions)]));
-    this.element.replaceChildren(...this.edges.values(), ...this.nodes.values());
+    this.element.replaceChildren(...[...this.edges.values()].map(({ element }) => element), ...this.nodes.values());
   }
+}
+
+/** A step's own path, and those on which its event reaches others. */
+function pathsOf(step) {
+  return [step.path, ...(step.branches ?? [])];
+}
+
+function sign(name, steps, waiting) {
+  const attempt = failedAttempt(steps, name);
+  if (attempt) return `✗ attempt ${attempt.attempt} of ${attempt.of}`;
+  return waiting.includes(name) && '… awaited';
+}
+
+/** The numbers of a node's steps, and where a repeated event arrives, `↻` and its number. */
+function numbers(steps, name) {
+  return steps.flatMap(({ actor, repeatedAt = [] }, index) => [
+    ...(actor === name && (name !== 'bus' || !repeatedAt.length) ? [`${index + 1}`] : []),
+    ...(repeatedAt.includes(name) ? [`↻ ${index + 1}`] : []),
+  ]);
+}
+
+/** The last one always, and as many of the first as there is room for. */
+function shortened(all, most) {
+  return all.length > most ? [...all.slice(0, most - 1), ...(most > 1 ? ['…'] : []), all.at(-1)].join(' ') : all.join(' ');
 }
 
 function along(path) {
@@ -93,18 +124,11 @@ function drawn(name, { kind, title, caption, box: [x, y, width, height] }, capti
   const squeezed = title.length * CHARACTER > room && { textLength: room, lengthAdjust: 'spacingAndGlyphs' };
   const shape = svg('rect', { x: x - width / 2, y: y - height / 2, width, height, rx: 9 });
   const label = write(title, { x, y: captions ? y - 2 : y + 4.5, ...(upright && { transform: `rotate(-90 ${x} ${y})` }), ...squeezed }, 'name');
-  const small = captions ? [write(caption, { x, y: y + 14 }, 'caption')] : [];
+  const mark = captions ? write(caption, { x, y: y + 14 }, 'mark') : write('', { x: x + width / 2, y: y - height / 2 - 4, 'text-anchor': 'end' }, 'mark');
   const number = write('', { x: upright ? x : x - width / 2 + 3, y: y - height / 2 - 5 }, 'number');
-  const mark = write('', { x: x + width / 2, y: y + height / 2 + 14 }, 'mark');
-  return svg('g', { class: `node ${kind}`, 'data-node': name }, shape, label, ...small, number, mark);
+  return svg('g', { class: `node ${kind}`, 'data-node': name }, shape, label, mark, number);
 }
 
-/** From border to border, straight across or straight down, wherever the two boxes face each other. */
-function line(from, [x1, y1, w1, h1], [x2, y2, w2, h2]) {
-  const [left, right] = [Math.max(x1 - w1 / 2, x2 - w2 / 2), Math.min(x1 + w1 / 2, x2 + w2 / 2)];
-  const [top, bottom] = [Math.max(y1 - h1 / 2, y2 - h2 / 2), Math.min(y1 + h1 / 2, y2 + h2 / 2)];
-  const ends = left < right
-    ? { x1: (left + right) / 2, x2: (left + right) / 2, y1: y1 + (Math.sign(y2 - y1) * h1) / 2, y2: y2 - (Math.sign(y2 - y1) * h2) / 2 }
-    : { y1: (top + bottom) / 2, y2: (top + bottom) / 2, x1: x1 + (Math.sign(x2 - x1) * w1) / 2, x2: x2 - (Math.sign(x2 - x1) * w2) / 2 };
-  return svg('line', { class: 'edge', 'data-from': from, ...ends });
+function line({ from, to, points, failed }) {
+  return svg('polyline', { class: failed ? 'edge failure' : 'edge', 'data-edge': `${from} ${to}`, points: points.join(' ') });
 }

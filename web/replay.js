@@ -1,9 +1,9 @@
 // Slow motion: one step after the other, with its evidence.
 
 import { h } from './dom.js';
-import { when } from './words.js';
 
 const STEP_MS = 1800;
+const FIRST_TIME_MS = 6000; // for the whole of an order that plays by itself
 
 export class Replay {
   /** `show(steps, index)` shows the moment of a step, or the present when the index is null. */
@@ -11,19 +11,18 @@ export class Replay {
     this.showMoment = show;
     this.isOpen = false;
     this.steps = [];
-    this.start = h('button', { type: 'button', hidden: true, onclick: () => this.open(0, true) }, '▶ Replay in slow motion');
-    this.play = h('button', { type: 'button', onclick: () => (this.timer ? this.stop() : this.run()) }, '▶ Play');
-    this.where = h('strong', { 'aria-live': 'polite' });
-    this.meaning = h('p');
-    this.proof = h('pre', { tabindex: 0, role: 'region', 'aria-label': 'What proves this step, as JSON' });
+    this.start = h('button', { type: 'button', hidden: true, onclick: () => this.open(0, STEP_MS) }, '▶ Replay in slow motion');
+    this.play = h('button', { type: 'button', onclick: () => (this.timer ? this.stop() : this.run(STEP_MS)) }, '▶ Play');
+    this.close = h('button.plain', { type: 'button', onclick: () => this.leave() }, 'Close');
+    this.proof = h('pre', { tabindex: 0, role: 'region', 'aria-label': 'The evidence of this step, as JSON' });
     this.panel = h('div.replay', { hidden: true, role: 'group', 'aria-label': 'Slow motion' },
       h('div.buttons', {},
         h('button.quiet', { type: 'button', onclick: () => this.go(this.index - 1) }, '← Back'),
         this.play,
         h('button.quiet', { type: 'button', onclick: () => this.go(this.index + 1) }, 'On →'),
-        h('button.plain', { type: 'button', onclick: () => this.leave() }, 'Close')),
-      this.where, this.meaning, this.proof);
-    this.element = h('div', {}, this.start, this.panel);
+        this.close),
+      h('details', {}, h('summary', {}, 'The evidence, as JSON'), this.proof));
+    this.element = h('div.controls', {}, this.start, this.panel);
   }
 
   /** Only an order that has ended is replayed; you can look at a single step at any time. */
@@ -33,21 +32,26 @@ export class Replay {
     this.start.hidden = !over || this.isOpen;
   }
 
-  open(index, playing = false) {
-    this.isOpen = true;
-    this.start.hidden = true;
-    this.panel.hidden = false;
-    this.go(index);
-    if (playing) this.run();
+  /** With `pace`, milliseconds for a step, it plays. */
+  open(index, pace = 0) {
+    this.#open(index);
+    if (pace) this.run(pace);
     this.play.focus();
   }
 
-  run() {
+  /** The whole order once, then the present again. The focus stays where it is. */
+  playByItself() {
+    this.#open(0);
+    this.close.textContent = 'Skip';
+    this.run(FIRST_TIME_MS / this.steps.length, () => this.leave());
+  }
+
+  run(pace, ended = () => this.stop()) {
     if (this.index === this.steps.length - 1) this.show(0);
     this.timer = setInterval(() => {
-      this.show(this.index + 1);
-      if (this.index === this.steps.length - 1) this.stop();
-    }, STEP_MS);
+      if (this.index === this.steps.length - 1) ended();
+      else this.show(this.index + 1);
+    }, pace);
     this.play.textContent = '❚❚ Pause';
   }
 
@@ -55,6 +59,7 @@ export class Replay {
     clearInterval(this.timer);
     this.timer = null;
     this.play.textContent = '▶ Play';
+    this.close.textContent = 'Close';
   }
 
   go(index) {
@@ -64,20 +69,24 @@ export class Replay {
 
   show(index) {
     this.index = Math.max(0, Math.min(index, this.steps.length - 1));
-    const step = this.steps[this.index];
-    const place = [`Step ${this.index + 1} of ${this.steps.length}`, when(step)].filter(Boolean).join(', ');
-    this.where.textContent = `${place}: ${step.title}`;
-    this.meaning.textContent = step.meaning;
-    this.proof.textContent = JSON.stringify(step.proof, null, 2);
+    this.proof.textContent = JSON.stringify(this.steps[this.index].proof, null, 2);
     this.showMoment(this.steps, this.index);
   }
 
   leave() {
+    const hadFocus = this.panel.contains(document.activeElement);
     this.stop();
     this.isOpen = false;
     this.panel.hidden = true;
     this.start.hidden = !this.over;
-    this.start.focus();
+    if (hadFocus) this.start.focus();
     this.showMoment(this.steps, null);
+  }
+
+  #open(index) {
+    this.isOpen = true;
+    this.start.hidden = true;
+    this.panel.hidden = false;
+    this.go(index);
   }
 }

@@ -110,6 +110,19 @@ export function orderIsPlaced({ items }) {
   for (const name of ['attempt', 'choices']) sessionStorage.removeItem(name);
 }
 
+/** The first order of this tab plays in slow motion by itself. */
+export function keepFirstOrder(orderId) {
+  if (!store.read('firstOrder')) store.write('firstOrder', { orderId, played: false });
+}
+
+/** Whether the order is the first one and has not played; it counts as played from now on. */
+export function takeFirstOrder(orderId) {
+  const first = store.read('firstOrder');
+  const plays = first?.orderId === orderId && !first.played;
+  if (plays) store.write('firstOrder', { orderId, played: true });
+  return plays;
+}
+
 /** Why the order was not placed, for the cart to say. */
 export function keepRefusal(message) {
   store.write('refusal', message);

@@ -23,7 +23,7 @@ export class Timeline {
   /** Of two events of the same time the API may list the later one first: then the row of the first becomes the repeated one. */
   #rowOf(step) {
     const known = this.rows.get(step.key);
-    if (known?.dataset.says === `${step.title} ${step.meaning}`) return known;
+    if (known?.dataset.says === said(step)) return known;
     const element = row(step, (key) => this.open(this.#position(key)));
     known?.replaceWith(element);
     this.rows.set(step.key, element);
@@ -43,12 +43,18 @@ export class Timeline {
   }
 }
 
+function said(step) {
+  return [step.title, step.meaning, when(step)].join(' ');
+}
+
 function row(step, open) {
   const hop = step.hop && !step.timeless && `${duration(step.hop.milliseconds)} after ${step.hop.from}`;
-  return h(step.again ? 'li.again' : 'li', { 'data-key': step.key, 'data-at': step.at, 'data-says': `${step.title} ${step.meaning}` },
+  const kind = step.attempt || step.kept > 0 ? 'li.failed' : step.again ? 'li.again' : 'li';
+  return h(kind, { 'data-key': step.key, 'data-at': step.at, 'data-says': said(step) },
     h('button.step', { type: 'button', onclick: () => open(step.key), title: 'Look at this step' },
       h('span.number'),
-      h('span.title', {}, step.again ? `↻ ${step.title}` : step.title),
-      h('span.after', {}, when(step))),
+      h('span.headline', {}, step.again ? `↻ ${step.headline}` : step.headline),
+      h('span.after', {}, when(step)),
+      h('small.title', {}, step.title)),
     h('p', {}, step.meaning, hop && h('span.hop', {}, hop)));
 }

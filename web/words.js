@@ -31,6 +31,11 @@ export function time(timestamp) {
   return new Date(timestamp).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 }
 
+/** `OrderService`, as people read the name of the function `orderService`. */
+export function titleOf(name) {
+  return name.charAt(0).toUpperCase() + name.slice(1);
+}
+
 /** `43 ms`, `4.3 s`. */
 export function duration(milliseconds) {
   return milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
@@ -38,6 +43,6 @@ export function duration(milliseconds) {
 
 /** `+43 ms`: how long after the order a step happened; `again`, or nothing where no time is known. */
 export function when({ after, again, timeless }) {
-  if (again) return 'again';
-  return timeless ? '' : `+${duration(after)}`;
+  if (timeless) return again ? 'again' : '';
+  return `+${duration(after)}`;
 }

@@ -65,6 +65,9 @@ class Watch:
                 {**_letter(seen), "redriven": was_redriven(seen, attempts, view)}
                 for seen in self.sightings.letters(order_id)
             ],
+            "logged": {str(event["eventId"]): event["loggedAt"] for event in view.trail if "loggedAt" in event}
+            if view
+            else {},
             "dueAt": view.order.get("dueAt") if view else None,
         }
 

@@ -17,6 +17,8 @@ from tools.checkout import ROOT
 
 Visit = Callable[..., Visitor]
 
+HAS_PLAYED = "sessionStorage.firstOrder ??= JSON.stringify({ orderId: 'an earlier one', played: true });"
+
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
@@ -48,8 +50,10 @@ def visit(browser: Browser, storefront: dict[str, Any]) -> Iterator[Visit]:
     """`visit(color_scheme="dark")` opens the shop. At the end no page may have broken its content policy."""
     visitors: list[tuple[Visitor, BrowserContext]] = []
 
-    def visit(url: str = storefront["webUrl"], **window: Any) -> Visitor:
+    def visit(url: str = storefront["webUrl"], *, plays_first_order: bool = False, **window: Any) -> Visitor:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **window})
+        if not plays_first_order:  # in slow motion, by itself
+            context.add_init_script(HAS_PLAYED)
         context.set_default_timeout(20_000)  # milliseconds; a function starts slowly for the first time
         visitors.append((Visitor(context.new_page(), url), context))
         return visitors[-1][0].opens("")

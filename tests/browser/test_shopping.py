@@ -68,7 +68,8 @@ def test_a_finished_order_is_replayed_step_by_step_with_what_proves_each(custome
     customer.button("On →").click()
 
     expect(page.get_by_text("Step 2 of ")).to_be_visible()
-    expect(page.get_by_label("What proves this step")).to_contain_text(events[0]["eventId"])
+    page.get_by_text("The evidence, as JSON").click()
+    expect(page.get_by_label("The evidence of this step")).to_contain_text(events[0]["eventId"])
     customer.button("← Back").click()
     expect(page.get_by_text("Step 1 of ")).to_be_visible()
     customer.button("Close").click()

@@ -298,6 +298,7 @@ def test_the_page_gets_to_know_the_failed_attempts_the_dead_letter_and_its_redri
     assert [each["at"] for each in tried] == sorted(each["at"] for each in tried)
     assert {"goneAt": None, "redriven": False}.items() <= kept["deadLetters"][0].items()
     assert kept["dueAt"] > placed["timestamp"]
+    assert kept["logged"][placed["eventId"]] >= placed["timestamp"]
 
     [letter] = [each for each in closed["deadLetters"] if each["eventId"] == placed["eventId"]]
     assert of_the_event.items() <= letter.items()

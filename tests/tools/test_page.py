@@ -17,12 +17,12 @@ from tests.tools.page import in_the_page
 from tools import flow, topology
 from tools.checkout import ROOT
 
-NAMED = {"auditLogger", "orderStatusUpdater", "notification"}
-"""The functions that choreography.js names, for what they leave besides events."""
+NAMED = {"auditLogger", "orderFeed", "orderStatusUpdater", "notification"}
+"""The functions that choreography.js names, for what they do besides publishing events."""
 
 ORDERS = sorted((ROOT / "tests" / "recorded" / "v1" / "orders").glob("*.json"))
 
-STEPS = "new page.Choreography(v[0]).steps(v[1], v[2])"
+STEPS = "new page.Choreography(v[0]).steps(v[1], v[2], v[3] ?? null)"
 AWAITED = "new page.Choreography(v[0]).awaited(v[1], v[2])"
 
 
@@ -172,6 +172,146 @@ def test_the_reconciler_s_own_cancellation_is_not_called_a_repetition() -> None:
         first,
         second,
     ) == [None, 4]
+
+
+def attempt(number: int, at: str, function: str = "paymentProcessing") -> dict[str, Any]:
+    event = {"eventId": "e", "eventType": "OrderPlacedEvent"}
+    reason = "GatewayUnavailable: the payment gateway does not respond"
+    return {**event, "function": function, "attempt": number, "of": 3, "at": at, "reason": reason}
+
+
+def dead_letter(seen: str, gone: str | None = None, *, redriven: bool | None = None) -> dict[str, Any]:
+    event = {"eventId": "e", "eventType": "OrderPlacedEvent", "reason": "retries used up"}
+    return {**event, "function": "paymentProcessing", "seenAt": seen, "goneAt": gone, "redriven": redriven}
+
+
+def rescued(order: dict[str, Any], *letters: dict[str, Any], attempts: int = 3) -> dict[str, Any]:
+    placed_at = order["placedAt"]
+    return {
+        "attempts": [attempt(n + 1, placed_at) for n in range(attempts)],
+        "deadLetters": list(letters),
+        "logged": {},
+        "dueAt": None,
+    }
+
+
+def test_failed_attempts_a_dead_letter_and_its_redrive_are_steps_on_their_paths() -> None:
+    order, trail = recorded("approved")
+    seen = rescued(order, dead_letter(order["placedAt"], order["placedAt"], redriven=True))
+
+    steps = in_the_page("choreography.js", STEPS, flow.described(), order, trail[:1], seen)
+
+    rescue = {step["headline"]: (step["actor"], step["path"], step["title"]) for step in steps if "hop" in step}
+    fails = ("paymentProcessing", ["bus", "paymentProcessing"], "PaymentProcessing fails on OrderPlacedEvent")
+    for number in (1, 2, 3):
+        assert rescue[f"✗ Attempt {number} of 3 failed"] == fails
+    assert rescue["✉ Kept as a dead letter"][:2] == ("deadLetters", ["paymentProcessing", "deadLetters"])
+    assert rescue["↩ Redriven"][:2] == ("deadLetters", ["deadLetters", "paymentProcessing"])
+
+
+def test_a_message_fails_on_the_way_through_its_queue() -> None:
+    order, trail = recorded("approved")
+    seen = {**rescued(order), "attempts": [attempt(1, order["placedAt"], "notification")]}
+
+    steps = in_the_page("choreography.js", STEPS, flow.described(), order, trail, seen)
+
+    [failed] = [step for step in steps if step.get("attempt")]
+    assert failed["path"] == ["bus", "notificationTopic", "notificationQueue", "notification"]
+
+
+@pytest.mark.parametrize(
+    ("redriven", "headline", "path"),
+    [
+        (True, "↩ Redriven", ["deadLetters", "paymentProcessing"]),
+        (None, "The dead letter is gone", ["deadLetters"]),
+        (False, "The dead letter is gone", ["deadLetters"]),
+    ],
+)
+def test_a_dead_letter_that_is_gone_is_called_redriven_only_by_evidence(
+    redriven: bool | None, headline: str, path: list[str]
+) -> None:
+    order, trail = recorded("approved")
+    seen = rescued(order, dead_letter(order["placedAt"], order["placedAt"], redriven=redriven))
+
+    steps = in_the_page("choreography.js", STEPS, flow.described(), order, trail[:1], seen)
+
+    assert (steps[-1]["headline"], steps[-1]["path"]) == (headline, path)
+
+
+@pytest.mark.parametrize(
+    ("after", "number", "letters"),
+    [
+        ([], 3, 0),
+        (["kept"], 3, 1),
+        (["kept", "redriven"], None, 0),
+        (["kept", "redriven", "kept"], None, 1),
+        (["kept", "gone"], 3, 0),
+        (["published again"], None, 0),
+    ],
+)
+def test_a_function_has_failed_until_it_gets_its_event_again(
+    after: list[str], number: int | None, letters: int
+) -> None:
+    function = "paymentProcessing"
+    steps = {
+        "kept": {"actor": "deadLetters", "path": [function, "deadLetters"], "kept": 1},
+        "redriven": {"actor": "deadLetters", "path": ["deadLetters", function], "kept": -1},
+        "gone": {"actor": "deadLetters", "path": ["deadLetters"], "kept": -1},
+        "published again": {"actor": "reconciler", "path": ["reconciler", "bus"], "repeatedAt": [function]},
+    }
+    failed = {"actor": function, "path": ["bus", function], "attempt": attempt(3, "")}
+    seen = [failed, *(steps[name] for name in after)]
+
+    found, kept = in_the_page("rescue.js", "[page.failures(v[0]), page.deadLettersAfter(v[0])]", seen)
+
+    assert [(name, each["attempt"]) for name, each in found] == ([(function, number)] if number else [])
+    assert kept == letters
+
+
+@pytest.mark.parametrize(
+    ("name", "charge"),
+    [("approved", "the card was charged once"), ("declined", "nothing is charged"), ("refunded", "and refunded once")],
+)
+def test_a_duplicate_is_numbered_at_its_consumers_and_says_what_was_charged(name: str, charge: str) -> None:
+    order, trail = recorded(name)
+    duplicate = {**trail[0], "eventId": "again"}
+    logged = {trail[0]["eventId"]: order["placedAt"], "again": "2999-01-01T00:00:00.000Z"}
+    later = {**rescued(order, attempts=0), "logged": logged}
+
+    for listed in ([*trail, duplicate], [duplicate, *trail]):  # events of one time come in any order
+        step = in_the_page("choreography.js", STEPS, flow.described(), order, listed, later)[-1]
+        assert step["headline"] == "Duplicate: order placed"
+        assert step["repeatedAt"] == ["paymentProcessing"]
+        assert ["bus", "paymentProcessing"] in step["branches"]
+        assert charge in step["meaning"]
+
+
+def test_when_a_duplicate_came_is_known_from_the_operator_s_view_alone() -> None:
+    order, trail = recorded("approved")
+    events = [*trail, {**trail[0], "eventId": "again"}]
+
+    without = in_the_page("choreography.js", STEPS, flow.described(), order, events)
+
+    [duplicate] = [step for step in without if step.get("again")]
+    assert in_the_page("words.js", "page.when(v[0])", duplicate) == "again"
+
+
+def test_each_event_reaches_the_page_through_the_order_feed() -> None:
+    steps = in_the_page("choreography.js", STEPS, flow.described(), *recorded("approved"))
+
+    fed = [step["title"] for step in steps if ["bus", "orderFeed", "customer"] in step.get("branches", [])]
+    assert fed == [step["title"] for step in steps if " publishes " in step["title"]]
+    assert len(fed) == 3
+
+
+def test_each_event_of_the_choreography_has_a_headline_that_is_no_name_of_a_type() -> None:
+    order, trail = recorded("approved")
+    events = [{**trail[0], "eventId": name, "domainEventId": name, "eventType": name} for name in flow.consumers()]
+
+    steps = in_the_page("choreography.js", STEPS, flow.described(), order, events)
+
+    assert len({step["headline"] for step in steps}) == len(steps)
+    assert [step["headline"] for step in steps if step["headline"].endswith("Event")] == []
 
 
 def test_each_status_has_its_words() -> None:

@@ -1,17 +1,21 @@
 // One order: what happens to it while it happens, and once more in slow motion.
 
 import { Cancellation } from '../cancellation.js';
-import { isComplete, isOver, republished, titleOf } from '../choreography.js';
+import { isComplete, isOver, republished } from '../choreography.js';
 import { h } from '../dom.js';
 import { Follower } from '../follower.js';
+import { Moment } from '../moment.js';
 import { Picture } from '../picture.js';
 import { Replay } from '../replay.js';
+import { deadLettersAfter, failures, watch } from '../rescue.js';
+import { takeFirstOrder } from '../session.js';
 import { Timeline } from '../timeline.js';
 import { money, orderNumber, PAYMENT_METHODS, STATUSES, time } from '../words.js';
 
+const CALM = window.matchMedia('(prefers-reduced-motion: reduce)');
 const WAITING_AFTER_MS = 6000; // without a change: then the page says what the order waits for
 
-export async function orderView({ api, choreography, inbox, announce, signal, orderChanged }, orderId) {
+export async function orderView({ api, choreography, inbox, operatorsView, announce, signal, orderChanged }, orderId) {
   const cancel = async () => {
     try {
       order = await api.cancel(orderId);
@@ -24,16 +28,17 @@ export async function orderView({ api, choreography, inbox, announce, signal, or
   const view = new OrderView(choreography, announce, signal, cancel);
   let order = null;
   let events = [];
+  let rescue = null; // the operator's view
   let shown = '';
   let changedAt = Date.now();
 
   /** Show what is known now; whether that is news. */
   const show = () => {
-    const now = JSON.stringify([order, events]);
+    const now = JSON.stringify([order, events, rescue]);
     const changed = now !== shown;
     if (changed) changedAt = Date.now();
-    const waits = !isOver(order) && Date.now() - changedAt > WAITING_AFTER_MS;
-    if (changed || waits !== view.isWaiting) view.update(order, events, waits);
+    const isStill = Date.now() - changedAt > WAITING_AFTER_MS;
+    if (changed || isStill !== view.isStill) view.update(order, events, rescue, isStill);
     shown = now;
     return changed;
   };
@@ -67,7 +72,23 @@ export async function orderView({ api, choreography, inbox, announce, signal, or
   await read(false);
   const follower = new Follower({ ticket: () => api.ticket(orderId), heard, read, failed, signal });
   follower.start();
+  if (operatorsView) watchRescue();
   return view.element;
+
+  /** An order that has ended is looked at again when something more happens to it. */
+  function watchRescue() {
+    let known = '';
+    const what = () => JSON.stringify([order, events]);
+    const ask = () => {
+      known = what();
+      return operatorsView(orderId);
+    };
+    const heard = (seen) => {
+      rescue = seen;
+      show();
+    };
+    watch({ ask, isDue: () => !isOver(order) || known !== what(), heard, signal });
+  }
 }
 
 async function emailOf(order, inbox) {
@@ -79,10 +100,11 @@ class OrderView {
   constructor(choreography, announce, signal, cancel) {
     this.choreography = choreography;
     this.announce = announce;
+    this.signal = signal;
     this.steps = [];
-    this.awaited = [];
-    this.isWaiting = false;
+    this.isStill = false;
     this.hasEmail = false;
+    this.moment = new Moment(signal);
     this.picture = new Picture(choreography, signal);
     this.timeline = new Timeline((index) => this.replay.open(index));
     this.replay = new Replay((_, index) => this.show(index));
@@ -90,59 +112,55 @@ class OrderView {
     this.title = h('h1', { tabindex: -1 });
     this.status = h('p.status');
     this.problem = h('p.error', { role: 'alert', hidden: true });
-    this.waits = h('section.waits', { 'aria-label': 'What is being done', hidden: true });
     this.cancellation = new Cancellation(cancel);
     this.facts = h('dl.facts');
     this.mail = h('section.letter', { 'aria-label': 'The e-mail', hidden: true });
     this.element = h('article.order', {},
-      h('div.heading', {}, this.title, this.status), this.problem, this.cancellation.element, this.waits,
+      h('div.heading', {}, this.title, this.status, this.cancellation.element), this.problem,
+      h('section.stage', { 'aria-label': 'The system' }, this.moment.element, this.picture.element, this.replay.element, this.picture.legend),
       h('div.columns', {},
-        h('section.stage', { 'aria-label': 'The system' }, this.picture.element, this.picture.legend, this.replay.element),
         h('section.story', {}, h('h2', {}, 'What happened'), this.timeline.element),
         h('div.receipt', {}, h('section', {}, h('h2', {}, 'The order'), this.facts), this.mail)));
   }
 
-  update(order, events, waits) {
+  /** Without a change for a while the order is still: what it waits for is shown, and no step as the present. */
+  update(order, events, rescue, isStill) {
     const before = new Set(this.steps.map(({ key }) => key));
-    this.steps = this.choreography.steps(order, events);
+    this.order = order;
+    this.steps = this.choreography.steps(order, events, rescue);
     this.awaited = this.choreography.awaited(order, events);
     this.over = isOver(order) && isComplete(order, events);
+    this.isStill = isStill;
+    this.isInTrouble = failures(this.steps).length > 0 || deadLettersAfter(this.steps) > 0;
+    this.republished = republished(events);
+    this.dueAt = rescue?.dueAt;
     const [sign, word] = STATUSES[order.status];
     this.title.textContent = `Order ${orderNumber(order.orderId)}`;
     this.status.replaceChildren(h(`span.badge.${order.status}`, {}, `${sign} ${word}`));
     this.cancellation.update(order);
     this.facts.replaceChildren(...facts(order));
     this.timeline.show(this.steps);
-    this.showWaiting(waits, republished(events), order);
     const added = this.steps.filter(({ key }) => !before.has(key));
-    if (added.length) this.announce(added.map(({ title }) => title).join('. '));
+    if (added.length) this.announce(added.map(({ headline, title }) => `${headline}: ${title}`).join('. '));
     this.replay.allow(this.over, this.steps);
     if (isOver(order) && !this.hasEmail) this.showReceipt(order.notification);
     if (!this.replay.isOpen) this.show(null, added);
+    if (this.over && !CALM.matches && takeFirstOrder(order.orderId)) this.replay.playByItself();
   }
 
   /** Show the moment of a step, or with null the present; steps that are new travel. */
   show(index, added = []) {
     this.timeline.mark(index);
-    if (index === null) this.picture.show(this.steps, { waiting: this.awaited, settled: this.over, travelling: added });
-    else this.picture.show(this.steps.slice(0, index + 1), { travelling: [this.steps[index]] });
-  }
-
-  showWaiting(waits, again, { cancellation }) {
-    this.isWaiting = waits;
-    this.waits.hidden = !waits;
-    if (!waits) return;
-    const names = this.awaited.map(titleOf).join(' and ') || 'its next event';
-    const done = again && h('li.done', {}, `✓ The reconciler has published the order's event again: attempt ${again.attempt}.`);
-    const title = `… Your order waits for ${names}`;
-    if (this.waits.firstChild?.textContent !== title) this.announce(`${title}. It is stored, and nothing is lost.`);
-    this.waits.replaceChildren(
-      h('h2', {}, title),
-      h('p', {}, 'It is stored, and nothing is lost. This is what the system does about it:'),
-      h('ul', {}, done,
-        h('li', {}, 'A function that fails is retried twice. Then its event is kept as a dead letter, which an operator can redrive.'),
-        h('li', {}, `A minute or two after the order was ${cancellation ? 'cancelled' : 'placed'}, then at growing intervals, the reconciler publishes ${cancellation ? 'OrderCancelledEvent' : 'OrderPlacedEvent'} again. Each step that is done publishes its stored result again, so the order continues where it stopped.`),
-        h('li', {}, 'However often a step is repeated, the card is charged once, and refunded once.')));
+    this.moment.isRead = index !== null;
+    if (index !== null) {
+      this.moment.step(this.steps, index);
+      this.picture.show(this.steps.slice(0, index + 1), { travelling: [this.steps[index]] });
+      return;
+    }
+    const waits = !isOver(this.order) && (this.isStill || this.isInTrouble);
+    if (waits) this.moment.waiting(this.awaited, this.steps, this.republished, this.dueAt);
+    else this.moment.step(this.steps, this.steps.length - 1);
+    this.picture.show(this.steps, { waiting: this.awaited, still: this.over || waits, travelling: added });
   }
 
   showReceipt(notification) {

@@ -1,7 +1,7 @@
 // An order on its way to the API: the order's page at once, as a skeleton, until there is an order to show.
 
 import { h } from '../dom.js';
-import { keepPlace, keepRefusal, keyFor, orderInProgress, orderIsPlaced } from '../session.js';
+import { keepFirstOrder, keepPlace, keepRefusal, keyFor, orderInProgress, orderIsPlaced } from '../session.js';
 
 export async function placingView({ api, cartChanged, signal, replace }) {
   const wanted = orderInProgress();
@@ -18,6 +18,7 @@ export async function placingView({ api, cartChanged, signal, replace }) {
     try {
       const { orderId } = await api.place(body, keyFor(body));
       orderIsPlaced(body);
+      keepFirstOrder(orderId);
       cartChanged();
       next = `#/orders/${orderId}`;
     } catch (error) {
