@@ -40,9 +40,7 @@ def start(port: int, *, once: bool, keep: bool = False, parameters: Mapping[str,
     terminal, state = Terminal(), State()
     if is_kept(state) and not keep:
         terminal.say("[dim]A new stack; the kept one stays in {kept} for: npm start -- --keep[/]", kept=state.kept)
-    with stack(
-        state, port, web_port=port + 1, keep=keep, parameters=parameters, step=terminal.step
-    ) as description:
+    with stack(state, port, web_port=port + 1, keep=keep, parameters=parameters, step=terminal.step) as description:
         terminal.say("\n[bold]The storefront[/] is at {url}\n", url=description["webUrl"])
         with terminal.step("Signing up a customer"), calling("the sign-up of a sample customer"):
             running = find("local")

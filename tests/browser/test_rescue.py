@@ -1,4 +1,4 @@
-"""What the page shows of an order that something happens to: failed attempts, a dead letter, its redrive, duplicates."""
+"""What the page shows when something goes wrong: failed attempts, a dead letter, its redrive, duplicates."""
 
 import re
 from typing import Any
@@ -64,7 +64,9 @@ def test_an_outage_is_seen_from_the_first_attempt_to_the_rescue_and_once_more_in
     expect(moment(customer)).to_contain_text("Your order waits for PaymentProcessing")
     expect(moment(customer)).to_contain_text("attempt 3 of 3: the payment gateway does not respond")
     expect(moment(customer)).to_contain_text("One dead letter is kept")
-    expect(moment(customer)).to_contain_text(re.compile(r"The reconciler (publishes its event again in \d:\d\d|is due)"))
+    expect(moment(customer)).to_contain_text(
+        re.compile(r"The reconciler (publishes its event again in \d:\d\d|is due)")
+    )
 
     for width, height in SIZES.values():
         page.set_viewport_size({"width": width, "height": height})
@@ -128,7 +130,9 @@ def test_without_the_operator_s_view_the_page_says_only_what_it_has_evidence_for
     expect(customer.node(PAYMENT)).to_have_attribute("data-state", "waiting")
     expect(customer.node(PAYMENT)).to_contain_text("… awaited")
     expect(moment(customer)).to_contain_text("The order is stored, and nothing is lost.")
-    expect(moment(customer)).not_to_contain_text(re.compile("attempt [123] of|dead letter|publishes its event again in"))
+    expect(moment(customer)).not_to_contain_text(
+        re.compile("attempt [123] of|dead letter|publishes its event again in")
+    )
     expect(customer.page.locator(".timeline .failed")).to_have_count(0)
 
 
@@ -144,7 +148,9 @@ def test_the_sentence_the_picture_and_the_controls_are_on_one_screen(visit: Visi
     picture = visitor.page.locator(".picture").bounding_box()
     sentence = moment(visitor).bounding_box()
     controls = visitor.page.locator(".replay").bounding_box()
-    assert picture and sentence and controls
+    assert picture
+    assert sentence
+    assert controls
     assert picture["height"] <= 0.55 * height
     assert sentence["y"] + sentence["height"] <= picture["y"]
     assert picture["y"] + picture["height"] <= controls["y"]

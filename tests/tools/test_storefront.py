@@ -195,5 +195,7 @@ def test_the_feed_is_a_consumer_like_any_other(template: Template) -> None:
     queue = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
     assert target["DeadLetterConfig"] == {"Arn": queue}
     assert json.dumps({"Fn::GetAtt": [rule, "Arn"]}) in json.dumps(resources["DeadLetterQueuePolicy"])
-    assert resources["OrderFeedLambdaEvConf"]["Properties"]["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
+    assert resources["OrderFeedLambdaEvConf"]["Properties"]["DestinationConfig"] == {
+        "OnFailure": {"Destination": queue}
+    }
     assert resources["OrderFeedErrors"]["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
