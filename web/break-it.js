@@ -1,4 +1,5 @@
 // The panel that breaks things, on stage `local` only: its server does what `npm run break-it` and `npm run dlq` do.
+// An outage is a story in three steps. Where it is, the gateway and the dead letters say, also after a reload.
 
 import { h } from './dom.js';
 import { orderNumber } from './words.js';
@@ -9,31 +10,39 @@ export class BreakIt {
   constructor(element) {
     this.orderId = null;
     this.switched = 0;
-    this.said = h('p.said', { role: 'status' });
+    this.letters = [];
     this.turn = Promise.resolve(); // reading the dead letters hides them from other readers for a moment: one request at a time
-    this.gateway = h('button', { disabled: true, type: 'button', onclick: () => this.#do('gateway', { state: this.down ? 'up' : 'down' }) }, 'Take the gateway down');
-    this.twice = h('button', { type: 'button', onclick: () => this.#do('send-twice', { orderId: this.orderId }) }, 'Send OrderPlacedEvent again');
-    this.redrive = h('button', { disabled: true, type: 'button', onclick: () => this.#do('redrive', {}) }, 'Redrive them');
+    this.takeDown = this.#button('Take the gateway down', () => this.#do(this.outage, 'gateway', { state: 'down' }));
+    this.bringUp = this.#button('Bring the gateway up', () => this.#do(this.rescued, 'gateway', { state: 'up' }));
+    this.redrive = this.#button('Redrive them', () => this.#do(this.rescued, 'redrive', {}));
+    this.twice = this.#button('Send OrderPlacedEvent again', () => this.#do(this.repeated, 'send-twice', { orderId: this.orderId }));
     this.state = h('p', {}, 'Loading …');
-    this.deadLetters = h('ul.dead-letters', {}, h('li', {}, 'Loading …'));
+    this.order = h('p', {}, h('a', { href: '#/' }, 'Order something'), ', or look at an order that waits.');
+    this.deadLetters = h('ul.dead-letters');
+    [this.outage, this.rescued, this.repeated] = [said(), said(), said()];
     this.problem = h('p.error', { role: 'alert', hidden: true });
+    this.steps = [
+      step('Take the payment gateway down', 'No card can be charged then.', this.state, this.takeDown, this.outage),
+      step('Order, and watch it fail', 'Three attempts fail. Then the event is a dead letter: kept in a queue, so that it isn\'t lost.', this.order, this.deadLetters),
+      step('Repair, and redrive', 'To redrive is to send the event to its function again.', this.bringUp, ' ', this.redrive, this.rescued),
+    ];
+    this.repetition = h('section', { hidden: true }, h('h3', {}, 'The same event, twice'),
+      h('p', {}, 'AWS delivers an event at least once. See what a duplicate does.'), this.twice, this.repeated);
     this.panel = h('details', { open: matchMedia('(min-width: 60rem)').matches },
       h('summary', {}, h('h2', { id: 'break-it-title' }, 'Break it')),
       h('p.hint', {}, 'Only on this machine. Break something, and see that nothing is lost.'),
-      h('h3', {}, 'The payment gateway'), this.state, this.gateway,
-      h('h3', {}, 'The same event, twice'), this.twiceHint = h('p'), this.twice,
-      h('h3', {}, 'Dead letters'), this.deadLetters, this.redrive, this.said, this.problem);
+      h('ol.outage', { 'aria-label': 'An outage in three steps' }, this.steps), this.problem, this.repetition);
     element.replaceChildren(this.panel);
     element.hidden = false;
-    this.about(null);
+    this.#show();
     this.#watch();
   }
 
   /** Set the order that the customer looks at, or null. */
   about(orderId) {
+    if (orderId !== this.orderId) this.repeated.textContent = '';
     this.orderId = orderId;
-    this.#enable();
-    this.twiceHint.textContent = orderId ? `Of order ${orderNumber(orderId)}: see what a duplicate does.` : 'Open one of your orders first.';
+    this.#show();
   }
 
   async inbox(email) {
@@ -45,10 +54,28 @@ export class BreakIt {
     return this.#request(`rescue?${new URLSearchParams({ orderId })}`);
   }
 
-  #enable() {
-    this.gateway.disabled = this.busy || this.down === undefined;
-    this.twice.disabled = this.busy || !this.orderId;
-    this.redrive.disabled = this.busy || !this.count;
+  /** The step that comes next: an outage begins, has no dead letter yet, or is to be healed. */
+  get #current() {
+    if (this.letters.length) return 2;
+    return this.isDown ? 1 : 0;
+  }
+
+  #show() {
+    const isKnown = this.isDown !== undefined;
+    if (isKnown) this.state.textContent = this.isDown ? '✗ It is down: no card can be charged or refunded.' : '✓ It is up.';
+    this.takeDown.disabled = this.busy || !isKnown || this.isDown;
+    this.bringUp.disabled = this.busy || !this.isDown;
+    this.redrive.disabled = this.busy || this.isDown || !this.letters.length;
+    this.bringUp.hidden = this.redrive.hidden = !this.isDown && !this.letters.length;
+    this.order.hidden = !this.isDown || this.letters.length > 0;
+    this.deadLetters.hidden = !this.letters.length;
+    this.deadLetters.replaceChildren(...this.letters.map(deadLetter));
+    this.twice.disabled = this.busy;
+    this.repetition.hidden = !this.orderId;
+    this.steps.forEach((element, index) => {
+      if (isKnown && index === this.#current) element.setAttribute('aria-current', 'step');
+      else element.removeAttribute('aria-current');
+    });
   }
 
   async #watch() {
@@ -62,27 +89,18 @@ export class BreakIt {
     try {
       const before = this.switched;
       const { gateway, deadLetters } = await this.#request('state');
-      if (before === this.switched) this.#showGateway(gateway); // else it has been switched since the request
-      this.#showDeadLetters(deadLetters);
+      if (before === this.switched) this.#switched(gateway); // else it has been switched since the request
+      this.letters = deadLetters;
+      this.#show();
       this.#trouble('');
     } catch (error) {
       this.#trouble(error.message);
     }
   }
 
-  #showGateway(gateway) {
+  #switched(gateway) {
     this.switched += 1;
-    this.down = gateway === 'down';
-    this.state.textContent = this.down ? '✗ It is down: no card can be charged or refunded.' : '✓ It is up.';
-    this.gateway.textContent = this.down ? 'Bring the gateway up' : 'Take the gateway down';
-    this.#enable();
-  }
-
-  #showDeadLetters(deadLetters) {
-    this.count = deadLetters.length;
-    this.#enable();
-    const nothing = h('li', {}, 'None.');
-    this.deadLetters.replaceChildren(...(deadLetters.length ? deadLetters.map(deadLetter) : [nothing]));
+    this.isDown = gateway === 'down';
   }
 
   /** One request after the other: a redrive during a read would find nothing to redrive. */
@@ -91,22 +109,24 @@ export class BreakIt {
     return this.turn;
   }
 
-  async #do(what, body) {
+  /** What came of it is said beside its button, until the next one is used. */
+  async #do(place, what, body) {
     this.#trouble('');
+    for (const other of [this.outage, this.rescued, this.repeated]) other.textContent = '';
     this.busy = true;
-    this.#enable();
+    this.#show();
     const button = document.activeElement;
-    await (what === 'redrive' ? this.#inTurn(() => this.#send(what, body)) : this.#send(what, body));
+    await (what === 'redrive' ? this.#inTurn(() => this.#send(place, what, body)) : this.#send(place, what, body));
     this.busy = false;
-    this.#enable();
-    if (document.activeElement === document.body) (button.disabled ? this.panel.firstChild : button).focus();
+    this.#show();
+    if (document.activeElement === document.body) (button.disabled || button.hidden ? this.panel.firstChild : button).focus();
   }
 
-  async #send(what, body) {
+  async #send(place, what, body) {
     try {
       const done = await this.#request(what, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
-      this.said.textContent = DONE[what](done);
-      if (what === 'gateway') this.#showGateway(done.gateway);
+      place.textContent = DONE[what](done);
+      if (what === 'gateway') this.#switched(done.gateway);
       if (what === 'redrive') await this.#poll();
     } catch (error) {
       this.#trouble(error.message);
@@ -121,6 +141,10 @@ export class BreakIt {
     return body;
   }
 
+  #button(words, onclick) {
+    return h('button', { type: 'button', disabled: true, onclick }, words);
+  }
+
   #trouble(message) {
     this.problem.textContent = message;
     this.problem.hidden = !message;
@@ -128,10 +152,18 @@ export class BreakIt {
 }
 
 const DONE = {
-  gateway: ({ gateway }) => (gateway === 'down' ? 'The payment gateway is down. Order something now.' : 'The payment gateway is up again. Redrive what failed meanwhile, or wait: the reconciler publishes its event again within a minute or two.'),
+  gateway: ({ gateway }) => (gateway === 'down' ? 'Done. Order something now.' : 'It is up again. Redrive what failed meanwhile, or wait: the reconciler publishes its event again within a minute or two.'),
   'send-twice': () => 'The event is on the bus again.',
-  redrive: ({ redriven }) => (redriven === 1 ? 'One dead letter was redriven.' : `${redriven} dead letters were redriven.`),
+  redrive: ({ redriven }) => `${redriven === 1 ? 'One dead letter was' : `${redriven} dead letters were`} redriven. The order continues where it stopped, and its card is charged once.`,
 };
+
+function said() {
+  return h('p.said', { role: 'status' });
+}
+
+function step(title, what, ...parts) {
+  return h('li', {}, h('h3', {}, title), h('p.hint', {}, what), ...parts);
+}
 
 function deadLetter({ eventType, orderId, consumer, reason }) {
   return h('li', {}, h('strong', {}, eventType), ` of order ${orderNumber(orderId)}; ${consumer.split('-').at(-1)} failed: ${reason}`);

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from local.launcher.running import stack
 from tests.browser import chromium
 from tests.browser.visitor import Visitor
 from tests.conftest import ENVIRONMENT
+from tests.e2e.cloud import Cloud
 from tools.checkout import ROOT
 
 Visit = Callable[..., Visitor]
@@ -43,6 +45,13 @@ def storefront(browser: Browser) -> Iterator[dict[str, Any]]:
         state = State(ROOT / ".local" / "browser")
         with stack(state, free_port(), web_port=free_port(), parameters={"reconcileAfterSeconds": "10"}) as running:
             yield running
+
+
+@pytest.fixture
+def cloud(storefront: dict[str, Any]) -> Iterator[Cloud]:
+    """The stack as an operator has it."""
+    with ExitStack() as closing:
+        yield Cloud(storefront, closing)
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Locator, Route, expect
 
 from tests.browser.visitor import TIMEOUT_MS, Visitor
+from tests.e2e.cloud import Cloud
 
 
 def takes_the_gateway_down(customer: Visitor) -> None:
@@ -19,34 +20,75 @@ def takes_the_gateway_down(customer: Visitor) -> None:
     expect(customer.page.get_by_text("It is down: no card can be charged or refunded.")).to_be_visible()
 
 
-@pytest.mark.usefixtures("gateway_is_up_again")
-def test_an_order_waits_for_the_gateway_and_is_healed_by_a_redrive(customer: Visitor) -> None:
-    page, waits = customer.page, customer.page.get_by_role("heading", name="Your order waits for PaymentProcessing")
-    takes_the_gateway_down(customer)
-    customer.orders()
+def steps(visitor: Visitor) -> Locator:
+    return visitor.page.get_by_role("list", name="An outage in three steps").locator("> li")
 
-    expect(waits).to_be_visible(timeout=TIMEOUT_MS)
-    expect(customer.node("paymentProcessing")).to_have_attribute("data-state", "waiting")
-    expect(customer.node("paymentProcessing")).to_contain_text("awaited")  # not by colour alone
+
+def is_at(visitor: Visitor, number: int) -> None:
+    """Wait until this step of the story is the current one, and the only one."""
+    expect(steps(visitor).nth(number - 1)).to_have_attribute("aria-current", "step", timeout=TIMEOUT_MS)
+    expect(visitor.page.locator(".outage > [aria-current]")).to_have_count(1)
+
+
+def test_nothing_is_empty_on_the_shop_page(customer: Visitor) -> None:
+    customer.opens("")
+    expect(customer.page.get_by_text("✓ It is up.")).to_be_visible()
+
+    is_at(customer, 1)
+    buttons = customer.page.locator("#break-it button:visible")
+    expect(buttons).to_have_text(["Take the gateway down"])
+    expect(buttons).to_be_enabled()
+    parts = customer.page.locator("#break-it :is(p, li, h3, section):visible:not([role=status])")
+    assert [text for text in parts.all_inner_texts() if not text.strip() or text.strip() == "None."] == []
+    assert "isn't lost" in steps(customer).nth(1).inner_text()  # what a dead letter is
+    assert "to its function again" in steps(customer).nth(2).inner_text()  # and to redrive
+
+
+@pytest.mark.usefixtures("gateway_is_up_again")
+def test_an_outage_is_a_story_in_three_steps_each_enabled_in_turn(customer: Visitor, cloud: Cloud) -> None:
+    """On the real stack, with a reload in the middle."""
+    page, [down, order, repair] = customer.page, [steps(customer).nth(index) for index in range(3)]
+    is_at(customer, 1)
+    expect(repair.get_by_role("button")).to_have_count(0)
+
+    takes_the_gateway_down(customer)
+    expect(down.get_by_role("status")).to_have_text("Done. Order something now.")
+    expect(customer.button("Take the gateway down")).to_be_disabled()
+    is_at(customer, 2)
+    order.get_by_role("link", name="Order something").click()
+    expect(customer.title).to_have_text("Coffee, and everything around it")
+    expect(customer.button("Redrive them")).to_be_disabled()
+
+    customer.orders()
     letter = page.locator(".dead-letters li").filter(has_text=customer.order_id[:8].upper())
     expect(letter.first).to_contain_text("OrderPlacedEvent", timeout=TIMEOUT_MS)
     expect(letter.first).to_contain_text("paymentProcessing")
+    is_at(customer, 3)
+    expect(customer.button("Redrive them")).to_be_disabled()  # the gateway is still down
+    page.reload()
+    is_at(customer, 3)
 
     customer.button("Bring the gateway up").click()
-    expect(page.get_by_text("It is up.")).to_be_visible()
+    expect(repair.get_by_role("status")).to_contain_text("It is up again.")
+    expect(down.get_by_role("status")).to_have_text("")  # said beside the button that was used, and nowhere else
+    expect(page.get_by_text("✓ It is up.")).to_be_visible()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(f"{request.url.rpartition('/')[2]} begins"))
     page.on("response", lambda response: asked.append(f"{response.url.rpartition('/')[2]} ends"))
     with page.expect_request("**/break-it/state"):  # a read, which hides the dead letters meanwhile
         pass
     customer.button("Redrive them").click()
-    redriven = re.compile(r"^(One dead letter was|[1-9]\d* dead letters were) redriven\.$")
-    expect(page.locator("#break-it [role=status]")).to_have_text(redriven, timeout=TIMEOUT_MS)
+    redriven = re.compile(r"^(One dead letter was|[1-9]\d* dead letters were) redriven\. .* charged once\.$")
+    expect(repair.get_by_role("status")).to_have_text(redriven, timeout=TIMEOUT_MS)
     assert asked.index("state ends") < asked.index("redrive begins")
 
     customer.sees_the_end("is on its way")
-    expect(waits).to_be_hidden()
-    expect(page.locator(".dead-letters")).to_have_text("None.", timeout=TIMEOUT_MS)
+    expect(page.get_by_role("heading", name="Your order waits for")).to_have_count(0)
+    expect(page.locator(".dead-letters")).to_be_hidden(timeout=TIMEOUT_MS)
+    is_at(customer, 1)  # and from the beginning
+    row = cloud.ledger_row(customer.order_id)
+    assert row
+    assert row["charges"]["N"] == "1"
 
 
 @pytest.mark.usefixtures("gateway_is_up_again")
@@ -65,12 +107,14 @@ def test_an_order_that_the_reconciler_published_again_shows_it(customer: Visitor
 
 
 def test_an_event_that_comes_twice_is_shown_twice_and_charges_once(customer: Visitor) -> None:
+    expect(customer.button("Send OrderPlacedEvent again")).to_be_hidden()  # of which order?
     customer.orders().sees_the_end("is on its way")
     before = customer.asks(f"/orders/{customer.order_id}")
 
     customer.button("Send OrderPlacedEvent again").click()
 
-    expect(customer.page.get_by_text("The event is on the bus again.")).to_be_visible()
+    repetition = customer.page.locator("#break-it section").filter(has_text="The same event, twice")
+    expect(repetition.get_by_role("status")).to_have_text("The event is on the bus again.")
     again = customer.page.locator(".timeline .again")
     expect(again).to_contain_text("OrderPlacedEvent arrives again", timeout=TIMEOUT_MS)
     assert customer.asks(f"/orders/{customer.order_id}") == before

@@ -3,8 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,12 +16,6 @@ from tests.e2e.shopper import envelope_of
 from tests.e2e.waiting import wait_for
 
 REFUNDED = "The order is cancelled. €14.00 was refunded to your card."
-
-
-@pytest.fixture
-def cloud(storefront: dict[str, Any]) -> Iterator[Cloud]:
-    with ExitStack() as closing:
-        yield Cloud(storefront, closing)
 
 
 @pytest.fixture
