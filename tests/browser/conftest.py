@@ -47,7 +47,7 @@ def storefront(browser: Browser) -> Iterator[dict[str, Any]]:
             yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def cloud(storefront: dict[str, Any]) -> Iterator[Cloud]:
     """The stack as an operator has it."""
     with ExitStack() as closing:
