@@ -53,7 +53,7 @@ export class Api {
   }
 
   /** What opens one WebSocket for the order's events. */
-  ticket(orderId) {
+  async ticket(orderId) {
     return this.#request(`/orders/${orderId}/ticket`, { method: 'POST', headers: signedIn() });
   }
 

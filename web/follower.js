@@ -14,65 +14,74 @@ export class Follower {
   constructor({ ticket, heard, read, failed, signal }) {
     Object.assign(this, { ticket, heard, read, failed, signal });
     this.pause = FIRST_PAUSE_MS;
-    document.addEventListener('visibilitychange', () => this.#wake(), { signal });
+    this.mayConnect = true;
+    this.reading = Promise.resolve();
+    document.addEventListener('visibilitychange', () => document.hidden || this.soon(0), { signal });
     signal.addEventListener('abort', () => {
       clearTimeout(this.timer);
       this.socket?.close();
     });
   }
 
-  async start() {
-    await this.#connect();
+  start() {
+    this.#connect();
     this.soon();
   }
 
-  /** Read the order after the shortest pause, if no read is due before. */
-  soon() {
+  /** Something has happened, or somebody looks at the page again: the pauses begin with the shortest again. */
+  soon(pause = FIRST_PAUSE_MS) {
     this.pause = FIRST_PAUSE_MS;
-    if (this.isOver || this.signal.aborted) return;
-    const due = Date.now() + this.pause;
-    if (!this.timer || due < this.due) this.#readAt(due);
+    this.#readAfter(pause);
   }
 
+  /** Whether the events come by themselves. */
   get isPushed() {
     return this.socket?.readyState === WebSocket.OPEN;
   }
 
-  #readAt(due) {
+  /** Read the order after a pause, if no read is due before. One read at a time: so no response replaces a newer one. */
+  #readAfter(pause) {
+    const due = Date.now() + pause;
+    if (this.isOver || this.signal.aborted || (this.timer && this.due <= due)) return;
     clearTimeout(this.timer);
     this.due = due;
-    this.timer = setTimeout(() => this.#read(), due - Date.now());
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.reading = this.reading.then(() => this.#read());
+    }, pause);
   }
 
   async #read() {
-    this.timer = null;
-    if (document.hidden || this.signal.aborted) return;
+    if (document.hidden || this.isOver || this.signal.aborted) return;
     let changed = false;
     try {
       ({ changed, over: this.isOver } = await this.read(this.isPushed));
+      if (this.mayConnect && !this.isOver) this.#connect();
     } catch (error) {
-      if (this.failed(error) === 'ended') return;
+      this.isOver = this.failed(error) === 'ended';
     }
-    if (this.isOver || this.signal.aborted) return;
-    if (!this.socket) await this.#connect();
     this.pause = changed ? FIRST_PAUSE_MS : Math.min(2 * this.pause, LONGEST_PAUSE_MS);
-    if (!this.timer) this.#readAt(Date.now() + this.pause);
+    this.#readAfter(this.pause);
   }
 
-  /** Somebody looks at the page again. */
-  #wake() {
-    if (!document.hidden) this.soon();
-  }
-
-  /** Open the WebSocket. Where that fails, the order is read instead. */
+  /** Open the WebSocket, one at a time. Where that fails, the order is read instead, and the next read tries again. */
   async #connect() {
-    const url = await this.ticket().then((ticket) => ticket.url, () => null);
+    this.mayConnect = false;
+    const url = await this.ticket().then((ticket) => ticket.url, ({ status }) => {
+      this.mayConnect = status !== 404; // 404: this stage has no feed
+    });
     if (!url || this.signal.aborted) return;
     const socket = new WebSocket(url);
     this.socket = socket;
-    socket.addEventListener('open', () => this.#readAt(Date.now())); // what happened before it was open
     socket.addEventListener('close', () => {
-      this.socket = null;
+      this.mayConnect = true;
+    });
+    socket.addEventListener('open', () => {
+      const openedAt = Date.now();
+      this.#readAfter(0); // what happened before it was open
+      socket.addEventListener('close', () => {
+        if (Date.now() - openedAt > this.pause) this.soon(); // where none lasts, the pauses grow
+      });
     });
     socket.addEventListener('message', ({ data }) => {
       const event = JSON.parse(data);
