@@ -4,7 +4,7 @@ A page asks for a ticket (POST /orders/{orderId}/ticket), and opens its connecti
 """
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 from pydantic.alias_generators import to_camel
 
@@ -39,8 +39,9 @@ def handler(event: Any, context: Context) -> Any:
     if not isinstance(event, dict) or "requestContext" not in event:
         return send_event(event, context)
     if "routeKey" in event:
-        return respond_by(ROUTES, event)
-    return SOCKET_ROUTES[event["requestContext"]["routeKey"]](event)
+        return respond_by(ROUTES, cast(Request, event))
+    request = cast(SocketRequest, event)
+    return SOCKET_ROUTES[request["requestContext"]["routeKey"]](request)
 
 
 def create_ticket(request: Request) -> GatewayResponse:

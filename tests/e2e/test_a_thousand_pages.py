@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def test_each_of_many_pages_gets_all_events_of_its_order_and_no_other(
 ) -> None:
     with cloud.without_events_for("paymentProcessing"):
         placed = list(threads.map(lambda _: anna.place().json()["orderId"], range(PAGES // PAGES_OF_AN_ORDER)))
-        first = [wait_for("audit log", lambda order=order: anna.trail(order))[0] for order in placed]
+        first = [wait_for("audit log", partial(anna.trail, order))[0] for order in placed]
 
     def start() -> None:
         """Put each order's first event on the bus once more: this time it is consumed."""

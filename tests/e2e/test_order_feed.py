@@ -10,12 +10,13 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from tests.e2e.cloud import Cloud
 from tests.e2e.shopper import Shopper
 from tests.e2e.waiting import wait_for
 
-PAGE = "https://shop.example.com"
+PAGE = Origin("https://shop.example.com")
 GENEROUS = 60  # seconds
 
 
@@ -87,7 +88,7 @@ def test_a_ticket_opens_one_connection_for_its_own_page_alone(anna: Shopper, bel
 
     for url, origin in (
         (used["url"], PAGE),
-        (stolen["url"], "https://evil.example.com"),
+        (stolen["url"], Origin("https://evil.example.com")),
         (stolen["url"], PAGE),  # burned by the thief
         (used["url"].replace(used["ticket"], "guessed"), PAGE),
         (used["url"].partition("?")[0], PAGE),
