@@ -1,5 +1,7 @@
 """The documents' pictures are what `python -m notebooks.build.architecture` draws, whatever consumers there are."""
 
+import json
+from datetime import datetime, timedelta
 from itertools import combinations
 from xml.etree import ElementTree
 
@@ -16,6 +18,14 @@ SVG = "{http://www.w3.org/2000/svg}"
 def test_a_picture_in_docs_is_what_the_command_writes(name: str) -> None:
     stale = f"docs/{name} is out of date: python -m notebooks.build.architecture"
     assert (ROOT / "docs" / name).read_text() == architecture.documents()[name], stale
+
+
+def test_the_sequence_is_of_a_warm_order() -> None:
+    """A cold start takes longer than all its steps together."""
+    order = json.loads(architecture.EVIDENCE.read_text())["order"]
+
+    steps = [datetime.fromisoformat(each) for each in (order["placedAt"], order["notification"]["at"])]
+    assert steps[1] - steps[0] < timedelta(milliseconds=300)
 
 
 def with_loyalty(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,18 @@ def rows(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
+def test_the_readme_shows_an_animation_that_is_no_burden() -> None:
+    """`npm run browser:animation` films it."""
+    [(text, name)] = re.findall(r"!\[(.+)\]\((docs/\S+\.gif)\)", README)
+    animation = (ROOT / name).read_bytes()
+
+    assert animation.startswith(b"GIF89a")
+    assert animation.count(b"\x21\xf9\x04") > 20  # pictures: each begins with its graphic control extension
+    assert b"NETSCAPE2.0" in animation  # it begins again
+    assert len(animation) < 1_500_000
+    assert len(text.split()) > 8  # for whoever does not see it
+
+
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 150
 
