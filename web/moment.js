@@ -10,6 +10,7 @@ export class Moment {
     this.small = h('small');
     this.meaning = h('p.meaning');
     this.facts = h('ul.facts-now');
+    this.countdown = h('li', { hidden: true });
     this.element = h('div.moment', { role: 'group', 'aria-label': 'This moment' }, h('div', {}, this.headline, ' ', this.small), this.meaning, this.facts);
     const clock = setInterval(() => this.#count(), 1000);
     signal.addEventListener('abort', () => clearInterval(clock));
@@ -41,7 +42,7 @@ export class Moment {
     this.headline.textContent = headline;
     this.small.textContent = small;
     this.meaning.textContent = meaning;
-    this.countdown = h('li', { hidden: true });
+    this.countdown.hidden = true;
     this.facts.replaceChildren(...facts.filter(Boolean).map((fact) => h('li', {}, fact)), this.countdown);
   }
 

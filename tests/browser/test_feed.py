@@ -15,8 +15,8 @@ from tests.e2e.cloud import Cloud
 from tests.e2e.shopper import Shopper, envelope_of
 from tests.e2e.waiting import wait_for
 
-FIRST_MS, LONGEST_MS = 300, 30_000  # of web/follower.js
-GROWING_MS = [300, 600, 1200, 2400, 4800, 9600, 19_200, 30_000, 30_000]
+FIRST_MS, LONGEST_MS = 200, 30_000  # of web/follower.js
+GROWING_MS = [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]
 MOST_REQUESTS = 10
 """What a watched order may ask the API after it is placed, its ticket included; a page that polled asked 16 times."""
 EVENTS = {"OrderPlacedEvent", "PaymentCompletedEvent", "FulfillmentCompletedEvent"}

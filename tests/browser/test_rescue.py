@@ -1,16 +1,15 @@
 """What the page shows when something goes wrong: failed attempts, a dead letter, its redrive, duplicates."""
 
 import re
-from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.visitor import TIMEOUT_MS, Visitor
 
 PAYMENT = "paymentProcessing"
-SIZES = {"screen": (1280, 800), "phone": (390, 844)}
+SIZES = {"screen": (1280, 800), "phone": (390, 844), "wide": (1920, 800)}
 
 
 def moment(visitor: Visitor) -> Locator:
@@ -136,6 +135,21 @@ def test_without_the_operator_s_view_the_page_says_only_what_it_has_evidence_for
     expect(customer.page.locator(".timeline .failed")).to_have_count(0)
 
 
+def test_an_order_that_is_read_late_is_shown_as_well(customer: Visitor) -> None:
+    """The countdown's clock ticks before there is anything to count; an error in it fails the test, see `visit`."""
+    customer.orders().sees_the_end("is on its way")
+    page, unanswered = customer.page, list[Route]()
+    page.clock.install()
+    page.route(f"**/api/orders/{customer.order_id}", lambda route: unanswered.append(route))
+    with page.expect_request(f"**/api/orders/{customer.order_id}"):
+        page.reload()
+
+    page.clock.fast_forward(5000)
+    unanswered[0].continue_()
+
+    expect(customer.title).to_have_text(f"Order {customer.order_id[:8].upper()}")
+
+
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 def test_the_sentence_the_picture_and_the_controls_are_on_one_screen(visit: Visit, size: tuple[int, int]) -> None:
     width, height = size
@@ -228,7 +242,7 @@ def test_nothing_plays_by_itself_for_whoever_prefers_no_motion(visit: Visit) -> 
     expect(visitor.button("Skip")).to_be_hidden()
 
 
-def without_the_operators_view(route: Any) -> None:
+def without_the_operators_view(route: Route) -> None:
     response = route.fetch()
     config = response.json()
     del config["breakIt"]

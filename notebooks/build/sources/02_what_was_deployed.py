@@ -118,8 +118,9 @@ ours, framework = keys("resources/*.yml"), keys("serverless.yml")
 
 
 def place(name):
-    """Where a resource comes from: its own name, or the longest key in its name."""
-    return ours.get(name) or framework[max((key for key in framework if key.lower() in name.lower()), key=len)]
+    """Where a resource comes from: its own name, or the longest key in its name; a WebSocket API is orderFeed's."""
+    keys_in_name = [key for key in framework if key.lower() in name.lower()] or ["orderFeed"]
+    return ours.get(name) or framework[max(keys_in_name, key=len)]
 
 
 count = Counter(resources.values())
