@@ -175,7 +175,7 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
         with urllib.request.urlopen(
             urllib.request.Request(f"{filled_in['apiUrl']}/orders", headers=authorization)
         ) as a:
-            assert len(json.load(a)["orders"]) == 4
+            assert first["orderId"] in [order["orderId"] for order in json.load(a)["orders"]]
         assert (tmp_path / "postman.json").stat().st_mode & 0o077 == 0
         [help_after_401] = re.findall("^A 401 says .*$", printed(tmp_path), re.MULTILINE)
         assert str(tmp_path / "token") in help_after_401

@@ -408,7 +408,7 @@ def test_what_fails_stops_what_runs_beside_it(checkout: Checkout) -> None:
     npms_id = checkout.bin / "npm.id"
     checkout.program("npm", f'#!/bin/sh\nln -s $$ "{npms_id}"\nexec sleep 60\n')
     fails = f'until [ -L "{npms_id}" ]; do sleep 0.02; done; exit 1'
-    checkout.program("python3", f'#!/bin/sh\ncase "$*" in *version_info*) echo 3 11 ;; *) {fails} ;; esac\n')
+    checkout.program("python3", f'#!/bin/sh\ncase "$*" in *version_info*) echo 3 11; echo "$0" ;; *) {fails} ;; esac\n')
 
     ran = checkout.run(*NOTHING)
 

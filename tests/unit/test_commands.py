@@ -806,10 +806,11 @@ finally:
 def process(tmp_path: Path, letters: int, *arguments: str, **environment: str) -> Iterator["Ran"]:
     """A `dlq` command with so many dead letters."""
     code = _PROCESS.replace("sys.argv[0]", repr(str(tmp_path / "end")))
+    ours = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # pytest's workers have one
     with subprocess.Popen(
         [sys.executable, "-c", code, str(letters), *arguments, "--stage", "dev"],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "0", "LC_ALL": "C", **environment},
+        env={**ours, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "0", "LC_ALL": "C", **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -66,6 +66,17 @@ def test_the_audit_logger_stores_its_event(shop: Shop) -> None:
     assert [row["eventId"] for row in shop.everything()["AuditLog"]] == [event["id"]]
 
 
+def test_the_order_feed_sends_its_event_to_the_page_of_its_order(shop: Shop) -> None:
+    event = example("orderFeed")
+    shop.store(json.loads((ORDERS / "placed.json").read_text()))  # Anna's
+    order_id = event["detail"]["data"]["orderId"]
+    shop.connect(shop.ticket(order_id).body["ticket"], "page")
+
+    shop.invoke("orderFeed", event)
+
+    assert [sent["eventId"] for sent in shop.sent_to("page")] == [event["id"]]
+
+
 def test_the_reconciler_s_minute_republishes_what_is_due(shop: Shop) -> None:
     order = json.loads((ORDERS / "placed.json").read_text())
     shop.store(order)  # due since it was recorded

@@ -454,7 +454,7 @@ def called(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     monkeypatch.setattr(command, "find", lambda *_: stack)
 
     def call(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["ledger", *arguments])
+        monkeypatch.setattr(sys, "argv", ["ledger", *arguments, "--stage", "dev"])
         return ledger.main()
 
     return call
