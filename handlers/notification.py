@@ -5,7 +5,8 @@ The events come through SNS and SQS.
 
 import json
 from collections.abc import Sequence
-from typing import TypedDict
+from traceback import format_tb
+from typing import Any, TypedDict
 
 from handlers.edge import Context, consumer
 from handlers.wiring import claim_stale_after, notifier, store
@@ -55,9 +56,17 @@ def _is_notified(record: Record, position: int, context: Context) -> bool:
         notify_customer(event, store(), notifier(), owner=owner, stale_after=claim_stale_after())
 
     try:
-        notify(json.loads(record["body"]), context)  # raw delivery: the body is the EventBridge envelope
+        notify(_envelope(record["body"]), context)
     except Exception as error:  # noqa: BLE001 # logged by the consumer; one message must not fail the batch
-        again = "SQS will deliver the message again"
-        logger.warning(again, messageId=record["messageId"], reason=str(error), exc_info=True)
+        stack = format_tb(error.__traceback__)  # as Lambda has it in its record of a failed invocation
+        logger.warning("SQS will deliver the message again", messageId=record["messageId"], stackTrace=stack)
         return False
     return True
+
+
+def _envelope(body: str) -> Any:
+    """Raw delivery: the body is the EventBridge envelope. The consumer refuses, and logs, what is no JSON."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body

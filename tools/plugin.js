@@ -2,7 +2,7 @@
 
 // osls's plugin of this service. It guards the target: stage `local` is the embedded AWS and nothing else, any other
 // stage is AWS and nothing else. It builds the package, so that a bare `sls deploy` works. It adds what every function
-// has. And it lets one run at a time use .serverless/.
+// has. `sls logs` shows a failure once. And it lets one run at a time use .serverless/.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -11,6 +11,7 @@ const path = require('node:path');
 const { setTimeout: pause } = require('node:timers/promises');
 
 const alarms = require('./alarms.js');
+const { foldFailures } = require('./failures.js');
 const { asRead, isGiven, readParameters } = require('./parameters.js');
 const { refuse } = require('./refusal.js');
 const { refuseTooLong } = require('./stage.js');
@@ -50,6 +51,7 @@ class OrderProcessing {
       deployed: { resolve: ({ address }) => ({ value: String(address in serverless.configurationInput.functions) }) },
     };
     this.hooks = {
+      'before:logs:logs': () => foldFailures(serverless),
       'before:package:createDeploymentArtifacts': () => this.build(),
       'after:aws:package:finalize:mergeCustomProviderResources': () => this.completeTemplate(),
       'before:aws:deploy:deploy:updateStack': async () => {

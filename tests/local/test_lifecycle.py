@@ -151,8 +151,10 @@ def test_invoke_fails_where_the_function_fails(deployed: dict[str, Any], sls: Sl
     assert "errorMessage" in invoked.stdout
 
 
-def test_a_failure_shows_its_traceback_once_in_the_log(deployed: dict[str, Any], aws: EmbeddedAws, sls: Sls) -> None:
-    """Lambda's own; our line has the event's ids."""
+def test_a_failure_and_its_traceback_are_shown_once_in_the_log(
+    deployed: dict[str, Any], aws: EmbeddedAws, sls: Sls
+) -> None:
+    """The text in our line, with the event's ids; the traceback is Lambda's own."""
     sls("invoke", "--function", "fulfillment", "--data", '{"detail": {}}')
     eventually("the traceback", lambda: "Traceback" in sls("logs", "--function", "fulfillment").stdout)
 
@@ -160,6 +162,7 @@ def test_a_failure_shows_its_traceback_once_in_the_log(deployed: dict[str, Any],
 
     assert logged.count("Traceback (most recent call last)") == 1
     assert '"message":"MalformedEvent: ' in logged
+    assert logged.count("detail-type is None; it must be one of") == 1
 
 
 def test_remove_leaves_only_the_sender_behind_and_the_next_deploy_finds_all_names_free(
