@@ -73,7 +73,7 @@ class OrderProcessing {
       const described = () => JSON.parse(fs.readFileSync(file, 'utf8'));
       Object.assign(this.hooks, {
         'before:aws:info:validate': () => this.describe(),
-        'before:aws:info:displayEndpoints': () => this.nameUrlThatAnswers(described()),
+        'before:aws:info:displayEndpoints': () => this.nameUrlsThatAnswer(described()),
         'after:aws:info:displayEndpoints': () => this.nameStorefront(described()),
         'finalize': () => this.nothingToDeploy && process.stdout.write(`${shown(described())}\n`),
         'after:remove:remove': () => fs.rmSync(file, { force: true }),
@@ -139,10 +139,11 @@ class OrderProcessing {
   }
 
   /** In what `sls info` shows: the URL of the stack's output is AWS's form of it, and dead here. */
-  nameUrlThatAnswers({ apiUrl }) {
+  nameUrlsThatAnswer({ apiUrl, WebSocketUrl }) {
     const { gatheredData } = this.serverless.pluginManager.plugins.find(({ constructor }) => constructor.name === 'AwsInfo');
     gatheredData.info.endpoints = [`httpApi: ${apiUrl}`];
-    gatheredData.outputs.find(({ OutputKey }) => OutputKey === 'HttpApiUrl').OutputValue = apiUrl;
+    const answering = { HttpApiUrl: apiUrl, WebSocketUrl };
+    for (const output of gatheredData.outputs) output.OutputValue = answering[output.OutputKey] ?? output.OutputValue;
   }
 
   /** Then osls shows nothing of the stack. */
