@@ -142,7 +142,7 @@ class OrderProcessing {
   nameUrlsThatAnswer({ apiUrl, WebSocketUrl }) {
     const { gatheredData } = this.serverless.pluginManager.plugins.find(({ constructor }) => constructor.name === 'AwsInfo');
     gatheredData.info.endpoints = [`httpApi: ${apiUrl}`];
-    const answering = { HttpApiUrl: apiUrl, WebSocketUrl };
+    const answering = { HttpApiUrl: apiUrl, WebSocketUrl, ServiceEndpointWebsocket: WebSocketUrl };
     for (const output of gatheredData.outputs) output.OutputValue = answering[output.OutputKey] ?? output.OutputValue;
   }
 

@@ -59,6 +59,7 @@ def test_orders_customers_and_dead_letters_survive_a_restart_and_the_samples_are
     with started(tmp_path, port, "--keep") as process:
         wait(process, tmp_path, lambda: "Ctrl-C" in printed(tmp_path))
         assert "4 of 4 orders" not in printed(tmp_path)
+        assert re.search("^  Ctrl-C .*; `npm start -- --keep` goes on with what is there now$", printed(tmp_path), re.M)
         assert "✗ the payment gateway is down" in wait_for("an outage", lambda: printed(tmp_path), lambda it: "✗" in it)
         stack = running(tmp_path)
         bela.token = sign_in(stack, email)
