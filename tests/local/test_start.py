@@ -136,8 +136,13 @@ REFUNDED = [
     ("PaymentProcessing", "PaymentRefundedEvent"),
 ]
 """Who did what, sorted: what happens side by side has no order."""
-OVERTAKEN = ("OrderStatusUpdater", "status CANCELLED")
-"""PaymentRefundedEvent may come before OrderCancelledEvent."""
+OVERTAKEN = {("OrderStatusUpdater", "status PAID"), ("OrderStatusUpdater", "status CANCELLED")}
+"""FulfillmentCompletedEvent may come before PaymentCompletedEvent, and PaymentRefundedEvent before OrderCancelledEvent."""
+
+
+def may_be_shown(lines: list[tuple[str, str]], expected: list[tuple[str, str]]) -> bool:
+    """Whether nothing is missing but a status that the next one has overtaken."""
+    return lines == [line for line in expected if line in lines or line not in OVERTAKEN]
 
 
 def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_second_start_away(
@@ -151,8 +156,8 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
 
         timelines = re.split("^Order .*$", printed(tmp_path), flags=re.MULTILINE)[1:]
         shown = [sorted(re.findall(r"\d ms  (\w+) .* → (.*)", timeline)) for timeline in timelines]
-        assert shown[:-1] == [APPROVED, DECLINED, DECLINED]
-        assert shown[-1] in (REFUNDED, [line for line in REFUNDED if line != OVERTAKEN])
+        for lines, expected in zip(shown, (APPROVED, DECLINED, DECLINED, REFUNDED), strict=True):
+            assert may_be_shown(lines, expected), (lines, expected)
         assert re.findall("✉ to (.*): .*order", printed(tmp_path)) == 4 * ["ada@example.com"]
         assert "4 of 4 orders ended as they should" in printed(tmp_path)
 
@@ -163,7 +168,7 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
         number = first["orderId"][:8].upper()
         wait(process, tmp_path, lambda: re.search(f"^{number}  .* e-mail sent$", printed(tmp_path), re.MULTILINE))
         streamed = re.findall(rf"^{number} +\d+ ms  (\w+) +→ (.*)$", printed(tmp_path), re.MULTILINE)
-        assert sorted(streamed) == APPROVED
+        assert may_be_shown(sorted(streamed), APPROVED), streamed
         assert re.search(r"^  │ Follow it with the tracking number \w+\.$", printed(tmp_path), re.MULTILINE)
         assert (tmp_path / "token").stat().st_mode & 0o077 == 0
 
