@@ -185,7 +185,9 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
         [_, way_on] = printed(tmp_path).split("\nWhat next?\n")
         offered = re.findall(r"^  (\S.*?)  +\S", way_on, re.MULTILINE)
         assert {"npm run notebooks", "Break it, on the storefront", "Ctrl-C"} <= {*offered}
-        assert re.search("^  Ctrl-C .*its orders and customers go with it. `npm start -- --keep` keeps them$", way_on, re.M)
+        assert re.search(
+            "^  Ctrl-C .*its orders and customers go with it. `npm start -- --keep` keeps them$", way_on, re.M
+        )
         [help_after_401] = re.findall("^A 401 says .*$", printed(tmp_path), re.MULTILINE)
         assert str(tmp_path / "token") in help_after_401
 
@@ -196,7 +198,11 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
         web = f"http://127.0.0.1:{port + 1}/"
         assert printed(tmp_path).index(web) < printed(tmp_path).index("\nOrder ")
         assert json.loads((tmp_path / "stack.json").read_text())["webUrl"] == web
-        for file, content in (("", b"<!doctype html>"), ("config.json", b'"breakIt":true'), ("api/products", b'"products"')):
+        for file, content in (
+            ("", b"<!doctype html>"),
+            ("config.json", b'"breakIt":true'),
+            ("api/products", b'"products"'),
+        ):
             with urllib.request.urlopen(web + file) as answer:
                 assert content in answer.read()
 

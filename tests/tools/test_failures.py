@@ -14,7 +14,10 @@ LAMBDAS = {
     "requestId": "r1",
     "errorType": "GatewayUnavailable",
     "errorMessage": "the payment gateway does not respond",
-    "stackTrace": ['  File "handlers/edge.py", line 40, in handler\n', '  File "orders/charge.py", line 3, in charge\n'],
+    "stackTrace": [
+        '  File "handlers/edge.py", line 40, in handler\n',
+        '  File "orders/charge.py", line 3, in charge\n',
+    ],
 }
 PAGES = """
 const { foldFailures } = require('./tools/failures.js');

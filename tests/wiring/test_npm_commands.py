@@ -16,8 +16,8 @@ import pytest
 from tools.checkout import ROOT
 
 LOCKS = ROOT / "tools" / "locks"
-DISTRIBUTIONS = packages_distributions()
-"""Of what is installed here; those of the notebooks and the browser need not be."""
+DISTRIBUTIONS = {"PIL": ["pillow"], **packages_distributions()}
+"""Of what is installed here. Those of the notebooks and the browser need not be: of one with another name we say it."""
 
 IN_NOTEBOOKS = ROOT / "notebooks"
 """Where a notebook runs, and imports from."""
