@@ -137,7 +137,7 @@ REFUNDED = [
 ]
 """Who did what, sorted: what happens side by side has no order."""
 OVERTAKEN = {("OrderStatusUpdater", "status PAID"), ("OrderStatusUpdater", "status CANCELLED")}
-"""FulfillmentCompletedEvent may come before PaymentCompletedEvent, and PaymentRefundedEvent before OrderCancelledEvent."""
+"""The event of the next status may come first."""
 
 
 def may_be_shown(lines: list[tuple[str, str]], expected: list[tuple[str, str]]) -> bool:
