@@ -862,7 +862,7 @@ def test_a_redrive_whose_output_nobody_reads_leaves_what_it_does_not_deliver(tmp
 
 @pytest.mark.parametrize("arguments", [["list"], ["purge"]])
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path, arguments: list[str]) -> None:
-    with process(tmp_path, 900, *arguments) as ran:
+    with process(tmp_path, 900, *arguments, COLUMNS="80") as ran:  # longer than a pipe holds
         assert ran.stdout.readline()
         ran.stdout.close()
         assert ran.ended() == (1, b"")
