@@ -64,7 +64,7 @@ def film_the_rescue(visitor: Visitor) -> Film:
     page, film = visitor.page, Film(visitor.page)
 
     def seen(headline: str) -> bool:
-        return page.locator(".timeline .headline", has_text=headline).first.is_visible()
+        return bool(page.locator(".timeline .headline", has_text=headline).first.is_visible())
 
     visitor.button("Take the gateway down").click()
     page.get_by_text("It is down").wait_for()

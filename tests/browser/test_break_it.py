@@ -101,7 +101,7 @@ def test_an_order_that_the_reconciler_published_again_shows_it(customer: Visitor
     def reconcile() -> int:
         """Run the reconciler now: its schedule does so once a minute."""
         cloud.client("lambda").invoke(FunctionName=f"{STACK}-reconciler", Payload=b"{}")
-        return again.count()
+        return int(again.count())
 
     wait_for("republication", reconcile)
     expect(again.first).to_contain_text("Reconciler publishes OrderPlacedEvent again")
