@@ -43,7 +43,7 @@ class _Index(NamedTuple):
 
 
 class Table:
-    """One table, of the shape that resources/tables.yml gives it."""
+    """One table, of the shape that resources/ gives it."""
 
     def __init__(self, name: str, properties: Mapping[str, Any], now: Callable[[], float], wrote: Wrote) -> None:
         self.name = name
@@ -54,7 +54,8 @@ class Table:
         self._keys = tuple(each["AttributeName"] for each in properties["KeySchema"])
         indexes = properties.get("GlobalSecondaryIndexes", [])
         self._indexes = {index["IndexName"]: self._index(index) for index in indexes}
-        self._history: dict[Key, list[tuple[float, Item]]] = {}
+        self._history: dict[Key, list[tuple[float, Item | None]]] = {}
+        """Since when an item is as it is; None: deleted."""
         self._members: dict[tuple[str, str], dict[Key, None]] = defaultdict(dict)
         """Which items ever stood under an index's partition key."""
 
@@ -116,6 +117,15 @@ class Table:
         self._check(key, condition, bound, return_old=return_old)
         self._write(key, item)
 
+    def delete(self, key: Item, condition: str, bound: Bound, *, return_old: bool) -> Item | None:
+        """The item that was deleted, if there was one. Raises like put()."""
+        at = self._key(key)
+        self._check(at, condition, bound, return_old=return_old)
+        before = self.items.pop(at, None)
+        if before is not None:
+            self._history[at].append((self._now(), None))
+        return before
+
     def update(self, key: Item, update: str, condition: str, bound: Bound, *, return_old: bool) -> Item:
         """The item after the update. DynamoDB makes a new one where there is none, unless the condition forbids it."""
         at = self._key(key)
@@ -133,7 +143,7 @@ class Table:
         old = self.items.get(key)
         try:
             check_bindings(bound, condition, *expressions)
-            met = holds(condition, old or {}, bound)
+            met = not condition or holds(condition, old or {}, bound)
         except InvalidExpression as error:
             raise _invalid(str(error)) from error
         if not met:

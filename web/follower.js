@@ -60,7 +60,8 @@ export class Follower {
     } catch (error) {
       this.isOver = this.failed(error) === 'ended';
     }
-    this.pause = changed ? FIRST_PAUSE_MS : Math.min(2 * this.pause, LONGEST_PAUSE_MS);
+    const comesMore = changed && !this.isPushed; // else the next event says so
+    this.pause = comesMore ? FIRST_PAUSE_MS : Math.min(2 * this.pause, LONGEST_PAUSE_MS);
     this.#readAfter(this.pause);
   }
 

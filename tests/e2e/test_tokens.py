@@ -275,6 +275,7 @@ ROUTES = [
     "GET /orders/{orderId}",
     "GET /orders/{orderId}/events",
     "POST /orders/{orderId}/cancellation",
+    "POST /orders/{orderId}/ticket",
 ]
 """Each route that asks for a token."""
 

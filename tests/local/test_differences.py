@@ -4,6 +4,7 @@ A test that fails here is good news: MiniStack has learned it, so the difference
 embedded AWS does.
 """
 
+import asyncio
 import base64
 import json
 import platform
@@ -18,11 +19,13 @@ from typing import Any, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError
+from ministack.services import apigateway
+from websockets.sync.client import connect
 
 from local.emulator.ports import free_port
 from local.emulator.process import emulator
 from local.emulator.state import State
-from tests.local.embedded_aws import EmbeddedAws, allow, eventually, policy
+from tests.local.embedded_aws import GENEROUS, EmbeddedAws, allow, eventually, policy
 
 NOTHING = "def handler(event, context): pass"
 PASSWORD = "Trial-password-1"
@@ -487,6 +490,60 @@ def test_a_function_that_fails_shows_its_error_to_the_caller(aws: EmbeddedAws, a
 
     assert status == 502  # on AWS 500, and nothing of the inside
     assert json.loads(body)["errorMessage"] == "the inside"
+
+
+# --- WebSocket APIs ---------------------------------------------------------------------------------------------------
+
+
+def test_a_message_for_which_there_is_no_route_gets_no_response(aws: EmbeddedAws) -> None:
+    """On AWS `{"message": "Forbidden", …}`. The next that the page gets is what is sent to its connection."""
+    gateway, notes = aws.client("apigatewayv2"), []
+    api = gateway.create_api(Name="sockets", ProtocolType="WEBSOCKET")["ApiId"]
+    gateway.create_stage(ApiId=api, StageName="here")
+    here = f"_aws/execute-api/{api}/here"
+    function = aws.function("def handler(event, context): return {'statusCode': 200, 'body': 'heard'}")
+    heard = gateway.create_integration(ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=function)["IntegrationId"]
+    gateway.create_route(ApiId=api, RouteKey="listen", Target=f"integrations/{heard}")
+
+    with connect(f"{aws.url.replace('http', 'ws')}/{here}", proxy=None) as page:
+        page.send("hello?")
+        page.send('{"action": "listen"}')
+        notes.append(page.recv(timeout=GENEROUS))
+
+    assert notes == ["heard"]
+
+
+def test_a_websocket_is_closed_neither_for_its_age_nor_for_its_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MiniStack's own code in this process, whose clock goes forward by three hours: nobody waits for that."""
+    later = 3 * 60 * 60
+    monkeypatch.setattr(apigateway, "_api_owner", lambda _: ("WEBSOCKET", "000000000000", "us-east-1"))
+
+    async def play() -> list[str]:
+        sent: list[str] = []
+        arrived, said = asyncio.Event(), asyncio.Queue[dict[str, str]]()
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message.get("text", message["type"]))
+            if sent[-1] == "still open":
+                arrived.set()
+
+        said.put_nowait({"type": "websocket.connect"})
+        page = asyncio.create_task(apigateway.handle_websocket({"path": "/here"}, said.get, send, "sockets"))
+        while not apigateway._ws_connections:
+            await asyncio.sleep(0)
+        [connection] = apigateway._ws_connections.values()
+        loop, now = asyncio.get_running_loop(), time.time
+        monkeypatch.setattr(loop, "time", lambda: time.monotonic() + later)
+        monkeypatch.setattr(apigateway.time, "time", lambda: now() + later)
+        for _ in range(10):  # whatever was due by then is done
+            await asyncio.sleep(0)
+        connection["outbox"].put_nowait("still open")
+        await asyncio.wait_for(arrived.wait(), GENEROUS)
+        said.put_nowait({"type": "websocket.disconnect"})
+        await page
+        return sent
+
+    assert asyncio.run(play()) == ["websocket.accept", "still open", "websocket.close"]
 
 
 # --- SES -------------------------------------------------------------------------------------------------------------

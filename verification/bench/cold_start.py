@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from tools.checkout import ROOT
 from verification.bench.artefact import run
-from verification.bench.journey import ENVIRONMENT, FUNCTIONS, NAIVE, SCHEDULED, functions
+from verification.bench.journey import NAIVE, SCHEDULED, WITH_STOREFRONT, environment, functions
 from verification.bench.stub import Stub, server
 
 REFERENCE = "boto3, one client"
@@ -30,9 +30,9 @@ class Start(NamedTuple):
 
 
 def starts() -> dict[str, Start]:
-    """By function, on the path of an approved order; the reconciler finds nothing due."""
+    """By function, on the path of an approved order that nobody watches; the reconciler finds nothing due."""
     found: dict[str, Start] = {}
-    with functions() as shop:
+    with functions(WITH_STOREFRONT) as shop:
 
         def keep(function: str, event: Any) -> None:
             found.setdefault(function, Start(event, copy.deepcopy(shop.stub)))
@@ -46,7 +46,7 @@ def measure(ours: Path, naive: Path, *, rounds: int, say: Callable[[str], None])
     """Milliseconds of processor and of wall time, medians, by variant."""
     first = starts()
     variants: dict[str, tuple[Path, str, Start | None]] = {REFERENCE: (naive, "-", None)}  # as pip installs it
-    variants |= {name: (ours, module, first[name]) for name, module in FUNCTIONS.items()}
+    variants |= {name: (ours, module, first[name]) for name, module in WITH_STOREFRONT.items()}
     variants |= {f"naive {name}": (naive, module, first[name]) for name, module in NAIVE.items()}
     times: dict[str, list[Mapping[str, float]]] = {name: [] for name in variants}
     for number in range(rounds + 1):
@@ -64,9 +64,9 @@ def measure(ours: Path, naive: Path, *, rounds: int, say: Callable[[str], None])
 def time_start(folder: Path, module: str, start: Start | None) -> Mapping[str, float]:
     """Seconds of one start, `cpu` and `wall`; with module `-` and no event, of the reference. Raises RuntimeError."""
     server().stub = copy.deepcopy(start.stub) if start else Stub()
-    environment = {"PATH": os.environ["PATH"], **ENVIRONMENT, "AWS_ENDPOINT_URL": server().url}
+    variables = {"PATH": os.environ["PATH"], **environment(server().url)}
     command = [sys.executable, "-I", "-B", str(_FIRST_EVENT), str(folder), module]
     times: Mapping[str, float] = json.loads(
-        run(command, env=environment, input=json.dumps(start.event if start else None))
+        run(command, env=variables, input=json.dumps(start.event if start else None))
     )
     return times

@@ -7,14 +7,24 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from math import ceil
 from typing import Any
 from uuid import uuid4
 
 from orders.aws.dynamodb import to_item
 from orders.aws.store import YOUNG_SHARDS
 from tools import flow
-from verification.bench import units
-from verification.bench.journey import ORDER, SCHEDULED, Functions, Invocation, functions, request
+from verification.bench import page, units
+from verification.bench.journey import (
+    ORDER,
+    SCHEDULED,
+    WITH_STOREFRONT,
+    Functions,
+    Invocation,
+    functions,
+    request,
+    socket_request,
+)
 from verification.bench.stub import Call, published
 from verification.expressions import Bound
 
@@ -23,6 +33,9 @@ _NEW = "attribute_not_exists(orderId)"
 _LONG_AGO = "2026-01-31T09:30:00.000Z"
 LOG_EVENT_BYTES = 26
 """What CloudWatch Logs bills for each log event, beside its text."""
+
+MESSAGE_BYTES = 32 * 1024
+"""API Gateway bills a message of a WebSocket once for each started 32 KB."""
 
 DUE = 1_000
 """How many orders are due in the reconciler's story."""
@@ -53,7 +66,59 @@ def measure() -> dict[str, Counts]:
         stories["reconciler, nothing due"] = shop.follow("reconciler", SCHEDULED)
         leave_due(shop, DUE)
         stories[f"reconciler, {DUE:,} due"] = [shop.invoke("reconciler", SCHEDULED)]
+    stories |= on_the_order_feed()
     return {name: counts(story) for name, story in stories.items()}
+
+
+NOBODY_WATCHES = "an event that nobody watches"
+WATCHED = "an order that one page watches"
+WAITING = "a page open for a minute, its order stays open"
+
+
+def on_the_order_feed() -> dict[str, list[Invocation]]:
+    """What an order costs in addition where there is a storefront: OrderFeed's part, and what the page asks for."""
+    with functions(WITH_STOREFRONT) as shop:
+        [placed] = done = [shop.invoke("orderService", request("POST /orders", body=ORDER))]
+        order_id = json.loads(placed.response["body"])["orderId"]
+        states, fed, notifying, opened = [], [], [], []
+        while deliveries := [each for event in published(_calls(done)) for each in shop.deliveries(event)]:
+            notifying += [each for each in deliveries if each[0] == "notification"]
+            done = [shop.invoke(*each) for each in deliveries if each[0] != "notification"]
+            fed += [each for each in done if each.function == "orderFeed"]
+            states.append(_state(shop, order_id))
+            opened = opened or _open(shop, order_id)  # the page opens when the order's first event has come
+        for each in notifying:
+            shop.invoke(*each)
+        states.append(_state(shop, order_id)._replace(event=None))
+        left = shop.invoke("orderFeed", socket_request("$disconnect"))
+        read, waited = (_read(shop, order_id, each) for each in (states, states[:1]))
+    return {NOBODY_WATCHES: fed[:1], WATCHED: [*fed, *opened, *read, left], WAITING: [*opened, *waited, left]}
+
+
+def _open(shop: Functions, order_id: str) -> list[Invocation]:
+    """A page gets its ticket, and opens its WebSocket."""
+    asked = shop.invoke("orderFeed", request("POST /orders/{orderId}/ticket", orderId=order_id))
+    ticket = json.loads(asked.response["body"])["ticket"]
+    return [asked, shop.invoke("orderFeed", socket_request("$connect", ticket=ticket))]
+
+
+def _state(shop: Functions, order_id: str) -> page.State:
+    order, trail = (json.loads(each.response["body"]) for each in _reads(shop, order_id, 1, 1))
+    return page.State(order, trail["events"], trail["events"][-1])
+
+
+def _read(shop: Functions, order_id: str, states: Sequence[page.State]) -> list[Invocation]:
+    """What a page reads that is open for a minute, while its order goes through these states."""
+    asked = page.watch([states[0]._replace(event=None), *states[1:]], milliseconds=page.MINUTE_MS)
+    return _reads(shop, order_id, asked.orders, asked.timelines)
+
+
+def _reads(shop: Functions, order_id: str, orders: int, timelines: int) -> list[Invocation]:
+    read_order = request("GET /orders/{orderId}", orderId=order_id)
+    return [
+        *(shop.invoke("orderService", read_order) for _ in range(orders)),
+        *chain(*(timeline(shop, order_id) for _ in range(timelines))),
+    ]
 
 
 def cancelled(shop: Functions, *, is_charged: bool) -> list[Invocation]:
@@ -95,7 +160,9 @@ def counts(story: Sequence[Invocation]) -> Counts:
     to_topic = sum("notification" in flow.consumers()[event["detail-type"]] for event in events)
     sent = Counter(call.action for call in calls)
     lines = [line for each in story for line in each.log.splitlines()]
-    answers = [each.response["body"] for each in story if each.function == "orderService"]
+    answers = [each.response["body"] for each in story if each.response and "body" in each.response]
+    of_sockets = [each for each in story if each.response and each.response.keys() == {"statusCode"}]
+    messages = [call.message for call in calls if call.message]
     return {
         "calls": dict(
             Counter(f"{each.function} {call.action}" for each in story for call in each.calls if not call.is_provider_s)
@@ -115,6 +182,10 @@ def counts(story: Sequence[Invocation]) -> Counts:
         "largest item": _largest_items(calls),
         "stored bytes": usage.stored_bytes,
         "stored index bytes": usage.stored_index_bytes,
+        "requests": len(answers),
+        "websocket messages": len(of_sockets) + sum(ceil(len(each) / MESSAGE_BYTES) for each in messages),
+        "websocket bytes": sum(map(len, messages)),
+        "connection minutes": len(of_sockets) // 2,  # no page here is open for longer
         "answer bytes": sum(len(body.encode()) for body in answers),
         "invocations": dict(Counter(each.function for each in story)),
         "log lines": len(lines),

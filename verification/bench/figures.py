@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from orders.aws.store import YOUNG_SHARDS
 from tools import topology
 from tools.checkout import ROOT
-from verification.bench import price
+from verification.bench import page, price
 from verification.bench.cold_start import REFERENCE
 from verification.bench.counts import DUE, Counts
-from verification.bench.journey import FUNCTIONS, NAIVE
+from verification.bench.journey import FUNCTIONS, NAIVE, WITH_STOREFRONT
 from verification.bench.price import MILLION, PRICES, Bill, total
 from verification.bench.results import kept
 
@@ -82,7 +82,7 @@ def _against(most: float, got: float | None) -> str | None:
 
 def _reached() -> Iterator[tuple[str, float, float]]:
     start = {name: each["cpu"] / _START[REFERENCE]["cpu"] for name, each in _START.items()}
-    slowest = max((name for name in FUNCTIONS if name != "orderService"), key=lambda name: start[name])
+    slowest = max((name for name in WITH_STOREFRONT if name != "orderService"), key=lambda name: start[name])
     yield "cold start, `orderService` ÷ boto3 with one client", TARGETS["cold orderService"], start["orderService"]
     yield f"cold start, slowest other (`{slowest}`) ÷ the same", TARGETS["cold others"], start[slowest]
     for name in NAIVE:
@@ -107,7 +107,7 @@ def cold_start() -> str:
     for name, each in _START.items():
         ratio = each["cpu"] / _START[REFERENCE]["cpu"]
         most = TARGETS["cold orderService" if name == "orderService" else "cold others"]
-        rows.append((name, each["cpu"], each["wall"], ratio, _against(most, ratio) if name in FUNCTIONS else None))
+        rows.append((name, each["cpu"], each["wall"], ratio, _against(most, ratio) if name in WITH_STOREFRONT else None))
     columns = {"": "", "processor, ms": ".0f", "wall, ms": ".0f", "÷ reference, processor": ".2f", "target": ""}
     return table(columns, rows)
 
@@ -202,20 +202,17 @@ def a_month_with_orders() -> str:
     rows.append(("**sum**, without e-mail", *(f"**{sum(m.values()) - m['e-mails']:,.0f}**" for m in months)))
     rows.append(("e-mails", *(month["e-mails"] for month in months)))
     rows.append(("**sum**, with an e-mail each", *(f"**{sum(month.values()):,.0f}**" for month in months)))
-    what, watched = next(iter(price.pages(_STORIES).items()))
-    millions = price.MONTH_MINUTES * 60 / MILLION
-    rows.append(
-        (f"*not in the sums*: each order's page, {what}", *(watched.usd_per_million * millions * r for r in rates))
-    )
+    watched, millions = price.pages(_STORIES)[price.WATCHES], price.MONTH_MINUTES * 60 / MILLION
+    what = "*not in the sums*: a page for each order, watched until the order is final"
+    rows.append((what, *(watched.usd * millions * rate for rate in rates)))
     return table({"USD a month": "", **{f"{rate} order{'s' * (rate > 1)} a second": ",.0f" for rate in rates}}, rows)
 
 
 def open_pages() -> str:
     """What the pages of orders add, by how they are left open."""
-    rows = [(what, page.polls, page.requests, page.usd_per_million) for what, page in price.pages(_STORIES).items()]
-    return table(
-        {"a page of the storefront": "", "polls": "", "requests": "", "USD for a million such pages": ".2f"}, rows
-    )
+    rows = [(what, *each) for what, each in price.pages(_STORIES).items()]
+    columns = {"requests, when it polled": "", "requests": "", "messages": "", "USD, when it polled": ".2f", "USD": ".2f"}
+    return table({"a million pages, each": "", **columns}, rows)
 
 
 def stored() -> str:
@@ -267,6 +264,8 @@ def assumptions() -> str:
             f"{_run_for(_APPROVED):.0f} ms in all, {1000 * price.gb_seconds(_APPROVED):.0f} GB-ms"
             f" at {' and '.join(map(str, memory))} MB",
         ),
+        ("`$connect` and `$disconnect` of a WebSocket", "a message each; AWS may not bill them"),
+        ("when an open page's order changes", f"every {page.STEP_MS / 1000:g} s: paid, shipped, notified"),
         ("API Gateway's access log", f"{price.access_log_bytes()} bytes a request"),
         ("prices from memory", ", ".join(PRICES["unchecked"])),
     ]

@@ -20,6 +20,8 @@ from verification.bench.stub import Call, Stub, published, server
 
 FUNCTIONS = {name: topology.handler(name) for name in topology.always_deployed()}
 """Each function's module; its handler has the name `handler`."""
+WITH_STOREFRONT = {name: topology.handler(name) for name in topology.functions()}
+"""And of the functions that come with the storefront."""
 NAIVE = {"orderService": "naive.order_service", "paymentProcessing": "naive.payment_processing"}
 
 ENVIRONMENT = {
@@ -41,6 +43,13 @@ ENVIRONMENT = {
         }
     ),
 }
+
+
+
+def environment(url: str) -> dict[str, str]:
+    """The functions' variables, with AWS at this URL, the WebSocket API included."""
+    return {**ENVIRONMENT, "AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": url}
+
 
 CUSTOMER = {
     "sub": "5f3b6a0e-7c1d-4a52-9d0b-2f8f0c6f1a77",
@@ -128,7 +137,7 @@ class Functions:
 def functions(modules: Mapping[str, str] = FUNCTIONS) -> Iterator[Functions]:
     """The handlers of these modules, on an empty stub; what they print and log is kept with each invocation."""
     log = io.StringIO()
-    with mock.patch.dict(os.environ, {**ENVIRONMENT, "AWS_ENDPOINT_URL": server().url}):
+    with mock.patch.dict(os.environ, environment(server().url)):
         handlers = {name: import_module(module).handler for name, module in modules.items()}
         [logger] = logging.getLogger(ENVIRONMENT["POWERTOOLS_SERVICE_NAME"]).handlers
         assert isinstance(logger, logging.StreamHandler)
@@ -137,6 +146,12 @@ def functions(modules: Mapping[str, str] = FUNCTIONS) -> Iterator[Functions]:
             yield Functions(handlers, log)
         finally:
             logger.setStream(before or logger.stream)
+
+
+def socket_request(route: str, *, ticket: str = "") -> Any:
+    """`$connect` or `$disconnect`, as API Gateway tells of a WebSocket."""
+    event = {"requestContext": {"routeKey": route, "connectionId": "IZ5tdfpJoAMCJrw="}}  # as long as API Gateway's
+    return {**event, "headers": {}, "queryStringParameters": {"ticket": ticket}} if ticket else event
 
 
 def request(route: str, *, body: Any = None, key: str = "", query: Mapping[str, str] | None = None, **path: str) -> Any:

@@ -15,7 +15,7 @@ from orders.aws.store import LATE_SHARDS
 from tools import topology
 from tools.checkout import ROOT
 from verification.bench import results
-from verification.bench.counts import LOG_EVENT_BYTES, Counts
+from verification.bench.counts import LOG_EVENT_BYTES, NOBODY_WATCHES, WAITING, WATCHED, Counts
 
 PRICES: Mapping[str, Any] = json.loads((ROOT / "verification" / "bench" / "prices.json").read_text())
 
@@ -25,7 +25,7 @@ MONTH_MINUTES = 730 * 60
 
 # --- assumed ----------------------------------------------------------------------------------------------------------
 
-CALL_MS = {"dynamodb": 5, "events": 15, "ses": 60, "sns": 30}
+CALL_MS = {"dynamodb": 5, "events": 15, "ses": 60, "sns": 30, "execute-api": 15}
 """How long a function waits for a call of each service."""
 COLD_SHARE = 0.01
 """One invocation of a hundred starts its function, and Lambda bills that too."""
@@ -43,8 +43,6 @@ LOGGED_REQUEST = {
     "integrationErrorMessage": "-",
 }
 """What API Gateway logs about a request, by the name of the `$context` variable; the longest route and address."""
-WATCHED_SECONDS = 3
-"""How long a customer looks at an order's page until the order is final."""
 HEADER_BYTES = 500
 """A response's headers, which leave AWS like its body."""
 STORED_SHARE_OF_LOGS = 0.15
@@ -152,7 +150,7 @@ def milliseconds(counts: Counts) -> dict[str, float]:
         calls[function] += times
     taken = {**waits}
     for function, times in counts["invocations"].items():
-        works = times * _processor_ms(function, calls[function]) / processor_share(memory_mb(function))
+        works = times * _processor_ms(function, calls[function] / times) / processor_share(memory_mb(function))
         taken[function] = max(waits[function], works) if function == "reconciler" else waits[function] + works
     return taken
 
@@ -163,14 +161,15 @@ def _rounds(queries: int) -> int:
     return len(LATE_SHARDS) + math.ceil(lists / int(topology.setting("${param:reconcileConcurrency}")))
 
 
-def _processor_ms(function: str, calls: int) -> float:
+def _processor_ms(function: str, calls: float) -> float:
     """The measured time of an invocation on a whole processor, averaged over cold and warm ones.
 
-    The reconciler's run was not measured: each of its calls counts like AuditLogger, which makes one call.
+    The reconciler's run was not measured: each of its calls counts like AuditLogger, which makes one call. OrderFeed was
+    measured with an event that nobody watches, for which it makes one call: so each of its calls counts like that.
     """
     kept_results = results.kept()
     warm = {name: each["p50"] / 1000 for name, each in kept_results["warm_cpu"].values.items()}
-    warm["reconciler"] = calls * warm["auditLogger"]
+    warm |= {"reconciler": calls * warm["auditLogger"], "orderFeed": calls * warm["orderFeed"]}
     cold = kept_results["cold_start"].values[function]["cpu"]
     return float((1 - COLD_SHARE) * warm[function] + COLD_SHARE * cold)
 
@@ -201,7 +200,7 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
     logs = (counts["log bytes"] + invocations * lambdas_bytes + asked * access_log_bytes()) / GB
     archive = counts["event bytes"] / GB
     stored_logs = logs * STORED_SHARE_OF_LOGS * log_days / 30
-    answers = (counts["answer bytes"] + HEADER_BYTES * asked) / GB
+    answers = (counts["answer bytes"] + HEADER_BYTES * asked + counts["websocket bytes"]) / GB
     story = [
         _line(counts["write units"], "DynamoDB write units"),
         _line(counts["index write units"], "DynamoDB write units", "write units of the indexes"),
@@ -215,10 +214,20 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
         _line(gb_seconds(counts), f"Lambda {architecture}", f"duration, {architecture}"),
         _line(asked, f"{api} requests", f"{api} requests", "API Gateway"),
         _line(answers, "data transfer out", "answers, out of AWS", "API Gateway"),
+        *_websockets(counts),
         _line(counts["sqs requests"], "SQS requests"),
         _line(counts["sns publications"], "SNS publications"),
     ]
     return _times(MILLION, story)
+
+
+def _websockets(counts: Counts) -> Bill:
+    if not counts["websocket messages"]:
+        return []
+    return [
+        _line(counts["websocket messages"], "WebSocket messages", "WebSocket messages", "API Gateway"),
+        _line(counts["connection minutes"], "WebSocket minutes", "minutes of WebSockets", "API Gateway"),
+    ]
 
 
 def kept(counts: Counts) -> Bill:
@@ -270,8 +279,8 @@ def _invocations(counts: Counts) -> int:
 
 
 def requests(counts: Counts) -> int:
-    """Of the API: each invokes OrderService once."""
-    return int(counts["invocations"].get("orderService", 0))
+    """Of the HTTP API: each invokes a function once."""
+    return int(counts["requests"])
 
 
 # --- a month without orders -------------------------------------------------------------------------------------------
@@ -317,35 +326,42 @@ def a_month_at(orders_per_second: float, approved: Counts, reconciler: Counts) -
 # --- pages that customers leave open ----------------------------------------------------------------------------------
 
 
+POLLS_UNTIL_FINAL, POLLS_AFTERWARDS, POLLS_WHILE_OPEN = 8, 30, 150
+"""How often an order's page read the order and its timeline when it polled, before it had a WebSocket.
+
+In the 3 s until its order is final (at once, then every 0.4 s), in a minute after that (every 2 s), and in a minute in
+which the order stays open (every 0.4 s).
+"""
+WATCHES = "watched until its order is final, in 3 s"
+
+
 class Page(NamedTuple):
-    """How often the page of an order polls: each poll reads the order and its timeline."""
+    """What an order's page adds: requests of the API, and USD for a million such pages."""
 
-    polls: int
-    usd_per_million: float
-    """Of a million such pages."""
-
-    @property
-    def requests(self) -> int:
-        return 2 * self.polls
-
-
-def poll_interval_ms(name: str) -> int:
-    """A constant of the storefront's page of an order."""
-    [interval] = re.findall(rf"^const {name} = (\d+);", (ROOT / "web" / "views" / "order.js").read_text(), re.MULTILINE)
-    return int(interval)
-
-
-def page(polls: int, stories: Mapping[str, Counts]) -> Page:
-    return Page(polls, polls * (total(a_million(stories["GET order"])) + total(a_million(stories["GET timeline"]))))
+    requests_before: int
+    """When it polled."""
+    requests: int
+    messages: int
+    """Of its WebSocket; opening and closing it count as one each."""
+    usd_before: float
+    usd: float
 
 
 def pages(stories: Mapping[str, Counts]) -> dict[str, Page]:
-    """A page that is watched until its order is final, and pages that are open for a minute after or before that."""
-    often, seldom = poll_interval_ms("POLL_INTERVAL_MS"), poll_interval_ms("QUIET_POLL_INTERVAL_MS")
+    """A page that is watched until its order is final, pages that stay open, and an order that no page watches."""
+    read_both = total(a_million(stories["GET order"])) + total(a_million(stories["GET timeline"]))
+    [a_minute] = [line for line in _websockets(stories[WATCHED]) if "minutes" in line.what]
+    event, events = stories[NOBODY_WATCHES], sum(stories["approved"]["events"].values())
+
+    def page(polls: int, counts: Counts) -> Page:
+        messages = int(counts["websocket messages"])
+        return Page(2 * polls, requests(counts), messages, polls * read_both, total(a_million(counts)))
+
     return {
-        f"watched for {WATCHED_SECONDS} s, until the order is final": page(
-            1 + WATCHED_SECONDS * 1000 // often, stories
+        WATCHES: page(POLLS_UNTIL_FINAL, stories[WATCHED]),
+        "open for a minute more; its order has ended": Page(
+            2 * POLLS_AFTERWARDS, 0, 0, POLLS_AFTERWARDS * read_both, MILLION * a_minute.price
         ),
-        "open for a minute; the order has ended, or the page is hidden": page(60_000 // seldom, stories),
-        "open for a minute; the order is still open": page(60_000 // often, stories),
+        "open for a minute; its order stays open": page(POLLS_WHILE_OPEN, stories[WAITING]),
+        "none: an order that nobody watches": Page(0, 0, 0, 0, events * total(a_million(event))),
     }

@@ -21,7 +21,12 @@ from verification.bench.units import Usage
 from verification.expressions import Bound
 from verification.tables import Table
 
-TABLES = {"Orders": "OrdersTable", "AuditLog": "AuditLogTable", "GatewayLedger": "GatewayLedgerTable"}
+TABLES = {
+    "Orders": "OrdersTable",
+    "AuditLog": "AuditLogTable",
+    "GatewayLedger": "GatewayLedgerTable",
+    "Feed": "FeedTable",
+}
 """Name → logical id."""
 _SERVICES = {"DynamoDB_20120810": "dynamodb", "AWSEvents": "events"}
 """By the name that X-Amz-Target has for them."""
@@ -38,7 +43,7 @@ PROVIDERS_TABLE = "GatewayLedger"
 
 
 class Call(NamedTuple):
-    """One request of a function's SDK, and the response; of messages, only the action."""
+    """One request of a function's SDK, and the response; of e-mails and text messages, only the action."""
 
     action: str
     """As IAM writes it: `dynamodb:PutItem`."""
@@ -46,6 +51,8 @@ class Call(NamedTuple):
     status: int
     response: Mapping[str, Any]
     usage: Usage
+    message: bytes = b""
+    """What was sent through a WebSocket."""
 
     @property
     def is_provider_s(self) -> bool:
@@ -80,6 +87,9 @@ class Stub:
 
     def respond(self, target: str, path: str, body: bytes) -> tuple[int, bytes]:
         """The status and the body for a request; `target` is X-Amz-Target, which only AWS's JSON protocols have."""
+        if path.startswith("/@connections/"):
+            self.calls.append(Call("execute-api:PostToConnection", {}, 200, {}, Usage(), body))
+            return 200, b""
         if not target:
             action, content = ("ses:SendEmail", _SENT) if path.startswith("/v2/email/") else ("sns:Publish", _PUBLISHED)
             self.calls.append(Call(action, {}, 200, {}, Usage()))
@@ -105,7 +115,7 @@ class Stub:
 
     def PutItem(self, request: Mapping[str, Any]) -> Any:
         if table := self.tables.get(request["TableName"]):
-            table.put(request["Item"], request["ConditionExpression"], _bound(request), return_old=_old(request))
+            table.put(request["Item"], _condition(request), _bound(request), return_old=_old(request))
         else:
             self._naive[json.dumps(request["Item"].get("orderId"))] = request["Item"]
         return {}
@@ -117,6 +127,14 @@ class Stub:
         before = table.get(request["Key"])
         after = table.update(request["Key"], *expressions, _bound(request), return_old=_old(request))
         return {"Attributes": before or {} if request.get("ReturnValues") == "ALL_OLD" else after}
+
+    def DeleteItem(self, request: Mapping[str, Any]) -> Any:
+        name = request["TableName"]
+        before = self.tables[name].delete(
+            request["Key"], _condition(request), _bound(request), return_old=_old(request)
+        )
+        self._usage = units.written(self._declared[name], before, None)
+        return {"Attributes": before} if before and request.get("ReturnValues") == "ALL_OLD" else {}
 
     def GetItem(self, request: Mapping[str, Any]) -> Any:
         table = self.tables.get(request["TableName"])
@@ -147,6 +165,11 @@ class Stub:
 
 def _bound(request: Mapping[str, Any]) -> Bound:
     return Bound(request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {}))
+
+
+def _condition(request: Mapping[str, Any]) -> str:
+    """Empty where a write has none."""
+    return str(request.get("ConditionExpression", ""))
 
 
 def _old(request: Mapping[str, Any]) -> bool:

@@ -21,7 +21,7 @@ from orders.aws.bus import MOST_EVENTS
 from tools.checkout import ROOT
 from verification.bench.artefact import run
 from verification.bench.counts import leave_due
-from verification.bench.journey import FUNCTIONS, NAIVE, Functions, functions
+from verification.bench.journey import NAIVE, WITH_STOREFRONT, Functions, functions
 
 _WARM_UP_ORDERS = 20  # not counted: caches fill, regular expressions are compiled
 
@@ -47,7 +47,7 @@ def summary(nanoseconds: list[int]) -> dict[str, float]:
 def main() -> None:
     whose, orders = sys.argv[1], int(sys.argv[2])
     taken: dict[str, list[int]] = defaultdict(list)
-    with functions(FUNCTIONS if whose == "ours" else NAIVE) as shop:
+    with functions(WITH_STOREFRONT if whose == "ours" else NAIVE) as shop:
         for number in range(_WARM_UP_ORDERS + orders):
             for invocation in shop.order():
                 if number >= _WARM_UP_ORDERS:

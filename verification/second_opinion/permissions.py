@@ -117,8 +117,21 @@ def request_for(template: Template, right: Right) -> IamRequest:
         return IamRequest(action, identity, (("ses:FromAddress", (SENDER,)),))
     if resource == "phones":
         return IamRequest(action, "*")
+    if resource == "connections":
+        return connection(template, "POST")
     name, slash, index = resource.partition("/")
     return IamRequest(action, arn(template, name) + slash + index)
+
+
+def connection(template: Template, method: str, *, api: str = "WebsocketsApi", stage: str = "") -> IamRequest:
+    """Send to a WebSocket (POST), look at it (GET) or close it (DELETE); of another API or stage, where given."""
+    [own] = [each["StageName"] for each in of_type(template, "AWS::ApiGatewayV2::Stage").values() if _of_sockets(each)]
+    arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api}/{stage or own}/{method}/@connections/IZ5tdfpJoAMCJrw="
+    return IamRequest("execute-api:ManageConnections", arn)
+
+
+def _of_sockets(stage: Mapping[str, Any]) -> bool:
+    return bool(stage["ApiId"] == {"Ref": "WebsocketsApi"})
 
 
 def publishing(template: Template, sources: tuple[str, ...], detail_types: tuple[str, ...]) -> IamRequest:
@@ -147,7 +160,7 @@ def requests_of_lambda(template: Template, function: str) -> Iterator[IamRequest
 
 
 def forbidden(template: Template) -> set[IamRequest]:
-    """What no role may allow: deleting, reading all, mixed and nameless events, and what would lead to more rights."""
+    """What no role may allow: deleting, reading all, mixed and nameless events, other WebSockets, and more rights."""
     tables = [arn(template, name) for name in of_type(template, "AWS::DynamoDB::Table")]
     calls = {
         IamRequest(f"dynamodb:{action}", table) for action in ("DeleteItem", "Scan", "DeleteTable") for table in tables
@@ -170,6 +183,9 @@ def forbidden(template: Template) -> set[IamRequest]:
         IamRequest("ses:SendEmail", stranger, (("ses:FromAddress", ("boss@example.com",)),)),
         IamRequest("ses:SendEmail", stranger),
     }
+    if any(map(_of_sockets, of_type(template, "AWS::ApiGatewayV2::Stage").values())):
+        calls |= {connection(template, "GET"), connection(template, "DELETE")}
+        calls |= {connection(template, "POST", api="HttpApi"), connection(template, "POST", stage="another")}
     published = _sources().items()
     for source, types in published:
         calls |= {

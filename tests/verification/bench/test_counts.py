@@ -12,15 +12,17 @@ from orders.aws.dynamodb import from_item
 from orders.events import EVENTS
 from tests.verification.bench.conftest import Stories
 from tools import topology
+from tools.checkout import ROOT
 from tools.topology import always_deployed
 from verification.bench import growth, price, results, units
 from verification.bench.cold_start import Start, starts
-from verification.bench.counts import Counts
+from verification.bench.counts import NOBODY_WATCHES, WAITING, WATCHED, Counts
 from verification.bench.figures import TARGETS
-from verification.bench.journey import FUNCTIONS, functions
+from verification.bench.journey import FUNCTIONS, WITH_STOREFRONT, functions
 
 RECONCILE_CONCURRENCY = int(topology.setting("${param:reconcileConcurrency}"))
-BYTES = ("log bytes", "event bytes", "answer bytes", "stored bytes", "stored index bytes")
+REQUESTS_OF_A_PAGE = 10
+BYTES = ("log bytes", "event bytes", "answer bytes", "websocket bytes", "stored bytes", "stored index bytes")
 """May differ by a few: durations and line numbers stand in log lines."""
 
 
@@ -107,6 +109,46 @@ def test_each_event_is_delivered_twice_to_each_of_its_consumers(measured: Storie
     assert {name.removeprefix("duplicate ") for name in measured if name.startswith("duplicate")} == events
 
 
+# --- the order feed ---------------------------------------------------------------------------------------------------
+
+
+def test_an_event_that_nobody_watches_costs_one_query_of_an_index(measured: Stories) -> None:
+    unwatched = measured[NOBODY_WATCHES]
+    assert unwatched["calls"] == {"orderFeed dynamodb:Query": 1}
+    assert (unwatched["read units"], unwatched["write units"], unwatched["log lines"]) == (0.5, 0, 0)
+
+
+def test_the_page_of_an_order_asks_ten_times_until_its_order_has_ended(measured: Stories) -> None:
+    """By web/follower.js as it is: it polled 16 times."""
+    watched = measured[WATCHED]
+    assert watched["requests"] == REQUESTS_OF_A_PAGE
+    assert watched["invocations"] == {"orderFeed": 3 + 3, "orderService": 8 + 1}  # the ticket is the tenth request
+    assert watched["calls"]["orderFeed execute-api:PostToConnection"] == 2, "the page opens after the first event"
+    assert watched["websocket messages"] == 2 + 2, "and two, with which its connection opens and closes"
+
+
+def test_a_connection_writes_its_ticket_and_itself_and_deletes_both(measured: Stories) -> None:
+    watched = measured[WATCHED]
+    assert (watched["calls"]["orderFeed dynamodb:PutItem"], watched["calls"]["orderFeed dynamodb:DeleteItem"]) == (2, 2)
+    assert (watched["write units"], watched["index write units"]) == (4, 2), "a ticket is in no index"
+    assert (watched["stored bytes"], watched["stored index bytes"]) == (0, 0)
+
+
+def test_a_page_whose_order_waits_asks_ever_more_seldom(measured: Stories) -> None:
+    """Every 0.4 s, it asked 300 times in a minute."""
+    assert measured[WAITING]["requests"] == 11
+
+
+def test_the_order_s_page_reads_by_the_rule_that_is_counted() -> None:
+    """page.mjs has a copy of it, since a view needs a browser; web/follower.js is no copy."""
+    rule = "isPushed && isComplete(order, events)"
+    view, counted = (ROOT / "web/views/order.js").read_text(), (ROOT / "verification/bench/page.mjs").read_text()
+    assert f"Promise.all([api.order(orderId), {rule} ? null : api.events(orderId)" in view
+    assert "const over = isOver(order) && isComplete(order, events);" in view
+    assert f"!({rule})" in counted
+    assert "over: isOver(order) && isComplete(order, events)" in counted
+
+
 def test_an_order_costs_the_same_however_many_there_are() -> None:
     sizes = results.kept()["growth"].values
     assert list(sizes) == ["1000", "10000", "100000"]
@@ -123,7 +165,8 @@ def at() -> dict[str, Start]:
 
 
 def test_every_function_is_timed(at: dict[str, Start]) -> None:
-    assert [*at] == [*FUNCTIONS] == always_deployed()
+    assert set(at) == set(WITH_STOREFRONT) == set(topology.functions())
+    assert [*FUNCTIONS] == always_deployed()
 
 
 def test_each_function_gets_the_event_that_is_its_own(at: dict[str, Start]) -> None:
@@ -138,6 +181,7 @@ def test_each_function_gets_the_event_that_is_its_own(at: dict[str, Start]) -> N
         "orderStatusUpdater": ["PLACED"],
         "notification": ["FULFILLED"],
         "auditLogger": ["PLACED"],
+        "orderFeed": ["PLACED"],
         "reconciler": ["FULFILLED"],
     }
 

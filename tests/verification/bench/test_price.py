@@ -9,12 +9,13 @@ from tests.verification.bench.conftest import Stories
 from tools import topology
 from tools.checkout import ROOT
 from verification.bench import figures, price, results
-from verification.bench.counts import Counts
+from verification.bench.counts import NOBODY_WATCHES, WATCHED, Counts
 from verification.bench.journey import FUNCTIONS
 from verification.bench.price import PRICES
 
 NOTHING: Mapping[str, Any] = {
     **dict.fromkeys(("read units", "write units", "index write units", "sns publications", "sqs requests"), 0),
+    **dict.fromkeys(("requests", "websocket messages", "websocket bytes", "connection minutes"), 0),
     **dict.fromkeys(("event bytes", "log bytes", "answer bytes", "stored bytes", "stored index bytes", "e-mails"), 0),
     **{key: {} for key in ("calls", "events", "invocations")},
 }
@@ -104,7 +105,7 @@ def test_logs_cost_by_the_gigabyte_and_a_little_for_their_two_weeks() -> None:
 
 def test_a_request_of_the_api_costs_its_answer_and_its_access_log_too() -> None:
     seconds = works("orderService") * 1769 / 512 / 1000
-    with_api = usd(invocations={"orderService": 1}) - 0.2 - 1_000_000 * seconds * 0.5 * 0.0000133334
+    with_api = usd(invocations={"orderService": 1}, requests=1) - 0.2 - 1_000_000 * seconds * 0.5 * 0.0000133334
     logged, out = price.access_log_bytes() * price.MILLION / price.GB, price.HEADER_BYTES * price.MILLION / price.GB
     assert with_api == pytest.approx(1.0 + logged * (0.5 + 0.15 * 0.03 * 14 / 30) + out * 0.09)
 
@@ -142,17 +143,39 @@ def test_the_simulated_provider_has_a_bill_of_its_own(decided: Stories) -> None:
     assert price.a_million(more) == price.a_million(approved)
 
 
-def test_a_page_polls_as_often_as_its_source_says(decided: Stories) -> None:
-    """By hand, with what the page's source has; each poll asks for the order and for its timeline."""
-    source = (ROOT / "web" / "views" / "order.js").read_text()
-    assert "Promise.all([api.order(orderId), api.events(orderId)])" in source
-    assert "view.over || document.hidden ? QUIET_POLL_INTERVAL_MS : POLL_INTERVAL_MS" in source
-    assert (price.poll_interval_ms("POLL_INTERVAL_MS"), price.poll_interval_ms("QUIET_POLL_INTERVAL_MS")) == (400, 2000)
+def test_messages_and_minutes_of_websockets_have_their_prices() -> None:
+    a_gigabyte_of_a_million = price.GB / price.MILLION
+    assert usd(websocket_messages=2) == pytest.approx(2 * 1.0)
+    assert usd(websocket_messages=1, connection_minutes=4) == pytest.approx(1.0 + 4 * 0.25)
+    assert usd(websocket_messages=1, websocket_bytes=a_gigabyte_of_a_million) == pytest.approx(1.0 + 0.09)
+    assert [line.what for line in price.a_million(NOTHING) if "WebSocket" in line.what] == [], "where there is none"
 
-    watched, ended, still_open = price.pages(decided).values()
-    assert [each.requests for each in (watched, ended, still_open)] == [2 * 8, 2 * 30, 2 * 150]
-    reads = [price.total(price.a_million(decided[story])) for story in ("GET order", "GET timeline")]
-    assert ended.usd_per_million == pytest.approx(30 * sum(reads))
+
+def test_a_page_that_hears_of_its_order_asks_and_costs_less_than_when_it_polled(decided: Stories) -> None:
+    """By hand: a poll asked for the order and for its timeline."""
+    watched, ended, waiting, unwatched = price.pages(decided).values()
+    read_both = sum(price.total(price.a_million(decided[story])) for story in ("GET order", "GET timeline"))
+    assert [each.requests_before for each in (watched, ended, waiting, unwatched)] == [16, 60, 300, 0]
+    assert [each.requests for each in (watched, ended, waiting, unwatched)] == [10, 0, 11, 0]
+    assert [each.messages for each in (watched, ended, waiting, unwatched)] == [4, 0, 2, 0]
+
+    polled = [pytest.approx(polls * read_both) for polls in (8, 30, 150)]
+    assert [each.usd_before for each in (watched, ended, waiting)] == polled
+    assert watched.usd == pytest.approx(price.total(price.a_million(decided[WATCHED])))
+    assert watched.usd < watched.usd_before
+    assert ended.usd == 0.25
+    assert waiting.usd < waiting.usd_before / 20
+    assert unwatched.usd == pytest.approx(3 * price.total(price.a_million(decided[NOBODY_WATCHES])))
+
+
+def test_each_call_of_the_order_feed_counts_like_that_of_an_event_that_nobody_watches() -> None:
+    counts: Counts = {"invocations": {"orderFeed": 2}, "calls": {"orderFeed dynamodb:Query": 2}}
+    two_calls = {**counts, "calls": {"orderFeed dynamodb:Query": 2, "orderFeed execute-api:PostToConnection": 2}}
+    warm, cold = (results.kept()[part].values["orderFeed"] for part in ("warm_cpu", "cold_start"))
+    one, two = (price.milliseconds(each)["orderFeed"] for each in (counts, two_calls))
+    assert one == pytest.approx(2 * 5 + 2 * works("orderFeed") * 1769 / 256)
+    assert two - one == pytest.approx(2 * 15 + 2 * 0.99 * warm["p50"] / 1000 * 1769 / 256)
+    assert cold["cpu"] > 0
 
 
 def test_a_month_at_ten_orders_a_second_is_what_the_other_tables_make_of_it(decided: Stories) -> None:

@@ -63,5 +63,6 @@ def test_a_warm_run_tells_the_time_of_each_event_of_each_function() -> None:
         "orderStatusUpdater": 4,
         "notification": 2,
         "auditLogger": 6,
+        "orderFeed": 6,
         "reconciler, an order": 1,
     }

@@ -93,3 +93,13 @@ def test_what_is_stored_has_an_overhead_for_each_item_and_each_entry() -> None:
     assert usage.stored_bytes == size(to_item(paid)) + OVERHEAD_BYTES
     assert usage.stored_index_bytes == size(to_item(ORDER)) + OVERHEAD_BYTES, "by customer; it is not open"
     assert write(paid, {**ORDER, "status": ""}).stored_bytes == -len("PAID"), "it is replaced"
+
+
+def test_a_deletion_counts_what_was_there_and_its_entry_in_an_index() -> None:
+    declared = topology.of_type("AWS::DynamoDB::Table")["FeedTable"]
+    ticket, connection = ({"id": "i", **more} for more in ({"opens": "o"}, {"orderId": "o", "connectedAt": "t"}))
+    assert written(declared, to_item(ticket), None).index_write_units == 0
+    assert written(declared, to_item(connection), None)[1:3] == (1, 1)
+    assert written(declared, None, None) == Usage(write_units=1), "nothing was there"
+    added, deleted = written(declared, None, to_item(connection)), written(declared, to_item(connection), None)
+    assert (added.stored_bytes, added.stored_index_bytes) == (-deleted.stored_bytes, -deleted.stored_index_bytes)

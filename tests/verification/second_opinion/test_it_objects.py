@@ -15,6 +15,8 @@ from verification.second_opinion import database, deploying, engines, patterns, 
 from verification.second_opinion.permissions import IamRequest
 
 BUS = "arn:aws:events:us-east-1:123456789012:event-bus/EventBus"
+API = "arn:aws:execute-api:us-east-1:123456789012:WebsocketsApi/dev"
+METHODS = ("POST", "DELETE")
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/OrdersTable"
 PUBLISHES = {"events:source": "shop.payment", "events:detail-type": ["Paid", "Declined"]}
 
@@ -82,6 +84,17 @@ def test_a_role_that_grants_what_its_function_needs_and_nothing_else_is_not_obje
 )
 def test_a_role_with_a_mistake_is_objected_to(role: list[dict[str, Any]], objection: str) -> None:
     assert any(objection in each for each in objections(role)), objections(role)
+
+
+def test_a_role_that_may_do_more_with_websockets_than_send_is_objected_to() -> None:
+    def found(resource: str) -> list[str]:
+        send, close = (IamRequest("execute-api:ManageConnections", f"{API}/{each}/@connections/IZ5=") for each in METHODS)
+        role = {"feed": [allow("execute-api:ManageConnections", resource)]}
+        return list(permissions.judged(role, {"feed": {send}}, {close}).objections)
+
+    assert found(f"{API}/POST/@connections/*") == []
+    assert any("DELETE/@connections" in each for each in found(f"{API}/*"))
+    assert any("POST/@connections" in each for each in found(f"{API.replace('dev', 'prod')}/POST/@connections/*"))
 
 
 def test_what_iam_does_not_know_is_an_objection_and_no_denial() -> None:
