@@ -31,7 +31,8 @@ from verification.simulation.online_checker import LEDGER
 from verification.simulation.random_source import RandomSource
 from verification.simulation.world import SimulatedPool
 
-_CACHES = (wiring.store, wiring.audit_log, wiring.bus, wiring.gateway, wiring.notifier, wiring.feed, aws_client, config)
+_ADAPTERS = (wiring.store, wiring.audit_log, wiring.bus, wiring.gateway, wiring.notifier, wiring.feed, wiring.sockets)
+_CACHES = (*_ADAPTERS, aws_client, config)
 _ENVIRONMENT = topology.environment(
     {
         "OrdersTable": "Orders",
