@@ -80,7 +80,10 @@ def on_the_order_feed() -> dict[str, list[Invocation]]:
     with functions(WITH_STOREFRONT) as shop:
         [placed] = done = [shop.invoke("orderService", request("POST /orders", body=ORDER))]
         order_id = json.loads(placed.response["body"])["orderId"]
-        states, fed, notifying, opened = [], [], [], []
+        states: list[page.State] = []
+        fed: list[Invocation] = []
+        opened: list[Invocation] = []
+        notifying = []
         while deliveries := [each for event in published(_calls(done)) for each in shop.deliveries(event)]:
             notifying += [each for each in deliveries if each[0] == "notification"]
             done = [shop.invoke(*each) for each in deliveries if each[0] != "notification"]

@@ -107,7 +107,9 @@ def cold_start() -> str:
     for name, each in _START.items():
         ratio = each["cpu"] / _START[REFERENCE]["cpu"]
         most = TARGETS["cold orderService" if name == "orderService" else "cold others"]
-        rows.append((name, each["cpu"], each["wall"], ratio, _against(most, ratio) if name in WITH_STOREFRONT else None))
+        rows.append(
+            (name, each["cpu"], each["wall"], ratio, _against(most, ratio) if name in WITH_STOREFRONT else None)
+        )
     columns = {"": "", "processor, ms": ".0f", "wall, ms": ".0f", "÷ reference, processor": ".2f", "target": ""}
     return table(columns, rows)
 
@@ -211,7 +213,13 @@ def a_month_with_orders() -> str:
 def open_pages() -> str:
     """What the pages of orders add, by how they are left open."""
     rows = [(what, *each) for what, each in price.pages(_STORIES).items()]
-    columns = {"requests, when it polled": "", "requests": "", "messages": "", "USD, when it polled": ".2f", "USD": ".2f"}
+    columns = {
+        "requests, when it polled": "",
+        "requests": "",
+        "messages": "",
+        "USD, when it polled": ".2f",
+        "USD": ".2f",
+    }
     return table({"a million pages, each": "", **columns}, rows)
 
 

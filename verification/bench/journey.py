@@ -45,7 +45,6 @@ ENVIRONMENT = {
 }
 
 
-
 def environment(url: str) -> dict[str, str]:
     """The functions' variables, with AWS at this URL, the WebSocket API included."""
     return {**ENVIRONMENT, "AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": url}

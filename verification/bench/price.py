@@ -164,8 +164,8 @@ def _rounds(queries: int) -> int:
 def _processor_ms(function: str, calls: float) -> float:
     """The measured time of an invocation on a whole processor, averaged over cold and warm ones.
 
-    The reconciler's run was not measured: each of its calls counts like AuditLogger, which makes one call. OrderFeed was
-    measured with an event that nobody watches, for which it makes one call: so each of its calls counts like that.
+    The reconciler's run was not measured: each of its calls counts like AuditLogger, which makes one call. OrderFeed's
+    was, with an event that nobody watches, for which it makes one call: each of its other calls counts like that.
     """
     kept_results = results.kept()
     warm = {name: each["p50"] / 1000 for name, each in kept_results["warm_cpu"].values.items()}

@@ -47,7 +47,10 @@ def refused(item: StoredItem | None) -> Usage:
 
 
 def written(table: Declared, before: StoredItem | None, after: StoredItem | None) -> Usage:
-    """Write an item, or delete it: then there is none after. An index is written when its entry comes, changes or goes; a changed key is two writes."""
+    """Write an item, or delete it: then there is none after.
+
+    An index is written when its entry comes, changes or goes; a changed key is two writes.
+    """
     index_units = index_bytes = 0
     for index in table.get("GlobalSecondaryIndexes", []):
         old, new = _entry(table, index, before), _entry(table, index, after)

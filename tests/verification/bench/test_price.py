@@ -148,7 +148,7 @@ def test_messages_and_minutes_of_websockets_have_their_prices() -> None:
     assert usd(websocket_messages=2) == pytest.approx(2 * 1.0)
     assert usd(websocket_messages=1, connection_minutes=4) == pytest.approx(1.0 + 4 * 0.25)
     assert usd(websocket_messages=1, websocket_bytes=a_gigabyte_of_a_million) == pytest.approx(1.0 + 0.09)
-    assert [line.what for line in price.a_million(NOTHING) if "WebSocket" in line.what] == [], "where there is none"
+    assert [line.what for line in price.a_million({**NOTHING}) if "WebSocket" in line.what] == [], "where there is none"
 
 
 def test_a_page_that_hears_of_its_order_asks_and_costs_less_than_when_it_polled(decided: Stories) -> None:

@@ -88,7 +88,9 @@ def test_a_role_with_a_mistake_is_objected_to(role: list[dict[str, Any]], object
 
 def test_a_role_that_may_do_more_with_websockets_than_send_is_objected_to() -> None:
     def found(resource: str) -> list[str]:
-        send, close = (IamRequest("execute-api:ManageConnections", f"{API}/{each}/@connections/IZ5=") for each in METHODS)
+        send, close = (
+            IamRequest("execute-api:ManageConnections", f"{API}/{each}/@connections/IZ5=") for each in METHODS
+        )
         role = {"feed": [allow("execute-api:ManageConnections", resource)]}
         return list(permissions.judged(role, {"feed": {send}}, {close}).objections)
 
