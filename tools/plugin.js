@@ -55,7 +55,6 @@ class OrderProcessing {
       'before:package:createDeploymentArtifacts': () => this.build(),
       'after:aws:package:finalize:mergeCustomProviderResources': () => this.completeTemplate(),
       'before:aws:deploy:deploy:updateStack': async () => {
-        this.release(); // everything is uploaded
         if (this.hasStorefront) this.flow = JSON.parse(this.run(['-m', 'tools.flow'], process.env)); // before AWS changes
         if (!this.hasStorefront) await storefront.empty(serverless.getProvider('aws')); // else it could not be removed
       },
@@ -204,8 +203,8 @@ class OrderProcessing {
   }
 
   /**
-   * Takes the lock, a link to this process's id. osls has one .serverless/ per checkout and empties it first, so that
-   * `npm start` and `npm test` deploying side by side would take it away from each other.
+   * Takes the lock, a link to this process's id, and keeps it to the end. osls has one .serverless/ per checkout, which it
+   * empties first and reads once more after the deploy: `npm start` and `npm test` side by side would take it from each other.
    */
   async waitForOthers() {
     for (let told = false; ; told = true) {
