@@ -10,7 +10,7 @@ export async function shopView({ api, announce, cartChanged, offerSampleCustomer
   return h('section', {},
     h('div.hero', {},
       h('h1', { tabindex: -1 }, 'Coffee, and everything around it'),
-      h('p.lead', {}, 'Order something, and watch it being paid, packed and notified: by events alone. No function calls another.'),
+      h('p.lead', {}, 'Order something, and watch what happens to it, by events alone: no function calls another.'),
       hero(), offer),
     h('ul.products', {}, products.map((product) => card(product, announce, cartChanged))));
 }
