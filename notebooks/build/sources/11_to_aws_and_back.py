@@ -190,7 +190,7 @@ here = left_of(stack.outputs["EventBusName"])
 here
 
 # %%
-assert here["functions"] == 7
+assert here["functions"] == 8  # OrderFeed is here too
 assert left_of("a-stack-that-is-gone") == {}
 
 # %% [markdown]
