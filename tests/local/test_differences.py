@@ -537,6 +537,7 @@ def test_a_websocket_is_closed_neither_for_its_age_nor_for_its_silence(monkeypat
         monkeypatch.setattr(apigateway.time, "time", lambda: now() + later)
         for _ in range(10):  # whatever was due by then is done
             await asyncio.sleep(0)
+        assert not connection["close_event"].is_set()
         connection["outbox"].put_nowait("still open")
         await asyncio.wait_for(arrived.wait(), GENEROUS)
         said.put_nowait({"type": "websocket.disconnect"})
