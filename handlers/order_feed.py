@@ -15,6 +15,7 @@ from handlers.responses import EventResponse, TicketResponse
 from handlers.wiring import feed, socket_url, sockets
 from orders import clock
 from orders.choreography import audit_entry
+from orders.events import is_id
 from orders.feed import connect, issue_ticket, push
 from orders.observability import logger
 
@@ -73,7 +74,7 @@ def send_event(envelope: Envelope, context: Context) -> None:
     """Send an event to its order's pages, as `GET /orders/{orderId}/events` would show it."""
     with logged(envelope, context):
         entry = audit_entry(envelope)
-        if entry.order_id:
+        if entry.order_id and is_id(entry.order_id):  # what is no id has no page
             shown = EventResponse.model_validate({to_camel(name): value for name, value in entry._asdict().items()})
             push(entry.order_id, shown.model_dump_json(), feed(), sockets())
 

@@ -434,7 +434,7 @@ def _text(values: Mapping[str, object], name: str) -> str | None:
 
 def _required_text(envelope: Mapping[str, object], name: str) -> str:
     text = _text(envelope, name)
-    if not text:
+    if not text or any("\ud800" <= character <= "\udfff" for character in text):  # half a character is no text
         raise MalformedEvent(f"{name} is missing or not text: EventBridge delivers no such event")
     return text
 

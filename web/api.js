@@ -74,7 +74,7 @@ export class Api {
   /** On this machine its own server answers 502 where the embedded AWS has ended. */
   #unreachable(status) {
     const words = this.isLocal
-      ? 'The local stack does not respond. Is npm start running? Your cart is kept in this tab.'
+      ? 'The local stack does not respond. Is npm start running? Your cart is kept: try again when it is back.'
       : "The API can't be reached. Nothing is lost: try again when it is back.";
     return Object.assign(new ApiError(status, words), { isStopped: this.isLocal });
   }

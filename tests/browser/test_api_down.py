@@ -40,7 +40,7 @@ def test_an_order_that_cannot_be_sent_stays_in_the_cart(customer: Visitor) -> No
     customer.page.context.set_offline(True)
     customer.button("Order").click()
 
-    expect(customer.alert.first).to_contain_text("Nothing is lost")
+    expect(customer.alert.first).to_contain_text("Your cart is kept: try again")
     expect(customer.page.get_by_label("Quantity of Stoneware mug")).to_have_value("1")
     customer.page.context.set_offline(False)
     customer.button("Order").click()

@@ -184,3 +184,23 @@ def test_an_event_without_an_order_is_sent_to_nobody(shop: Shop) -> None:
     assert shop.sent_to("page") == []
     with pytest.raises(MalformedEvent):
         shop.deliver("orderFeed", changed(placed, "id", ...))
+
+
+@pytest.mark.parametrize("order_id", ["", "\ud800", "x" * 3000], ids=["empty", "half a character", "long"])
+def test_an_event_whose_order_can_t_be_one_is_sent_to_nobody(shop: Shop, order_id: str) -> None:
+    a_watched_order(shop)
+    [placed] = shop.drain()
+    shop.wire.calls.clear()
+
+    shop.deliver("orderFeed", changed(placed, "detail.data.orderId", order_id))
+
+    assert not shop.wire.of("dynamodb:Query")
+
+
+@pytest.mark.parametrize("name", ["id", "time", "source", "detail-type"])
+def test_an_event_that_no_json_can_have_is_refused_with_the_field(shop: Shop, name: str) -> None:
+    a_watched_order(shop)
+    [placed] = shop.drain()
+
+    with pytest.raises(MalformedEvent, match=f"{name} is missing or not text"):
+        shop.deliver("orderFeed", {**placed, name: "\ud800"})
