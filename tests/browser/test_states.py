@@ -105,6 +105,17 @@ def test_a_notice_about_the_session_goes_when_another_form_is_shown(visit: Visit
     expect(notice).to_be_hidden()
 
 
+def test_a_notice_about_the_session_goes_with_its_view(visit: Visit) -> None:
+    visitor = visit().opens("#/orders")
+    notice = visitor.page.get_by_text("Sign in first.")
+    expect(notice).to_be_visible()
+
+    visitor.page.get_by_role("link", name="Shop", exact=True).click()
+
+    expect(visitor.title).to_have_text("Coffee, and everything around it")
+    expect(notice).to_be_hidden()
+
+
 def test_a_session_that_has_ended_is_no_longer_shown_as_signed_in(customer: Visitor) -> None:
     customer.token_expires().opens("")
 
