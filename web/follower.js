@@ -8,8 +8,8 @@ const LONGEST_PAUSE_MS = 30_000; // the pauses double up to it while nothing hap
 export class Follower {
   /**
    * `ticket()` resolves to what opens one WebSocket, and `heard(event)` gets what comes through it. `read(isPushed)`
-   * resolves to `{ changed, over }`; `isPushed` says whether the events come by themselves. `failed(error)` is told of a
-   * read that failed. All ends with the signal.
+   * resolves to `{ changed, over }`; `isPushed` says whether the events come by themselves. `failed(error)` gets
+   * the error of a read. All ends with the signal.
    */
   constructor({ ticket, heard, read, failed, signal }) {
     Object.assign(this, { ticket, heard, read, failed, signal });

@@ -188,7 +188,7 @@ def test_a_file_that_can_not_be_deleted_stops_the_removal_with_its_name() -> Non
 
 
 def test_the_feed_is_a_consumer_like_any_other(template: Template) -> None:
-    """What it fails on, or can't be delivered to it, is kept, and an alarm fires."""
+    """An event that it fails on, or never gets, becomes a dead letter, and an alarm fires."""
     resources = template["Resources"]
     [rule] = [name for name, each in resources.items() if each["Type"] == "AWS::Events::Rule" and "orderFeed" in name]
     [target] = resources[rule]["Properties"]["Targets"]

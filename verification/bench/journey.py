@@ -148,7 +148,7 @@ def functions(modules: Mapping[str, str] = FUNCTIONS) -> Iterator[Functions]:
 
 
 def socket_request(route: str, *, ticket: str = "") -> Any:
-    """`$connect` or `$disconnect`, as API Gateway tells of a WebSocket."""
+    """`$connect` or `$disconnect`, as API Gateway sends it."""
     event = {"requestContext": {"routeKey": route, "connectionId": "IZ5tdfpJoAMCJrw="}}  # as long as API Gateway's
     return {**event, "headers": {}, "queryStringParameters": {"ticket": ticket}} if ticket else event
 

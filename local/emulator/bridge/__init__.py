@@ -15,7 +15,7 @@
     functions       a function finds its package and nothing of the emulator's own environment; unpacked once
     execute_api     a function finds an API of API Gateway where the emulator has it
     sockets         a WebSocket's routes invoke their function as everything else does
-    keeping         whoever asks for the state to be kept is told whether all of it was
+    keeping         a request to keep the state fails if a part of it was not kept
     logs            what a function logs belongs to the invocation that logged it, and none waits for more
 
 docs/emulator.md lists these and the differences that stay; tests/local pins each. A name of MiniStack's that is gone

@@ -1,4 +1,4 @@
-"""Whoever asks for the state to be kept is told whether all of it was.
+"""A request to keep the state fails if a part of it was not kept.
 
 MiniStack logs what it could not write, and ends as if nothing had happened.
 """
