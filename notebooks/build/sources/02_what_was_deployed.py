@@ -279,4 +279,4 @@ tour.check("2.1", reached)
 # - Each resource has one place in `resources/` or `serverless.yml`.
 # - The gateway checks that a token is genuine; the function, that it is the ID token.
 #
-# **Next:** [3 · The event bus](03_the_event_bus.ipynb) lets you listen in, and publish.
+# **Next:** [3 · The event bus](04_the_event_bus.ipynb) lets you listen in, and publish.

@@ -225,4 +225,4 @@ tour.check("5.1", history)
 # - The condition on the write is the state machine; a late event fails it and nothing happens.
 # - An event that the order does not bear out is no late event: it is kept and reported.
 #
-# **Next:** [6 · Telling the customer](06_telling_the_customer.ipynb)
+# **Next:** [6 · Telling the customer](07_notifying_the_customer.ipynb)

@@ -239,4 +239,4 @@ tour.check("8.1", answer)
 # - A redrive goes to the one function that failed; a poison message needs a person.
 # - A replay of finished orders starts nothing: no second charge, no second e-mail.
 #
-# **Next:** [9 · The event that was never sent](09_the_event_that_was_never_sent.ipynb)
+# **Next:** [9 · The event that was never sent](10_the_event_that_was_never_sent.ipynb)

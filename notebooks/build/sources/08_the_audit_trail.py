@@ -220,4 +220,4 @@ tour.check("7.1", latency)
 # - `causationId` turns a list of events into a tree, and shows where one is missing.
 # - A log that can be changed proves nothing: here a condition lets each row be written once, and no function's role may update or delete one.
 #
-# **Next:** [8 · Failing and recovering](08_failing_and_recovering.ipynb)
+# **Next:** [8 · Failing and recovering](09_failing_and_recovering.ipynb)

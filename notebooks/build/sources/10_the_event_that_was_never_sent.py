@@ -190,4 +190,4 @@ tour.check("9.1", pause)
 # - The reconciler looks at open orders only, takes each by compare-and-set, and publishes one event.
 # - Because every step can be repeated, one rule heals every kind of lost event.
 #
-# **Next:** [10 · Load, latency, cost](10_load_latency_cost.ipynb)
+# **Next:** [10 · Load, latency, cost](15_load_latency_cost.ipynb)

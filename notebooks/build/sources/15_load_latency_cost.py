@@ -336,4 +336,4 @@ tour.check("10.1", emails)
 # - An order needs fifteen calls of AWS and nine invocations, and no function waits for another.
 # - Writes and e-mails are what costs; events are cheap.
 #
-# **Next:** [11 · To AWS and back](11_to_aws_and_back.ipynb)
+# **Next:** [11 · To AWS and back](16_to_aws_and_back.ipynb)

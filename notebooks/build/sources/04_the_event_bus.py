@@ -333,4 +333,4 @@ tour.check("3.1", pattern)
 # - A pattern is data: it can be tested against an event before anything is deployed.
 # - Who may publish what is the roles' business, entry by entry.
 #
-# **Next:** [4 · Pay once](04_pay_once.ipynb)
+# **Next:** [4 · Pay once](05_pay_once.ipynb)

@@ -315,4 +315,4 @@ tour.check("4.1", facts)
 # - The same fact is always the same event: its id is stored with the result.
 # - An event that contradicts the order changes nothing and is kept, with its reason.
 #
-# **Next:** [5 · Any order of arrival](05_any_order_of_arrival.ipynb)
+# **Next:** [5 · Any order of arrival](06_any_order_of_arrival.ipynb)

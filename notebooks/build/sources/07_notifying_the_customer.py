@@ -224,4 +224,4 @@ tour.check("6.1", answer)
 # - Only the failed messages of a batch come back, and a poison message ends in the queue's dead-letter queue.
 # - A claim makes "not told yet" and "I do it" one step; only a crash right after sending can send again.
 #
-# **Next:** [7 · The audit trail](07_the_audit_trail.ipynb)
+# **Next:** [7 · The audit trail](08_the_audit_trail.ipynb)
