@@ -42,8 +42,8 @@ def test_no_other_picture_is_left_over() -> None:
     }
 
 
-def test_each_function_of_the_article_has_a_picture() -> None:
-    assert {topology.handler(name).partition(".")[2] for name in topology.functions()} == FUNCTIONS.keys()
+def test_a_function_s_picture_has_the_name_of_its_module() -> None:
+    assert FUNCTIONS.keys() <= {topology.handler(name).partition(".")[2] for name in topology.functions()}
 
 
 def parts(root: Element, state: str) -> set[str]:
