@@ -63,17 +63,22 @@ class Box(NamedTuple):
     def bottom(self) -> float:
         return self.y + self.height
 
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether the title fits only if it is turned."""
+        return len(self.title) * _TITLE * 0.6 > self.width
+
     def svg(self, state: str) -> str:
         first = self.middle + 5 - len(self.lines) * LINE / 2
         texts = "".join(
             f'<text x="{self.center:.0f}" y="{first + LINE * (number + 1):.0f}" class="m">{escape(line)}</text>'
             for number, line in enumerate(self.lines)
         )
-        turned = f' transform="rotate(-90 {self.center:.0f} {self.middle:.0f})"' if self.width < self.height / 4 else ""
+        turn = f' transform="rotate(-90 {self.center:.0f} {self.middle:.0f})"' if self._is_narrow else ""
         return (
             f'<g class="{self.kind}{state}" data-part="{self.part}"><rect x="{self.x:.0f}" y="{self.y:.0f}"'
             f' width="{self.width:.0f}" height="{self.height:.0f}" rx="8"/><text x="{self.center:.0f}" y="{first:.0f}"'
-            f' class="t m"{turned}>{escape(self.title)}</text>{texts}</g>'
+            f' class="t m"{turn}>{escape(self.title)}</text>{texts}</g>'
         )
 
 

@@ -124,6 +124,7 @@ def test_each_function_is_in_the_picture_and_no_two_boxes_overlap(monkeypatch: p
 
     assert titles >= {topology.title(name) for name in topology.functions()}
     assert ("Loyalty" in titles) == more
+    assert [text.text for text in root.iter(f"{SVG}text") if "transform" in text.attrib] == ["EventBridge event bus"]
     assert len(boxes) == sum("data-part" in group.attrib for group in root.iter(f"{SVG}g"))
     assert all(x + w <= width and y + h <= height for x, y, w, h in boxes)
     assert [
