@@ -103,7 +103,7 @@ def test_the_table_of_events_is_the_choreography() -> None:
 
 
 def test_each_trouble_is_one_that_the_code_reports() -> None:
-    reported = [row[0].strip("`") for row in rows("When something is in the way") if row[0].startswith("`")]
+    reported = [row[0].strip("`") for row in rows("Troubleshooting") if row[0].startswith("`")]
 
     assert len(reported) == 11
     for message in reported:
