@@ -21,6 +21,19 @@ CODE = "".join(
     for pattern in ("tools/setup.mjs", "local/*/*.py", "tools/*.js", "operations/*.py")
     for file in ROOT.glob(pattern)
 )
+GUESSED = (
+    r"\banew\b",  # again
+    r"\bfor ever\b",  # forever
+    r"\bbears? out\b",  # matches
+    r"\btaken by\b",  # consumed by
+    r"\bhands? (?:it |them )?along\b",  # publishes the next event
+    r"\bstands? (?:in|on) (?!for\b)",  # is listed in, is stored on
+    r"\bt(?:old|ells?) (?:the|its|their|a) customers?\b",  # notified, notifies
+    r"\bhears? (?:of|its|the)\b",  # receives
+    r"\bwhat (?:hangs on|comes last|can't be delivered)\b",  # a name in place of a riddle
+    r"\bwho comes (?:last|second)\b",
+)
+"""A word or phrase → in the comment, the one to use."""
 PUBLISHERS = {
     "order-processing.orders": "OrderService, Reconciler",
     "order-processing.payment": "PaymentProcessing",
@@ -81,6 +94,14 @@ def test_each_npm_command_exists(document: Path) -> None:
     named = set(re.findall(r"npm run ([a-z:-]+)", text)) | set(re.findall(r"npm (start|test)\b", text))
 
     assert named - set(SCRIPTS) == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_each_document_uses_the_words_of_the_field(document: Path) -> None:
+    """Words that readers would have to guess, or could not search for in AWS's documentation."""
+    text = re.sub(r"`[^`]*`", "", document.read_text())  # names of tests and messages stay as they are
+
+    assert [found for pattern in GUESSED for found in re.findall(pattern, text, re.IGNORECASE)] == []
 
 
 def test_the_longest_stage_is_the_one_that_the_guard_lets_through() -> None:
