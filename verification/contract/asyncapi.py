@@ -1,7 +1,7 @@
-"""The AsyncAPI document of the events, made from their models and from the rules and rights of serverless.yml.
+"""The AsyncAPI document of the events, generated from their models and from the rules and rights of serverless.yml.
 
-The publishers of an event are the functions whose role may publish it; its consumers are those that a rule delivers it
-to. Only descriptions are written by hand. docs/events/ also has a file with the schema of each event and version.
+The senders of an event are the functions that may publish it, the receivers those to which a rule leads: only the
+descriptions are written by hand. The schemas are also in a file for each event and version, below docs/events/.
 """
 
 import inspect
@@ -26,7 +26,7 @@ _DESCRIPTION = (
 
 
 class _WithoutAliases(yaml.SafeDumper):
-    """Writes a value in full wherever it occurs: no `&id001` in a document that people read."""
+    """Writes a repeated value in full each time: no `&id001` in a document that people read."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -162,10 +162,7 @@ def _message(event: type[Event]) -> Json:
                 "time": {"type": "string", "format": "date-time"},
                 "region": {"type": "string"},
                 "resources": {"type": "array", "items": {"type": "string"}},
-                "replay-name": {
-                    "type": "string",
-                    "description": "Present only if the event was replayed from an archive.",
-                },
+                "replay-name": {"type": "string", "description": "Present only when an archive is replayed."},
                 "detail": {"$ref": f"{_SCHEMAS}{name}"},
             },
         },

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 class GatewayMessage(BaseModel):
-    """What the gateway says by itself."""
+    """The gateway's own responses."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,7 +34,7 @@ class Success(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """What one route does. `problems` are names of PROBLEMS, besides `internal`, which every route may send."""
+    """One route. `problems` are names of PROBLEMS, in addition to `internal`, which every route may send."""
 
     id: str
     summary: str
@@ -67,7 +67,7 @@ LIMIT: Json = {
 NEXT_TOKEN: Json = {
     "name": "nextToken",
     "in": "query",
-    "description": "The `nextToken` of the previous page.",
+    "description": "The `nextToken` of the page before.",
     "schema": {"type": "string"},
 }
 HEADERS: Mapping[str, Json] = {
@@ -134,7 +134,7 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "POST /orders/{orderId}/cancellation": Operation(
         "cancelOrder",
-        "Cancel an order that is neither shipped nor declined; a charge is refunded",
+        "Cancel an order that is neither shipped nor declined; a charge is refunded in full",
         {
             200: Success("The order; an earlier request cancelled it", responses.OrderResponse),
             202: Success("The order with its `cancellation`; its status changes later", responses.OrderResponse),
@@ -154,7 +154,7 @@ OPERATIONS: Mapping[str, Operation] = {
         (ORDER_ID,),
     ),
 }
-"""Route → its parameters, body and responses."""
+"""Route → its request and its responses."""
 
 
 def document() -> Json:
