@@ -1,0 +1,252 @@
+"""The surroundings of notebook 14's state machine: functions, roles and a table of the reader's own, and their removal.
+
+    shop = Workshop(stack)                   makes them; what an interrupted run has left is removed first
+    shop.task("ship", Next="Notify")         a Task state that invokes the step
+    shop.order("tok_visa")                   an order to start an execution with
+    shop.inject(order_id, ["down"])          faults of the payment provider, one for each call
+    shop.cancel(order_id)                    the customer cancels; False if the parcel is gone
+    shop.run(machine, order)                 start an execution, wait for its end, return it
+    shop.effects(order_id)                   what the steps did: money, parcel, mails
+    shop.close()                             removes all of it; so does the end of the kernel
+"""
+
+import atexit
+import io
+import json
+import time
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from botocore.exceptions import ClientError
+
+from notebooks.orchestration import steps
+from operations.stack import Stack
+
+STEPS = ("take_payment", "ship", "refund", "notify")
+TOTAL_AMOUNT = 1290
+_PREFIX = "orchestrated"
+_INVOKE = "arn:aws:states:::lambda:invoke"
+_POLL_SECONDS = 0.1
+_ROLE_SECONDS = 60
+
+
+class Execution(NamedTuple):
+    """One run of a state machine, as Step Functions describes it, with its history."""
+
+    order_id: str
+    status: str
+    output: Mapping[str, Any]
+    events: Sequence[Mapping[str, Any]]
+
+
+class Workshop:
+    """What the notebook's state machines need, under one name; `workflow_role` is the ARN of their role."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._states = stack.client("stepfunctions")
+        self._lambda = stack.client("lambda")
+        self._iam = stack.client("iam")
+        self._dynamodb = stack.session.resource("dynamodb", endpoint_url=stack.endpoint_url)
+        self._owner = f"{_PREFIX}-{stack.stage}-"
+        self.close()
+        self.name = f"{self._owner}{uuid4().hex[:6]}"
+        atexit.register(self.close)
+        self._table = self._dynamodb.create_table(
+            TableName=self.name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+        self._table.wait_until_exists()
+        self._steps_role = self._role(
+            "steps",
+            "lambda.amazonaws.com",
+            _allow("dynamodb:UpdateItem", self._table.table_arn),
+            _allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], "*"),
+        )
+        self._package, self._runs_on = _deployed(self._lambda, stack.function("paymentProcessing"))
+        source = Path(steps.__file__).read_text()
+        self.functions = {step: self.function(step, source) for step in STEPS}
+        arn = self.functions["ship"].replace(f"{self.name}-ship", f"{self.name}-*")
+        self.workflow_role = self._role("workflow", "states.amazonaws.com", _allow("lambda:InvokeFunction", arn))
+
+    # --- what the notebook builds with --------------------------------------------------------------------------------
+
+    def function(self, step: str, source: str) -> str:
+        """Create a function from a module that defines `step(event, context)`; returns its ARN."""
+        name = f"{self.name}-{step}"
+        package = io.BytesIO(self._package)
+        with zipfile.ZipFile(package, "a") as file:
+            file.writestr("steps.py", source)
+        created = _once_assumable(
+            lambda: self._lambda.create_function(
+                FunctionName=name,
+                **self._runs_on,
+                Handler=f"steps.{step}",
+                Role=self._steps_role,
+                Code={"ZipFile": package.getvalue()},
+                Timeout=30,
+                MemorySize=512,
+                Environment={"Variables": {"TABLE": self.name}},
+            )
+        )
+        self._lambda.get_waiter("function_active_v2").wait(FunctionName=name)
+        return str(created["FunctionArn"])
+
+    def task(self, step: str, payload: Mapping[str, str] | None = None, **fields: Any) -> dict[str, Any]:
+        """A Task state that invokes the step and goes on with what it returns. Without a payload it gets the order."""
+        parameters = {"FunctionName": f"{self.name}-{step}", **({"Payload": payload} if payload else {"Payload.$": "$"})}
+        return {"Type": "Task", "Resource": _INVOKE, "Parameters": parameters, "OutputPath": "$.Payload", **fields}
+
+    def machine(self, name: str, states: Mapping[str, Any], *, start_at: str = "Take payment") -> str:
+        """Create a state machine from its states; returns its ARN."""
+        created = _once_assumable(
+            lambda: self._states.create_state_machine(
+                name=f"{self.name}-{name}",
+                roleArn=self.workflow_role,
+                definition=json.dumps({"StartAt": start_at, "States": states}),
+            )
+        )
+        return str(created["stateMachineArn"])
+
+    # --- what the notebook experiments with ---------------------------------------------------------------------------
+
+    def order(self, payment_method: str = "tok_visa", faults: Sequence[str] = ()) -> dict[str, Any]:
+        """A new order, on which the payment provider will have these faults."""
+        order = {"orderId": str(uuid4()), "totalAmount": TOTAL_AMOUNT, "paymentMethod": payment_method}
+        if faults:
+            self._table.put_item(Item={"id": f"faults/{order['orderId']}", "faults": list(faults)})
+        return order
+
+    def start(self, machine: str, order: Mapping[str, Any]) -> str:
+        """Start an execution, named after the order; returns its ARN."""
+        started = self._states.start_execution(
+            stateMachineArn=machine, name=str(order["orderId"]), input=json.dumps(order)
+        )
+        return str(started["executionArn"])
+
+    def follow(self, execution: str, *, seconds: float = 60) -> Execution:
+        """Wait for the end of an execution. One that takes longer is returned as it is then: RUNNING."""
+        deadline = time.monotonic() + seconds
+        while (found := self._states.describe_execution(executionArn=execution))["status"] == "RUNNING":
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_POLL_SECONDS)
+        pages = self._states.get_paginator("get_execution_history").paginate(executionArn=execution)
+        return Execution(
+            order_id=found["name"],
+            status=found["status"],
+            output=json.loads(found.get("output") or "{}"),
+            events=[event for page in pages for event in page["events"]],
+        )
+
+    def run(self, machine: str, order: Mapping[str, Any]) -> Execution:
+        """Start an execution and wait for its end."""
+        return self.follow(self.start(machine, order))
+
+    def cancel(self, order_id: str) -> bool:
+        """Cancel as the customer: True if no parcel was handed over before."""
+        try:
+            self._table.update_item(
+                Key={"id": f"parcel/{order_id}"},
+                UpdateExpression="SET cancelled = :yes",
+                ConditionExpression="attribute_not_exists(trackingId)",
+                ExpressionAttributeValues={":yes": True},
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def effects(self, order_id: str) -> dict[str, Any]:
+        """What happened outside of the state machine: the money at the provider, the parcel, the mails."""
+        rows = self._table.scan(ConsistentRead=True)["Items"]
+        by_id = {row["id"]: row for row in rows}
+        charges = [row for row in rows if row["id"].startswith("ledger/") and row["orderId"] == order_id]
+        return {
+            "charges": sum(row["charged"] > 0 for row in charges),
+            "charged": int(sum(row["charged"] for row in charges)),
+            "refunded": int(sum(row["refunded"] for row in charges)),
+            "shipped": "trackingId" in by_id.get(f"parcel/{order_id}", {}),
+            "mails": len(by_id.get(f"mails/{order_id}", {}).get("mails", [])),
+        }
+
+    # --- clean-up -----------------------------------------------------------------------------------------------------
+
+    def leftovers(self) -> list[str]:
+        """The names of everything that a notebook of this stage has made and not removed, by kind."""
+        return [name for name, _ in self._made()]
+
+    def close(self) -> None:
+        """Remove everything, also what an earlier run has left."""
+        for _, remove in list(self._made()):
+            remove()
+
+    def _made(self) -> Iterator[tuple[str, Callable[[], Any]]]:
+        """Everything with our prefix: what it is called, and what removes it."""
+        for name, arn in self._named("stepfunctions", "list_state_machines", "stateMachines", "name", "stateMachineArn"):
+            yield f"state machine {name}", lambda arn=arn: self._states.delete_state_machine(stateMachineArn=arn)
+        for name, _ in self._named("lambda", "list_functions", "Functions", "FunctionName"):
+            yield f"function {name}", lambda name=name: self._lambda.delete_function(FunctionName=name)
+        for name, _ in self._named("iam", "list_roles", "Roles", "RoleName"):
+            yield f"role {name}", lambda name=name: self._remove_role(name)
+        for name in self._stack.client("dynamodb").get_paginator("list_tables").paginate().build_full_result()["TableNames"]:
+            if name.startswith(self._owner):
+                yield f"table {name}", lambda name=name: self._dynamodb.Table(name).delete()
+        logs = self._stack.client("logs")
+        for name, _ in self._named("logs", "describe_log_groups", "logGroups", "logGroupName", prefix="/aws/lambda/"):
+            yield f"log group {name}", lambda name=name: logs.delete_log_group(logGroupName=name)
+
+    def _named(
+        self, service: str, operation: str, key: str, name: str, arn: str = "", *, prefix: str = ""
+    ) -> Iterator[tuple[str, str]]:
+        pages = self._stack.client(service).get_paginator(operation).paginate()
+        for page in pages:
+            for each in page[key]:
+                if each[name].startswith(prefix + self._owner):
+                    yield each[name], each.get(arn, "")
+
+    def _remove_role(self, name: str) -> None:
+        for policy in self._iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            self._iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        self._iam.delete_role(RoleName=name)
+
+    def _role(self, name: str, service: str, *statements: Mapping[str, Any]) -> str:
+        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        role = f"{self.name}-{name}"
+        arn = self._iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+        self._iam.put_role_policy(RoleName=role, PolicyName="rights", PolicyDocument=_policy(*statements))
+        return str(arn)
+
+
+def _deployed(client: Any, function: str) -> tuple[bytes, dict[str, Any]]:
+    """The package of a deployed function, which has the libraries that a step imports, and what it runs on."""
+    found = client.get_function(FunctionName=function)
+    with urllib.request.urlopen(found["Code"]["Location"]) as response:
+        package = response.read()
+    return package, {name: found["Configuration"][name] for name in ("Runtime", "Architectures")}
+
+
+def _once_assumable(create: Callable[[], Any]) -> Any:
+    """Create what takes on a new role. On AWS that is refused for some seconds, until the role is known everywhere."""
+    deadline = time.monotonic() + _ROLE_SECONDS
+    while True:
+        try:
+            return create()
+        except ClientError as error:
+            refused = error.response["Error"]["Code"] in ("InvalidParameterValueException", "AccessDeniedException")
+            if not refused or "role" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL_SECONDS)
+
+
+def _allow(action: str | list[str], resource: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def _policy(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
