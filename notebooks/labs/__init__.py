@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 
 from notebooks import reader
+from notebooks.labs import orchestrated
 from notebooks.labs.verdict import Verdict
 from notebooks.showing import say
 
@@ -121,6 +122,7 @@ LABS: Mapping[str, Callable[[Any], Verdict]] = {
         well_done="So a slip of the finger removes functions, but no orders.",
         hint="The parameters stand at the top of serverless.yml, with their defaults for each stage.",
     ),
+    "14.1": orchestrated.grade,
 }
 
 verdicts: dict[str, Verdict] = {}

@@ -5,38 +5,17 @@
     transitions(events)          what Step Functions bills: states entered, and retries
     milliseconds(events)         from the first state to the end
     as_rows(events)              the states as rows of an audit log, each caused by the one before: for tour.tree
-    history(events)              the same as a table, with what failed and why
+    history(events)              attempt by attempt, with what failed and why: for tour.table
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 Event = Mapping[str, Any]
 _ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
-
-
-class Table:
-    """A small table that a notebook shows, also where a viewer has only plain text."""
-
-    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        self.columns = columns
-        self.rows = [[str(cell) for cell in row] for row in rows]
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        head = "".join(f'<th style="text-align:left">{escape(name)}</th>' for name in self.columns)
-        body = "".join(
-            "<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in row) + "</tr>"
-            for row in self.rows
-        )
-        return {"text/html": f"<table><tr>{head}</tr>{body}</table>", "text/plain": str(self)}
-
-    def __str__(self) -> str:
-        lines = [list(self.columns), *self.rows]
-        widths = [max(len(line[number]) for line in lines) for number in range(len(self.columns))]
-        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 class Visit(NamedTuple):
@@ -75,6 +54,12 @@ def milliseconds(events: Sequence[Event]) -> int:
     return _between(first, events[-1])
 
 
+def milliseconds_of_an_order(order: Mapping[str, Any]) -> int:
+    """From placing a choreographed order to notifying its customer, as the order shows it."""
+    placed, notified = (datetime.fromisoformat(at) for at in (order["placedAt"], order["notification"]["at"]))
+    return round((notified - placed).total_seconds() * 1000)
+
+
 def as_rows(events: Sequence[Event]) -> list[dict[str, Any]]:
     stays = list(visits(events))
     return [
@@ -90,16 +75,15 @@ def as_rows(events: Sequence[Event]) -> list[dict[str, Any]]:
     ]
 
 
-def history(events: Sequence[Event]) -> Table:
-    """State by state, attempt by attempt."""
+def history(events: Sequence[Event]) -> list[dict[str, str]]:
+    """State by state, attempt by attempt: rows for tour.table."""
     start = next(visits(events)).entered
-    rows = [
-        [f"+{_between(start, event)} ms", visit.state, text]
+    return [
+        {"when": f"+{_between(start, event)} ms", "state": visit.state, "what happened": text}
         for visit in visits(events)
         for event in (visit.entered, *visit.events)
         if (text := _in_words(event))
     ]
-    return Table(("when", "state", "what happened"), rows)
 
 
 def error_message(cause: str) -> str:

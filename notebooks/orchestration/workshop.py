@@ -2,8 +2,7 @@
 
     shop = Workshop(stack)                   makes them; what an interrupted run has left is removed first
     shop.task("ship", Next="Notify")         a Task state that invokes the step
-    shop.order("tok_visa")                   an order to start an execution with
-    shop.inject(order_id, ["down"])          faults of the payment provider, one for each call
+    shop.order(faults=["down"])              an order to start an execution with; each fault hits one call
     shop.cancel(order_id)                    the customer cancels; False if the parcel is gone
     shop.run(machine, order)                 start an execution, wait for its end, return it
     shop.effects(order_id)                   what the steps did: money, parcel, mails
@@ -17,6 +16,7 @@ import time
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -174,6 +174,14 @@ class Workshop:
             "shipped": "trackingId" in by_id.get(f"parcel/{order_id}", {}),
             "mails": len(by_id.get(f"mails/{order_id}", {}).get("mails", [])),
         }
+
+    def failures(self, function: str, order_id: str) -> list[str]:
+        """When a deployed function failed on an order, by its log: the choreographed side."""
+        pages = self._stack.client("logs").get_paginator("filter_log_events").paginate(
+            logGroupName=f"/aws/lambda/{self._stack.function(function)}", filterPattern=f'"{order_id}"'
+        )
+        lines = [line for page in pages for line in page["events"] if "GatewayUnavailable" in line["message"]]
+        return [datetime.fromtimestamp(line["timestamp"] / 1000, UTC).isoformat() for line in lines]
 
     # --- clean-up -----------------------------------------------------------------------------------------------------
 

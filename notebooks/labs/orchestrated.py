@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from notebooks.labs.verdict import Verdict
 from notebooks.orchestration import evidence
 from notebooks.orchestration.workshop import TOTAL_AMOUNT, Execution, Workshop
 
@@ -31,16 +32,17 @@ CASES = (
 )
 
 
-def grade(states: Any, shop: Workshop) -> list[str]:
-    """What is wrong with these states, case by case; nothing if all executions ended as they should."""
+def grade(shop: Workshop, states: Any) -> Verdict:
+    """Start an execution for each case, and judge what came of them; the hint is about the first that went wrong."""
+    if not isinstance(states, Mapping):
+        return Verdict(False, "Give me the workshop and the states of your state machine: `states` with what you added.")
     machine = shop.machine("lab", states)
     started = [(case, shop.start(machine, shop.order(case.payment_method, case.faults))) for case in CASES]
     ended = [(case, shop.follow(execution, seconds=_SECONDS)) for case, execution in started]
-    return [
-        f"{case.story}: {hint}"
-        for case, execution in ended
-        if (hint := judge(case, execution, shop.effects(execution.order_id)))
-    ]
+    for case, execution in ended:
+        if hint := judge(case, execution, shop.effects(execution.order_id)):
+            return Verdict(False, f"{case.story}: {hint}")
+    return Verdict(True, f"{len(CASES)} orders, {len(CASES)} faults or none: nobody pays for nothing or twice.")
 
 
 def judge(case: Case, execution: Execution, effects: Mapping[str, Any]) -> str | None:
