@@ -94,7 +94,7 @@ def _reached(answer: Any) -> Verdict:
     return Verdict(False, "Follow the arrows from that event in the picture; a topic is no function.")
 
 
-LABS: Mapping[str, Callable[[Any], Verdict]] = {
+LABS: Mapping[str, Callable[..., Verdict]] = {
     "1.1": _a_declined_order,
     "2.1": _reached,
     "3.1": _want_of_money,

@@ -35,7 +35,9 @@ CASES = (
 def grade(shop: Workshop, states: Any) -> Verdict:
     """Start an execution for each case, and judge what came of them; the hint is about the first that went wrong."""
     if not isinstance(states, Mapping):
-        return Verdict(False, "Give me the workshop and the states of your state machine: `states` with what you added.")
+        return Verdict(
+            False, "Give me the workshop and the states of your state machine: `states` with what you added."
+        )
     machine = shop.machine("lab", states)
     started = [(case, shop.start(machine, shop.order(case.payment_method, case.faults))) for case in CASES]
     ended = [(case, shop.follow(execution, seconds=_SECONDS)) for case, execution in started]
@@ -60,7 +62,7 @@ def judge(case: Case, execution: Execution, effects: Mapping[str, Any]) -> str |
     if execution.status != "SUCCEEDED":
         tried = len(evidence.attempts(execution.events, "Take payment"))
         return (
-            f"the execution has {execution.status}, after {tried} attempt{'s' if tried > 1 else ''} to take the payment."
+            f"the execution has {execution.status}, after {tried} attempt{'s' if tried > 1 else ''} to charge the card."
             " `Retry` says which errors to try again, `Catch` where to go on when that does not help."
         )
     if effects["mails"] != case.effects["mails"]:

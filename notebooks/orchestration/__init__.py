@@ -1,1 +1,1 @@
-"""Notebook 14: the same order as a Step Functions state machine. Its steps, their surroundings, its evidence, its lab."""
+"""Notebook 14: the same order as a Step Functions state machine. Its steps, what they need, its evidence, its costs."""

@@ -1,4 +1,4 @@
-"""What it costs to bring an order from one step to the next, in USD per million orders. The steps themselves are left out.
+"""What it costs to bring a million orders from one step to the next, in USD. The steps themselves are left out.
 
 Prices: verification/bench/prices.json. What a choreographed order takes: verification/bench/results/counts.json.
 """

@@ -1,4 +1,4 @@
-"""What the history of an execution says. Nothing here calls AWS: `events` are those of GetExecutionHistory, in order.
+"""What the history of an execution says. Nothing here calls AWS.
 
     path(events)                 the states, as they were entered
     attempts(events, state)      when the state's task was started, each time
@@ -6,11 +6,13 @@
     milliseconds(events)         from the first state to the end
     as_rows(events)              the states as rows of an audit log, each caused by the one before: for tour.tree
     history(events)              attempt by attempt, with what failed and why: for tour.table
+
+`events` are those of GetExecutionHistory, in order.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -115,7 +117,8 @@ def _started(visit: Visit) -> list[Event]:
 
 
 def _between(first: Event, last: Event) -> int:
-    return round((last["timestamp"] - first["timestamp"]).total_seconds() * 1000)
+    passed: timedelta = last["timestamp"] - first["timestamp"]
+    return round(passed / timedelta(milliseconds=1))
 
 
 def _iso(event: Event) -> str:

@@ -1,4 +1,4 @@
-"""What the state machine of notebook 14 runs: four steps of an order, and the payment provider that they call.
+"""What the state machines of notebook 14 run: the steps of an order, and the payment provider that they call.
 
 Each step is a Lambda function of its own. It takes the order, does one thing, and returns the order with the result.
 No step knows which one comes next: the state machine does. What the steps leave in the table are their effects: the
@@ -28,12 +28,12 @@ class OrderCancelled(Exception):
 # --- the steps --------------------------------------------------------------------------------------------------------
 
 
-def take_payment(event: Json, context: object) -> Json:
+def take_payment(event: Json, _context: object) -> Json:
     """Charge the card under an idempotency key, which the state machine chooses."""
     return {**event["order"], "payment": charge(event["key"], event["order"])}
 
 
-def ship(order: Json, context: object) -> Json:
+def ship(order: Json, _context: object) -> Json:
     """Hand the parcel to the carrier, unless the customer has cancelled: the first of the two writes wins."""
     parcel = _set(
         f"parcel/{order['orderId']}",
@@ -46,12 +46,12 @@ def ship(order: Json, context: object) -> Json:
     return {**order, "trackingId": parcel["trackingId"]}
 
 
-def refund(order: Json, context: object) -> Json:
+def refund(order: Json, _context: object) -> Json:
     """Give back what was charged, or make sure that nothing ever will be: this step need not know which."""
     return {**order, "refunded": cancel(order["orderId"])}
 
 
-def notify(order: Json, context: object) -> Json:
+def notify(order: Json, _context: object) -> Json:
     """Write to the customer. A second run would write a second mail."""
     if "trackingId" in order:
         text = f"Your order is on its way: {order['trackingId']}."
@@ -60,6 +60,11 @@ def notify(order: Json, context: object) -> Json:
     mails = "mails = list_append(if_not_exists(mails, :none), :new)"
     _set(f"mails/{order['orderId']}", mails, {":none": [], ":new": [text]})
     return order
+
+
+def ask(event: Json, _context: object) -> None:
+    """Ask a person to agree. The state machine waits until somebody comes with the token, however long that takes."""
+    _set(f"question/{event['order']['orderId']}", "taskToken = :token", {":token": event["token"]})
 
 
 # --- the payment provider, simulated ----------------------------------------------------------------------------------

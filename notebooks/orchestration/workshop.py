@@ -1,12 +1,16 @@
-"""The surroundings of notebook 14's state machine: functions, roles and a table of the reader's own, and their removal.
+"""The surroundings of notebook 14's state machines: functions, roles and a table of the reader's own.
 
     shop = Workshop(stack)                   makes them; what an interrupted run has left is removed first
     shop.task("ship", Next="Notify")         a Task state that invokes the step
+    shop.question("ask", Next="Ship")        one that waits until somebody sends its token
     shop.order(faults=["down"])              an order to start an execution with; each fault hits one call
     shop.cancel(order_id)                    the customer cancels; False if the parcel is gone
     shop.run(machine, order)                 start an execution, wait for its end, return it
     shop.effects(order_id)                   what the steps did: money, parcel, mails
     shop.close()                             removes all of it; so does the end of the kernel
+
+Nothing here touches the deployed system, but for the package of one of its functions: the steps find their libraries
+in a copy of it.
 """
 
 import atexit
@@ -17,21 +21,24 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
+from local.emulator.waiting import until
 from notebooks.orchestration import steps
 from operations.stack import Stack
 
-STEPS = ("take_payment", "ship", "refund", "notify")
+STEPS = ("take_payment", "ship", "refund", "notify", "ask")
 TOTAL_AMOUNT = 1290
 _PREFIX = "orchestrated"
 _INVOKE = "arn:aws:states:::lambda:invoke"
 _POLL_SECONDS = 0.1
 _ROLE_SECONDS = 60
+_REMOVAL_SECONDS = 300
 
 
 class Execution(NamedTuple):
@@ -51,29 +58,25 @@ class Workshop:
         self._states = stack.client("stepfunctions")
         self._lambda = stack.client("lambda")
         self._iam = stack.client("iam")
-        self._dynamodb = stack.session.resource("dynamodb", endpoint_url=stack.endpoint_url)
+        self._logs = stack.client("logs")
+        self._dynamodb: Any = stack.session.resource("dynamodb", endpoint_url=stack.endpoint_url)
         self._owner = f"{_PREFIX}-{stack.stage}-"
         self.close()
         self.name = f"{self._owner}{uuid4().hex[:6]}"
         atexit.register(self.close)
-        self._table = self._dynamodb.create_table(
+        self._table: Any = self._dynamodb.create_table(
             TableName=self.name,
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         )
         self._table.wait_until_exists()
-        self._steps_role = self._role(
-            "steps",
-            "lambda.amazonaws.com",
-            _allow("dynamodb:UpdateItem", self._table.table_arn),
-            _allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], "*"),
-        )
+        self._steps_role = self._role("steps", "lambda.amazonaws.com", rights_of_a_step(self._table.table_arn))
         self._package, self._runs_on = _deployed(self._lambda, stack.function("paymentProcessing"))
         source = Path(steps.__file__).read_text()
         self.functions = {step: self.function(step, source) for step in STEPS}
-        arn = self.functions["ship"].replace(f"{self.name}-ship", f"{self.name}-*")
-        self.workflow_role = self._role("workflow", "states.amazonaws.com", _allow("lambda:InvokeFunction", arn))
+        ours = f"{self.functions['ship'].removesuffix('ship')}*"
+        self.workflow_role = self._role("workflow", "states.amazonaws.com", rights_of_the_workflow(ours))
 
     # --- what the notebook builds with --------------------------------------------------------------------------------
 
@@ -100,8 +103,17 @@ class Workshop:
 
     def task(self, step: str, payload: Mapping[str, str] | None = None, **fields: Any) -> dict[str, Any]:
         """A Task state that invokes the step and goes on with what it returns. Without a payload it gets the order."""
-        parameters = {"FunctionName": f"{self.name}-{step}", **({"Payload": payload} if payload else {"Payload.$": "$"})}
+        parameters = {
+            "FunctionName": f"{self.name}-{step}",
+            **({"Payload": payload} if payload else {"Payload.$": "$"}),
+        }
         return {"Type": "Task", "Resource": _INVOKE, "Parameters": parameters, "OutputPath": "$.Payload", **fields}
+
+    def question(self, step: str, **fields: Any) -> dict[str, Any]:
+        """A Task state that invokes the step with the order and a token, and waits until somebody sends the token."""
+        payload = {"order.$": "$", "token.$": "$$.Task.Token"}
+        parameters = {"FunctionName": f"{self.name}-{step}", "Payload": payload}
+        return {"Type": "Task", "Resource": f"{_INVOKE}.waitForTaskToken", "Parameters": parameters, **fields}
 
     def machine(self, name: str, states: Mapping[str, Any], *, start_at: str = "Take payment") -> str:
         """Create a state machine from its states; returns its ARN."""
@@ -162,6 +174,11 @@ class Workshop:
             return False
         return True
 
+    def token(self, order_id: str) -> str | None:
+        """The token of the question about an order, once it is asked."""
+        row: dict[str, Any] = self._table.get_item(Key={"id": f"question/{order_id}"}, ConsistentRead=True)
+        return row.get("Item", {}).get("taskToken")
+
     def effects(self, order_id: str) -> dict[str, Any]:
         """What happened outside of the state machine: the money at the provider, the parcel, the mails."""
         rows = self._table.scan(ConsistentRead=True)["Items"]
@@ -177,8 +194,10 @@ class Workshop:
 
     def failures(self, function: str, order_id: str) -> list[str]:
         """When a deployed function failed on an order, by its log: the choreographed side."""
-        pages = self._stack.client("logs").get_paginator("filter_log_events").paginate(
-            logGroupName=f"/aws/lambda/{self._stack.function(function)}", filterPattern=f'"{order_id}"'
+        pages = (
+            self._stack.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=f"/aws/lambda/{self._stack.function(function)}", filterPattern=f'"{order_id}"')
         )
         lines = [line for page in pages for line in page["events"] if "GatewayUnavailable" in line["message"]]
         return [datetime.fromtimestamp(line["timestamp"] / 1000, UTC).isoformat() for line in lines]
@@ -190,45 +209,62 @@ class Workshop:
         return [name for name, _ in self._made()]
 
     def close(self) -> None:
-        """Remove everything, also what an earlier run has left."""
+        """Remove everything, also what an earlier run has left, and wait until it is gone."""
         for _, remove in list(self._made()):
             remove()
+        until(
+            lambda: not self.leftovers(), seconds=_REMOVAL_SECONDS, what="the end of the clean-up", every=_POLL_SECONDS
+        )
+        atexit.unregister(self.close)
 
     def _made(self) -> Iterator[tuple[str, Callable[[], Any]]]:
         """Everything with our prefix: what it is called, and what removes it."""
-        for name, arn in self._named("stepfunctions", "list_state_machines", "stateMachines", "name", "stateMachineArn"):
-            yield f"state machine {name}", lambda arn=arn: self._states.delete_state_machine(stateMachineArn=arn)
-        for name, _ in self._named("lambda", "list_functions", "Functions", "FunctionName"):
-            yield f"function {name}", lambda name=name: self._lambda.delete_function(FunctionName=name)
-        for name, _ in self._named("iam", "list_roles", "Roles", "RoleName"):
-            yield f"role {name}", lambda name=name: self._remove_role(name)
-        for name in self._stack.client("dynamodb").get_paginator("list_tables").paginate().build_full_result()["TableNames"]:
+        states, functions = self._states, self._lambda
+        for machine in self._listed(states, "list_state_machines", "stateMachines"):
+            if machine["name"].startswith(self._owner):
+                remove = partial(states.delete_state_machine, stateMachineArn=machine["stateMachineArn"])
+                yield f"state machine {machine['name']}", remove
+        for function in self._listed(functions, "list_functions", "Functions"):
+            if (name := function["FunctionName"]).startswith(self._owner):
+                yield f"function {name}", partial(functions.delete_function, FunctionName=name)
+        for role in self._listed(self._iam, "list_roles", "Roles"):
+            if (name := role["RoleName"]).startswith(self._owner):
+                yield f"role {name}", partial(self._remove_role, name)
+        for name in self._listed(self._dynamodb.meta.client, "list_tables", "TableNames"):
             if name.startswith(self._owner):
-                yield f"table {name}", lambda name=name: self._dynamodb.Table(name).delete()
-        logs = self._stack.client("logs")
-        for name, _ in self._named("logs", "describe_log_groups", "logGroups", "logGroupName", prefix="/aws/lambda/"):
-            yield f"log group {name}", lambda name=name: logs.delete_log_group(logGroupName=name)
+                yield f"table {name}", self._dynamodb.Table(name).delete
+        for group in self._listed(self._logs, "describe_log_groups", "logGroups"):
+            if (name := group["logGroupName"]).startswith(f"/aws/lambda/{self._owner}"):
+                yield f"log group {name}", partial(self._logs.delete_log_group, logGroupName=name)
 
-    def _named(
-        self, service: str, operation: str, key: str, name: str, arn: str = "", *, prefix: str = ""
-    ) -> Iterator[tuple[str, str]]:
-        pages = self._stack.client(service).get_paginator(operation).paginate()
-        for page in pages:
-            for each in page[key]:
-                if each[name].startswith(prefix + self._owner):
-                    yield each[name], each.get(arn, "")
+    def _listed(self, client: Any, operation: str, key: str) -> list[Any]:
+        return [each for page in client.get_paginator(operation).paginate() for each in page[key]]
 
     def _remove_role(self, name: str) -> None:
         for policy in self._iam.list_role_policies(RoleName=name)["PolicyNames"]:
             self._iam.delete_role_policy(RoleName=name, PolicyName=policy)
         self._iam.delete_role(RoleName=name)
 
-    def _role(self, name: str, service: str, *statements: Mapping[str, Any]) -> str:
+    def _role(self, name: str, service: str, statements: Sequence[Mapping[str, Any]]) -> str:
         trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
         role = f"{self.name}-{name}"
-        arn = self._iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
-        self._iam.put_role_policy(RoleName=role, PolicyName="rights", PolicyDocument=_policy(*statements))
+        arn = self._iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy([trust]))["Role"]["Arn"]
+        self._iam.put_role_policy(RoleName=role, PolicyName="rights", PolicyDocument=_policy(statements))
         return str(arn)
+
+
+def rights_of_a_step(table: str) -> list[dict[str, Any]]:
+    """What the steps' role may do: write their effects, and log."""
+    logs = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+    return [
+        {"Effect": "Allow", "Action": "dynamodb:UpdateItem", "Resource": table},
+        {"Effect": "Allow", "Action": logs, "Resource": "*"},
+    ]
+
+
+def rights_of_the_workflow(functions: str) -> list[dict[str, Any]]:
+    """What a state machine's role may do: invoke these functions. The embedded AWS never asks it."""
+    return [{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": functions}]
 
 
 def _deployed(client: Any, function: str) -> tuple[bytes, dict[str, Any]]:
@@ -252,9 +288,5 @@ def _once_assumable(create: Callable[[], Any]) -> Any:
         time.sleep(_POLL_SECONDS)
 
 
-def _allow(action: str | list[str], resource: str) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": resource}
-
-
-def _policy(*statements: Mapping[str, Any]) -> str:
+def _policy(statements: Sequence[Mapping[str, Any]]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
