@@ -20,6 +20,7 @@ import time
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -74,32 +75,20 @@ class Workshop:
         self._steps_role = self._role("steps", "lambda.amazonaws.com", rights_of_a_step(self._table.table_arn))
         self._package, self._runs_on = _deployed(self._lambda, stack.function("paymentProcessing"))
         source = Path(steps.__file__).read_text()
-        self.functions = {step: self.function(step, source) for step in STEPS}
+        self.functions = {step: self._create(step, source) for step in STEPS}
+        self._wait_until_active(*STEPS)
         ours = f"{self.functions['ship'].removesuffix('ship')}*"
         self.workflow_role = self._role("workflow", "states.amazonaws.com", rights_of_the_workflow(ours))
 
     # --- what the notebook builds with --------------------------------------------------------------------------------
 
     def function(self, step: str, source: str) -> str:
-        """Create a function from a module that defines `step(event, context)`; returns its ARN."""
-        name = f"{self.name}-{step}"
-        package = io.BytesIO(self._package)
-        with zipfile.ZipFile(package, "a") as file:
-            file.writestr("steps.py", source)
-        created = _once_assumable(
-            lambda: self._lambda.create_function(
-                FunctionName=name,
-                **self._runs_on,
-                Handler=f"steps.{step}",
-                Role=self._steps_role,
-                Code={"ZipFile": package.getvalue()},
-                Timeout=30,
-                MemorySize=512,
-                Environment={"Variables": {"TABLE": self.name}},
-            )
-        )
-        self._lambda.get_waiter("function_active_v2").wait(FunctionName=name)
-        return str(created["FunctionArn"])
+        """Create a function from a module that defines `step(event, context)`, or replace it; returns its ARN."""
+        with suppress(self._lambda.exceptions.ResourceNotFoundException):
+            self._lambda.delete_function(FunctionName=f"{self.name}-{step}")
+        arn = self._create(step, source)
+        self._wait_until_active(step)
+        return arn
 
     def task(self, step: str, payload: Mapping[str, str] | None = None, **fields: Any) -> dict[str, Any]:
         """A Task state that invokes the step and goes on with what it returns. Without a payload it gets the order."""
@@ -116,10 +105,10 @@ class Workshop:
         return {"Type": "Task", "Resource": f"{_INVOKE}.waitForTaskToken", "Parameters": parameters, **fields}
 
     def machine(self, name: str, states: Mapping[str, Any], *, start_at: str = "Take payment") -> str:
-        """Create a state machine from its states; returns its ARN."""
+        """Create a state machine from its states, under a new name each time; returns its ARN."""
         created = _once_assumable(
             lambda: self._states.create_state_machine(
-                name=f"{self.name}-{name}",
+                name=f"{self.name}-{name}-{uuid4().hex[:6]}",
                 roleArn=self.workflow_role,
                 definition=json.dumps({"StartAt": start_at, "States": states}),
             )
@@ -176,8 +165,9 @@ class Workshop:
 
     def token(self, order_id: str) -> str | None:
         """The token of the question about an order, once it is asked."""
-        row: dict[str, Any] = self._table.get_item(Key={"id": f"question/{order_id}"}, ConsistentRead=True)
-        return row.get("Item", {}).get("taskToken")
+        row = self._table.get_item(Key={"id": f"question/{order_id}"}, ConsistentRead=True).get("Item", {})
+        token: str | None = row.get("taskToken")
+        return token
 
     def effects(self, order_id: str) -> dict[str, Any]:
         """What happened outside of the state machine: the money at the provider, the parcel, the mails."""
@@ -202,7 +192,29 @@ class Workshop:
         lines = [line for page in pages for line in page["events"] if "GatewayUnavailable" in line["message"]]
         return [datetime.fromtimestamp(line["timestamp"] / 1000, UTC).isoformat() for line in lines]
 
-    # --- clean-up -----------------------------------------------------------------------------------------------------
+    # --- making and removing it ---------------------------------------------------------------------------------------
+
+    def _create(self, step: str, source: str) -> str:
+        package = io.BytesIO(self._package)
+        with zipfile.ZipFile(package, "a") as file:
+            file.writestr("steps.py", source)
+        created = _once_assumable(
+            lambda: self._lambda.create_function(
+                FunctionName=f"{self.name}-{step}",
+                **self._runs_on,
+                Handler=f"steps.{step}",
+                Role=self._steps_role,
+                Code={"ZipFile": package.getvalue()},
+                Timeout=30,
+                MemorySize=512,
+                Environment={"Variables": {"TABLE": self.name}},
+            )
+        )
+        return str(created["FunctionArn"])
+
+    def _wait_until_active(self, *names: str) -> None:
+        for step in names:
+            self._lambda.get_waiter("function_active_v2").wait(FunctionName=f"{self.name}-{step}")
 
     def leftovers(self) -> list[str]:
         """The names of everything that a notebook of this stage has made and not removed, by kind."""

@@ -326,9 +326,9 @@ tour.expect("the customer has paid twice", effects["charges"] == 2)
 # %% [markdown]
 # ## Fault 5: the customer cancels
 #
-# There is a `stop_execution`. Is that a cancellation? Start an order whose first
-# response is lost, and stop it while it waits for its retry. **Predict** what the
-# customer has paid.
+# There is a `stop_execution`. Is that a cancellation? Start an order whose responses
+# are lost, and stop it as soon as the card is charged. **Predict** what the customer
+# has paid.
 #
 # <details><summary>Answer</summary>
 #
@@ -338,7 +338,7 @@ tour.expect("the customer has paid twice", effects["charges"] == 2)
 # </details>
 
 # %%
-order = shop.order(faults=["no response"])
+order = shop.order(faults=["no response"] * 3)
 execution = shop.start(patient, order)
 tour.wait_until(lambda: shop.effects(order["orderId"])["charges"], "the charge")
 step_functions.stop_execution(executionArn=execution)
@@ -398,18 +398,16 @@ longer = {
     "Ship": {**states["Ship"], "Next": "Award points"},
     "Award points": shop.task("award_points", Next="Notify"),
 }
-step_functions.update_state_machine(
-    stateMachineArn=saga,
-    definition=json.dumps({"StartAt": "Take payment", "States": longer}),
-)
-done = shop.run(saga, shop.order())
+with_points = shop.machine("with-points", longer)
+done = shop.run(with_points, shop.order())
 tour.values(path=evidence.path(done.events), points=done.output["points"])
 
 # %% [markdown]
-# Mind the price of it: the order now *waits* for marketing. If `award_points` fails,
-# so does the execution, before the customer is notified, unless you catch that as
-# well. The loyalty service of notebook 13 can be down for a day, and no order
-# notices.
+# Now every order *waits* for marketing. If `award_points` fails, so does the
+# execution, before the customer is notified, unless you catch that as well. The
+# loyalty service of notebook 13 can be down for a day, and no order is late. And
+# orders that are under way? With `update_state_machine` a running execution keeps the
+# definition that it began with.
 
 # %%
 tour.expect(
@@ -496,7 +494,8 @@ tour.values(choreographed=f"{there / here:.1f} times as long as orchestrated")
 #
 # Events, by far: four transitions cost about twenty times as much. An *Express*
 # workflow bills requests and duration and is cheaper still. But it runs for five
-# minutes at most, may run twice, can't wait for a callback and keeps no history:
+# minutes at most, may run twice, can't wait for a callback, and its history is in
+# CloudWatch Logs or nowhere:
 # [Standard or Express](https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html).
 #
 # </details>
@@ -556,7 +555,7 @@ tour.values(
 # | how much data | 1 MB in an event | 256 KiB from state to state |
 # | whose it is | each team owns its consumers | one team owns the definition |
 #
-# The limits are those of AWS's
+# How much fits between two states, and how long a history may get, is among AWS's
 # [quotas](https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html).
 #
 # ## When events are the wrong choice
@@ -567,8 +566,10 @@ tour.values(
 # - **the order of the steps is the business**: first the credit check, then the
 #   contract, then the payout, and an auditor wants to see it on one page;
 # - **the whole has a deadline**: "refund if it isn't shipped within two days" is
-#   `TimeoutSeconds` and a `Catch`. With events somebody has to look for what did
-#   *not* happen, as the Reconciler does;
+#   `TimeoutSeconds` and a `Catch`, on a task that runs the steps as
+#   [a state machine of their own](https://docs.aws.amazon.com/step-functions/latest/dg/concepts-nested-workflows.html).
+#   (The `TimeoutSeconds` of a whole state machine only ends it.) With events somebody
+#   has to look for what did *not* happen;
 # - **a person has to agree**: a task can
 #   [wait for a callback](https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html),
 #   for up to a year;
@@ -634,10 +635,10 @@ tour.expect("nothing is left", shop.leftovers() == [])
 # state machine's role may; starting the same execution twice while it runs is
 # refused; a `TimeoutSeconds` of the whole state machine is ignored; and an error's
 # name is always `Runtime.HandlerError`, while on AWS it's the exception's, such as
-# `GatewayUnavailable`, which `Retry` and `Catch` can tell apart. On AWS `Retry`
-# should also name
-# [Lambda's own errors](https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html);
-# `States.TaskFailed` includes them.
+# `GatewayUnavailable`, which `Retry` and `Catch` can tell apart. `States.TaskFailed`,
+# as above, includes them all, and
+# [Lambda's own transient errors](https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html)
+# as well.
 #
 # ## Recap
 #
