@@ -32,7 +32,7 @@ CASES = (
 )
 
 
-def grade(shop: Workshop, states: Any) -> Verdict:
+def safe_payment(shop: Workshop, states: Any) -> Verdict:
     """Start an execution for each case, and judge what came of them; the hint is about the first that went wrong."""
     if not isinstance(states, Mapping):
         return Verdict(

@@ -272,4 +272,4 @@ def test_the_hint_says_what_went_wrong(status: str, changes: dict[str, Any], hin
 
 
 def test_no_states_are_no_answer() -> None:
-    assert not orchestrated.grade(None, None).right  # type: ignore[arg-type] # as a reader may
+    assert not orchestrated.safe_payment(None, None).right  # type: ignore[arg-type] # as a reader may

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 14 · The same order, orchestrated
 #
-# ![The system, with PaymentProcessing, Fulfillment and Notification highlighted](../docs/pictures/14_orchestrated.svg)
+# ![The system, with the steps that an orchestrator would call highlighted](../docs/pictures/14_orchestrated.svg)
 #
 # Until here no function knew the whole order: each consumed an event and published
 # the next. In this notebook a *state machine* knows the whole and calls one step
