@@ -36,7 +36,7 @@ def safe_payment(shop: Workshop, states: Any) -> Verdict:
     """Start an execution for each case, and judge what came of them; the hint is about the first that went wrong."""
     if not isinstance(states, Mapping):
         return Verdict(
-            False, "Give me the workshop and the states of your state machine: `states` with what you added."
+            False, "give me the workshop and the states of your state machine, `Take payment` among them."
         )
     machine = shop.machine("lab", states)
     started = [(case, shop.start(machine, shop.order(case.payment_method, case.faults))) for case in CASES]
@@ -44,7 +44,7 @@ def safe_payment(shop: Workshop, states: Any) -> Verdict:
     for case, execution in ended:
         if hint := judge(case, execution, shop.effects(execution.order_id)):
             return Verdict(False, f"{case.story}: {hint}")
-    return Verdict(True, f"{len(CASES)} orders, {len(CASES)} faults or none: nobody pays for nothing or twice.")
+    return Verdict(True, f"{len(CASES)} orders, and nobody has paid twice or for nothing.")
 
 
 def judge(case: Case, execution: Execution, effects: Mapping[str, Any]) -> str | None:
