@@ -34,7 +34,7 @@ def take_payment(event: Json, _context: object) -> Json:
 
 
 def ship(order: Json, _context: object) -> Json:
-    """Hand the parcel to the carrier, unless the customer has cancelled: the first of the two writes wins."""
+    """Hand over the parcel, unless the customer has cancelled: the first write wins."""
     parcel = _set(
         f"parcel/{order['orderId']}",
         "trackingId = if_not_exists(trackingId, :new)",
