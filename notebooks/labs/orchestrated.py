@@ -35,9 +35,7 @@ CASES = (
 def safe_payment(shop: Workshop, states: Any) -> Verdict:
     """Start an execution for each case, and judge what came of them; the hint is about the first that went wrong."""
     if not isinstance(states, Mapping):
-        return Verdict(
-            False, "give me the workshop and the states of your state machine, `Take payment` among them."
-        )
+        return Verdict(False, "give me the workshop and the states of your state machine, `Take payment` among them.")
     machine = shop.machine("lab", states)
     started = [(case, shop.start(machine, shop.order(case.payment_method, case.faults))) for case in CASES]
     ended = [(case, shop.follow(execution, seconds=_SECONDS)) for case, execution in started]
