@@ -25,6 +25,11 @@ def choreographed() -> float:
     )
 
 
+def invocations() -> int:
+    """How often Lambda is invoked for a choreographed order, AuditLogger and OrderStatusUpdater included."""
+    return int(sum(_read("results/counts.json")["values"]["approved"]["invocations"].values()))
+
+
 def standard(transitions: int) -> float:
     """A Standard workflow of so many state transitions, retries included."""
     return float(transitions * _read("prices.json")["per_million"]["Step Functions Standard transitions"])

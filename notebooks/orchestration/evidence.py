@@ -4,6 +4,7 @@
     attempts(events, state)      when the state's task was started, each time
     transitions(events)          what Step Functions bills: states entered, and retries
     milliseconds(events)         from the first state to the end
+    invocations(events)          how often a task was started
     as_rows(events)              the states as rows of an audit log, each caused by the one before: for tour.tree
     history(events)              attempt by attempt, with what failed and why: for tour.table
 
@@ -48,6 +49,10 @@ def attempts(events: Sequence[Event], state: str) -> list[str]:
 def transitions(events: Sequence[Event]) -> int:
     """States entered, and each retry of a task."""
     return sum(max(1, len(_started(visit))) for visit in visits(events))
+
+
+def invocations(events: Sequence[Event]) -> int:
+    return sum(len(_started(visit)) for visit in visits(events))
 
 
 def milliseconds(events: Sequence[Event]) -> int:
@@ -103,6 +108,8 @@ def _in_words(event: Event) -> str | None:
             return "attempt"
         case "TaskFailed":
             return f"failed: {error_message(event['taskFailedEventDetails'].get('cause', ''))}"
+        case "TaskTimedOut":
+            return "timed out"
         case "TaskSucceeded":
             return "succeeded"
         case "ChoiceStateEntered":

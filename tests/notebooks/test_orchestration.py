@@ -190,6 +190,15 @@ def test_a_retry_is_a_transition_as_well() -> None:
     assert evidence.transitions(RETRIED) == 4
 
 
+def test_each_attempt_is_an_invocation() -> None:
+    assert evidence.invocations(RETRIED) == 3
+
+
+def test_a_task_that_timed_out_says_so() -> None:
+    waited = [entered(0, "Ask"), event(0, "TaskScheduled"), event(5000, "TaskTimedOut")]
+    assert [row["what happened"] for row in evidence.history(waited)] == ["attempt", "timed out"]
+
+
 def test_the_time_is_that_from_the_first_state_to_the_end() -> None:
     assert evidence.milliseconds(RETRIED) == 1260
 
@@ -231,6 +240,7 @@ def test_the_costs_by_hand() -> None:
     """Three events at 1.00, a publication at 0.50, three requests of SQS at 0.40; four transitions at 25.00."""
     assert costs.choreographed() == pytest.approx(3 * 1.00 + 0.50 + 3 * 0.40)
     assert costs.standard(4) == 100
+    assert costs.invocations() == 9
     assert costs.express(150) == pytest.approx(1.00 + 0.2 * 0.0625 * 16.67)
 
 
