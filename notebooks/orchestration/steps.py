@@ -42,7 +42,7 @@ def ship(order: Json, _context: object) -> Json:
         unless="cancelled",
     )
     if parcel is None:
-        raise OrderCancelled(f"order {order['orderId']} was cancelled before it was shipped")
+        raise OrderCancelled("the order was cancelled before it was shipped")
     return {**order, "trackingId": parcel["trackingId"]}
 
 
