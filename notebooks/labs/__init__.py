@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from notebooks.labs import audit, flow, operating, queues, writes
+from notebooks.labs import audit, flow, operating, orchestrated, queues, writes
 from notebooks.labs.verdict import Verdict
 from notebooks.showing import say
 
@@ -18,6 +18,7 @@ LABS: Mapping[str, Callable[..., Verdict]] = {
     "8.1": audit.tampered_orders,
     "9.1": queues.worth_a_redrive,
     "10.1": writes.due_orders,
+    "14.1": orchestrated.safe_payment,
     "15.1": operating.safe_client,
     "16.1": operating.what_is_left,
 }
