@@ -4,6 +4,7 @@
     customer = tour.customer()      a signed-in customer: customer.get(path), customer.post(path, body)
     order, rows = tour.follow(id)   wait until an order has ended; the order, and its rows of AuditLog
     tour.wait_until(condition, …)   wait for anything else
+    tour.canvas(id)                 the storefront's picture of an order, live, with buttons that disturb it
     tour.dead_letter_of(id)         wait for a dead letter of an order, and take it out
     tour.envelope_of(row)           a row of AuditLog as the event that EventBridge delivered
     tour.source(function)           the code itself
@@ -22,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import boto3
@@ -45,8 +46,12 @@ from orders.aws.audit import AuditLogTable  # noqa: E402
 from orders.aws.dynamodb import from_item, to_item  # noqa: E402
 from tools.checkout import ROOT  # noqa: E402
 
+if TYPE_CHECKING:
+    from notebooks.canvas import Canvas
+
 __all__ = [
     "Picture",
+    "canvas",
     "check",
     "connect",
     "customer",
@@ -149,6 +154,14 @@ def wait_until(
         time.sleep(0.2)
     shown.update(Markdown(f"✓ {what}, after {time.monotonic() - started:.1f} s"))
     return value
+
+
+def canvas(order_id: str) -> "Canvas":
+    """The live picture of an order. Raises UnknownOrder."""
+    from notebooks.canvas import Canvas  # its packages take a while to load, and most notebooks have no canvas
+
+    _stack()
+    return Canvas(order_id)
 
 
 def dead_letter_of(order_id: str, seconds: float = 60) -> DeadLetter:
