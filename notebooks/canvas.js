@@ -51,7 +51,7 @@ function render({ model, el }) {
 
   const host = h('div.order-canvas'); // the storefront's style stays inside, and the notebook's outside
   host.attachShadow({ mode: 'open' }).append(h('style', {}, model.get('stylesheet')),
-    h('div.heading', {}, title, status), picture, h('div.buttons', {}, buttons), said, steps);
+    h('div.heading', {}, title, status), picture, h('div.buttons.actions', {}, buttons), said, steps);
   el.append(host);
   seen();
   pressed();

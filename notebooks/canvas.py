@@ -32,7 +32,10 @@ _QUIET_SECONDS = 180
 _TROUBLE = (OperatorError, BotoCoreError, ClientError)
 
 _STYLE = (ROOT / "web" / "style.css").read_text().replace(":root", ":host")
-_HOST = ":host { display: block; padding: 1rem; background: var(--paper); color: var(--ink); }"
+_HOST = """
+:host { display: block; padding: 1rem; background: var(--paper); color: var(--ink); }
+.actions { margin: 1rem 0 0.6rem; font-size: var(--text-s); }
+"""
 _THEMES = """
 [data-jp-theme-light="true"] .order-canvas, .vscode-light .order-canvas { color-scheme: light; }
 [data-jp-theme-light="false"] .order-canvas, .vscode-dark .order-canvas { color-scheme: dark; }
@@ -57,18 +60,13 @@ class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
     said = Dict().tag(sync=True)
     """Button → the last that it said."""
 
-    def __init__(self, order_id: str) -> None:
-        """Raises UnknownOrder."""
-        stack = from_environment()
-        seen = reader_of(stack)(order_id)
-        if seen is None:
-            raise UnknownOrder(f"no order {order_id} is stored")
-        super().__init__(order_id=order_id, seen=seen, topology=deployed_flow(stack))
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
         self._turn, self._superseded, self._closed = Lock(), Event(), Event()
         self._threads: list[Thread] = []
         self.on_msg(lambda _, content, __: self.press(content["press"]))
         self.observe(lambda _: self._follow(), "order_id")
-        atexit.register(self.close)
+        atexit.register(self._end)
         self._follow()
 
     def press(self, name: str) -> None:
@@ -82,11 +80,7 @@ class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
         self._follow()
 
     def close(self) -> None:
-        """End the threads, so that what a button has disabled is enabled again."""
-        self._closed.set()
-        self._superseded.set()
-        for thread in self._threads:
-            thread.join()
+        self._end()
         super().close()
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -95,6 +89,13 @@ class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
         view = Views(from_environment()).of(self.order_id)
         picture = sequence(view.trail, view.order) if view else sequence([])
         return {**widget, **picture._repr_mimebundle_()}, metadata
+
+    def _end(self) -> None:
+        """End the threads; first, what a button has disabled is enabled again."""
+        self._closed.set()
+        self._superseded.set()
+        for thread in self._threads:
+            thread.join()
 
     def _follow(self) -> None:
         """Read the order from now on; a thread that does so already ends."""
@@ -141,3 +142,12 @@ class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         self._threads.append(Thread(target=target, args=arguments, daemon=True))
         self._threads[-1].start()
+
+
+def live_canvas(order_id: str) -> Canvas:
+    """The canvas of a stored order. Raises UnknownOrder."""
+    stack = from_environment()
+    seen = reader_of(stack)(order_id)
+    if seen is None:
+        raise UnknownOrder(f"no order {order_id} is stored")
+    return Canvas(order_id=order_id, seen=seen, topology=deployed_flow(stack))

@@ -61,7 +61,7 @@ class Button(NamedTuple):
 
 def _duplicate(stack: Stack, canvas: Canvas) -> Sentences:
     event_id = publish_again(stack, canvas.order_id)
-    yield f"OrderPlacedEvent is on the bus again, as {event_id[:8]}. Count the charges: still one."
+    yield f"OrderPlacedEvent is on the bus again, as {event_id[:8]}. Its consumers get it twice."
 
 
 def _delay(stack: Stack, canvas: Canvas) -> Sentences:
@@ -80,13 +80,13 @@ def _gateway_down(stack: Stack, _: Canvas) -> Sentences:
 
 def _gateway_up(stack: Stack, _: Canvas) -> Sentences:
     switch_gateway(stack, "up")
-    yield f"The payment gateway is {gateway(stack)}. Replay an order that waits, or let the reconciler find it."
+    yield f"The payment gateway is {gateway(stack)}. Replay an order that waits, or wait for the reconciler."
 
 
 def _replay(stack: Stack, canvas: Canvas) -> Sentences:
     yield "Replaying …"
-    deliveries = [f"{event} to {target.rpartition(':')[2]}" for event, target in replay_order(stack, canvas.order_id)]
-    yield f"{len(deliveries)} deliveries: {', '.join(deliveries)}. A replay is not logged again."
+    events = [delivery.event_type for delivery in replay_order(stack, canvas.order_id)]
+    yield f"{len(events)} deliveries, of {', '.join(dict.fromkeys(events))}. AuditLogger's rule excludes replays."
 
 
 BUTTONS: Mapping[str, Button] = {
@@ -94,5 +94,5 @@ BUTTONS: Mapping[str, Button] = {
     "delay": Button("Delay an event", _delay),
     "down": Button("Gateway down", _gateway_down),
     "up": Button("Gateway up", _gateway_up),
-    "replay": Button("Replay", _replay),
+    "replay": Button("Replay its events", _replay),
 }

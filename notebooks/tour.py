@@ -158,10 +158,10 @@ def wait_until(
 
 def canvas(order_id: str) -> "Canvas":
     """The live picture of an order. Raises UnknownOrder."""
-    from notebooks.canvas import Canvas  # its packages take a while to load, and most notebooks have no canvas
+    from notebooks.canvas import live_canvas  # its packages take a while to load, and most notebooks have no canvas
 
     _stack()
-    return Canvas(order_id)
+    return live_canvas(order_id)
 
 
 def dead_letter_of(order_id: str, seconds: float = 60) -> DeadLetter:

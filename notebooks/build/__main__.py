@@ -90,9 +90,17 @@ def execute(notebook: NotebookNode) -> None:
                     kernel_name="python3",
                     resources={"metadata": {"path": str(FOLDER)}},
                     record_timing=False,
+                    store_widget_state=False,
                 ).execute(stderr=subprocess.DEVNULL)  # the kernel's own log; errors of cells come as messages
             finally:
                 del os.environ[STATE_DIR_VARIABLE]
+
+
+def without_widgets(notebook: NotebookNode) -> NotebookNode:
+    """The notebook, in which a widget is its picture alone: it has no kernel any more, and a viewer would say so."""
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    return notebook
 
 
 def differs(source: Path) -> str | None:
@@ -127,7 +135,7 @@ def main() -> int:
         except CellExecutionError as error:
             problem = f"fails:\n{error}"
         if not arguments.check and not problem:
-            nbformat.write(notebook, target(source))
+            nbformat.write(without_widgets(notebook), target(source))
         print(f"{problem or 'ok'}, {time.monotonic() - started:.0f} s", flush=True)
         failed += [source.stem] if problem else []
     if failed:
