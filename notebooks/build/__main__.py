@@ -27,6 +27,7 @@ from nbformat import NotebookNode
 
 from local.emulator.state import STATE_DIR_VARIABLE, State
 from local.launcher.running import stack
+from notebooks.saving import drop_widgets
 
 FOLDER = Path(__file__).parent.parent
 SOURCES = Path(__file__).parent / "sources"
@@ -96,13 +97,6 @@ def execute(notebook: NotebookNode) -> None:
                 del os.environ[STATE_DIR_VARIABLE]
 
 
-def without_widgets(notebook: NotebookNode) -> NotebookNode:
-    """The notebook, in which a widget is its picture alone: it has no kernel any more, and a viewer would say so."""
-    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-    return notebook
-
-
 def differs(source: Path) -> str | None:
     """What is wrong with the committed notebook, if its cells are not those of its source."""
     if not target(source).exists():
@@ -135,7 +129,8 @@ def main() -> int:
         except CellExecutionError as error:
             problem = f"fails:\n{error}"
         if not arguments.check and not problem:
-            nbformat.write(without_widgets(notebook), target(source))
+            drop_widgets(notebook)
+            nbformat.write(notebook, target(source))
         print(f"{problem or 'ok'}, {time.monotonic() - started:.0f} s", flush=True)
         failed += [source.stem] if problem else []
     if failed:

@@ -15,6 +15,7 @@ import pytest
 from local.terminal.timeline import OrderView
 from notebooks import live
 from notebooks.bundle import bundled
+from notebooks.saving import before_saving
 from tools import topology
 from tools.checkout import ROOT
 
@@ -148,3 +149,19 @@ def test_a_delay_that_is_interrupted_ends_at_once(calls: Calls, monkeypatch: pyt
 
     assert restored == ["fulfillment"]
     assert calls == []
+
+
+def test_a_notebook_is_saved_with_the_picture_of_a_widget_and_without_its_view() -> None:
+    shown = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "image/svg+xml": "<svg/>", "text/plain": ""}
+    cells = [{"cell_type": "markdown"}, {"outputs": [{"data": shown}, {"output_type": "stream", "text": "said"}]}]
+
+    before_saving(model={"type": "file", "content": "widget-view"}, path="a.txt")
+    before_saving(model={"type": "notebook", "content": {"cells": cells}}, path="a.ipynb")
+
+    assert cells[1]["outputs"][0] == {"data": {"image/svg+xml": "<svg/>", "text/plain": ""}}  # type: ignore[index]
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_no_notebook_of_the_tutorial_has_a_widget_that_a_viewer_could_not_show(notebook: Path) -> None:
+    assert "widget-view" not in notebook.read_text()
+    assert "widgets" not in json.loads(notebook.read_text())["metadata"]

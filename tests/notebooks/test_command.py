@@ -51,5 +51,5 @@ def test_setup_says_how_vs_code_finds_the_kernel_and_ends() -> None:
 def test_what_only_the_builder_needs_is_not_among_the_lessons() -> None:
     files = {file.name for file in (ROOT / "notebooks").glob("*.py")}
 
-    lessons = {"tour.py", "exercises.py", "pictures.py", "canvas.py", "live.py", "bundle.py"}
+    lessons = {"tour.py", "exercises.py", "pictures.py", "canvas.py", "live.py", "bundle.py", "saving.py"}
     assert files == {"__init__.py", "__main__.py", *lessons}
