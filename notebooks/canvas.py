@@ -20,7 +20,6 @@ from notebooks.bundle import bundled
 from notebooks.live import BUTTONS, deployed_flow, reader_of
 from notebooks.pictures import sequence
 from operations.errors import OperatorError
-from operations.repetition import UnknownOrder
 from operations.stack import from_environment
 from tools.checkout import ROOT
 
@@ -113,10 +112,10 @@ class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
                 seen = read(order_id)
                 if superseded.is_set():
                     return
-                if seen and seen != self.seen:
+                if seen != self.seen:
                     self.seen, changed_at = seen, time.monotonic()
                 is_quiet = time.monotonic() > changed_at + _QUIET_SECONDS
-                if superseded.wait(interval) or (is_quiet and is_over(self.seen["order"], self.seen["events"])):
+                if superseded.wait(interval) or (is_quiet and is_over(seen["order"], seen["events"])):
                     return
         except _TROUBLE as error:
             self._say("read", f"✗ The picture is not updated any more: {error}")
@@ -147,7 +146,4 @@ class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
 def live_canvas(order_id: str) -> Canvas:
     """The canvas of a stored order. Raises UnknownOrder."""
     stack = from_environment()
-    seen = reader_of(stack)(order_id)
-    if seen is None:
-        raise UnknownOrder(f"no order {order_id} is stored")
-    return Canvas(order_id=order_id, seen=seen, topology=deployed_flow(stack))
+    return Canvas(order_id=order_id, seen=reader_of(stack)(order_id), topology=deployed_flow(stack))

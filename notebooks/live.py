@@ -8,7 +8,7 @@ from handlers.responses import EventResponse
 from local.watching.view import Views
 from local.watching.watch import watch
 from operations.outage import gateway, switch_gateway, without_events_for
-from operations.repetition import publish_again
+from operations.repetition import UnknownOrder, publish_again
 from operations.replay import replay_order
 from operations.stack import Stack
 from tools import flow, topology
@@ -32,16 +32,16 @@ def deployed_flow(stack: Stack) -> dict[str, Any]:
     return described
 
 
-def reader_of(stack: Stack) -> Callable[[str], Evidence | None]:
-    """A function that reads the evidence of an order by its id; None where there is no such order.
+def reader_of(stack: Stack) -> Callable[[str], Evidence]:
+    """A function that reads the evidence of an order by its id. It raises UnknownOrder.
 
     Failed attempts and dead letters are read on stage `local` only, as in the storefront.
     """
     views = Views(stack)
 
-    def read(order_id: str) -> Evidence | None:
+    def read(order_id: str) -> Evidence:
         if (view := views.of(order_id)) is None:
-            return None
+            raise UnknownOrder(f"no order {order_id} is stored")
         events = [EventResponse.model_validate(row).model_dump(mode="json") for row in view.trail]
         rescue = watch(stack).rescue(order_id) if stack.stage == "local" else None
         return {"order": dict(view.order), "events": events, "rescue": rescue}

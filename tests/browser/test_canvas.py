@@ -197,16 +197,17 @@ def test_the_widget_sees_its_order_end_and_a_duplicate_of_its_event(order_id: st
     assert not any(thread.is_alive() for thread in canvas._threads)
 
 
-def test_the_widget_says_why_a_button_could_not_do_its_work(order_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_widget_says_why_a_button_could_not_do_its_work(order_id: str) -> None:
     canvas = live_canvas(order_id)
     assert becomes(canvas, "FULFILLED", 3)
-    canvas.set_trait("order_id", "unknown")
 
+    canvas.order_id = "unknown"
     canvas.press("duplicate")
 
     assert becomes(canvas, "FULFILLED", 3)
-    assert canvas.said["duplicate"].startswith("✗ the audit log knows no order unknown")
     canvas.close()
+    assert canvas.said["duplicate"].startswith("✗ the audit log knows no order unknown")
+    assert canvas.said["read"] == "✗ The picture is not updated any more: no order unknown is stored"
 
 
 def test_an_order_that_is_not_stored_has_no_canvas(order_id: str) -> None:

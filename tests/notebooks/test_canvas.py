@@ -16,6 +16,7 @@ from local.terminal.timeline import OrderView
 from notebooks import live
 from notebooks.bundle import bundled
 from notebooks.saving import before_saving
+from operations.repetition import UnknownOrder
 from tools import topology
 from tools.checkout import ROOT
 
@@ -94,7 +95,8 @@ def test_the_canvas_shows_the_order_and_its_rows_as_the_api_has_them(monkeypatch
     read = live.reader_of(STACK)
 
     assert read("an order") == {**recorded, "rescue": {"attempts": ["an order"]}}
-    assert read("no order") is None
+    with pytest.raises(UnknownOrder, match="no order 1 is stored"):
+        read("1")
     on_aws = live.reader_of(SimpleNamespace(stage="dev"))  # type: ignore[arg-type]
     assert on_aws("an order") == {**recorded, "rescue": None}
 
