@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from local.emulator.state import STATE_DIR_VARIABLE
@@ -142,11 +143,14 @@ def test_the_canvas_fits_has_the_notebook_s_theme_and_changes_nothing_around_it(
     page: Page, width: int, theme: str
 ) -> None:
     page.set_viewport_size({"width": width, "height": 1000})
-    page.emulate_media(color_scheme="light" if theme == "dark" else "dark")  # JupyterLab's theme counts
+    other_theme: Any = "light" if theme == "dark" else "dark"  # JupyterLab's counts, and not the system's
+    page.emulate_media(color_scheme=other_theme, reduced_motion="reduce")
     canvas = shown(page, seen(3), theme)
 
     parts = "[...element.shadowRoot.querySelectorAll('*')].map((part) => part.getBoundingClientRect().right)"
     assert canvas.evaluate(f"element => Math.max(...{parts})") <= width
+    violations = Axe().run(page, context="#canvas").response["violations"]
+    assert [each["id"] for each in violations if each["impact"] in ("serious", "critical")] == []
     paper = canvas.evaluate("element => getComputedStyle(element).backgroundColor")
     assert paper == {"light": "rgb(251, 248, 244)", "dark": "rgb(25, 21, 18)"}[theme]
     expect(page.get_by_role("heading", name="The notebook")).to_have_css("color", "rgb(1, 2, 3)")
