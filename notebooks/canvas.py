@@ -18,7 +18,7 @@ from local.terminal.timeline import is_over
 from local.watching.view import Views
 from notebooks.bundle import bundled
 from notebooks.live import BUTTONS, deployed_flow, reader_of
-from notebooks.pictures import sequence
+from notebooks.reader import sequence
 from operations.errors import OperatorError
 from operations.stack import from_environment
 from tools.checkout import ROOT

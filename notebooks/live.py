@@ -1,5 +1,6 @@
 """What the live canvas shows of an order, and what its buttons do. The widget itself is in `canvas`."""
 
+import atexit
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -75,12 +76,14 @@ def _delay(stack: Stack, canvas: Canvas) -> Sentences:
 
 
 def _gateway_down(stack: Stack, _: Canvas) -> Sentences:
+    atexit.register(switch_gateway, stack, "up")  # the next notebook may be on the same stack
     switch_gateway(stack, "down")
     yield f"The payment gateway is {gateway(stack)}. Order, and show that order here: its payment fails."
 
 
 def _gateway_up(stack: Stack, _: Canvas) -> Sentences:
     switch_gateway(stack, "up")
+    atexit.unregister(switch_gateway)
     yield f"The payment gateway is {gateway(stack)}. Replay an order that waits, or wait for the reconciler."
 
 
