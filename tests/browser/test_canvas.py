@@ -230,5 +230,5 @@ def test_where_no_widget_runs_there_is_the_sequence_of_the_order(order_id: str) 
 
     [saved] = [output["data"] for cell in notebook["cells"] for output in cell["outputs"]]
     assert data.keys() == saved.keys() | {"application/vnd.jupyter.widget-view+json"}
-    assert "FulfillmentCompletedEvent" in saved["image/svg+xml"]
-    assert saved["text/plain"].startswith("Sequence of one order.")
+    assert saved["text/html"].startswith("<img ")
+    assert "FulfillmentCompletedEvent" in saved["text/plain"]
