@@ -24,6 +24,7 @@ from local.emulator.ports import free_port
 from local.emulator.state import STATE_DIR_VARIABLE, State
 from local.launcher.running import stack
 from notebooks.build import excerpts
+from notebooks.saving import drop_widgets
 
 FOLDER = Path(__file__).parent.parent
 SOURCES = Path(__file__).parent / "sources"
@@ -92,6 +93,7 @@ def execute(notebook: NotebookNode, stack_folder: Path) -> None:
         kernel_name="python3",
         resources={"metadata": {"path": str(FOLDER)}},
         record_timing=False,
+        store_widget_state=False,
     ).execute(  # the kernel's own log goes nowhere; errors of cells come as messages
         stderr=subprocess.DEVNULL, env={**os.environ, STATE_DIR_VARIABLE: str(stack_folder)}
     )
@@ -121,6 +123,7 @@ def build(source: Path) -> str | None:
     with new_stack() as folder:
         if problem := _failure(notebook, folder):
             return problem
+    drop_widgets(notebook)
     nbformat.write(notebook, target(source))
     return None
 
