@@ -29,10 +29,19 @@ events, sns, functions = (boto3.client(name) for name in ("events", "sns", "lamb
 
 # %%
 bus = stack.outputs["EventBusName"]
-rules = [rule for rule in events.list_rules(EventBusName=bus)["Rules"] if "ManagedBy" not in rule]
+rules = [
+    rule
+    for rule in events.list_rules(EventBusName=bus)["Rules"]
+    if "ManagedBy" not in rule
+]
 patterns = {rule["Name"]: json.loads(rule["EventPattern"]) for rule in rules}
 targets = {
-    name: [target["Arn"] for target in events.list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]]
+    name: [
+        target["Arn"]
+        for target in events.list_targets_by_rule(Rule=name, EventBusName=bus)[
+            "Targets"
+        ]
+    ]
     for name in patterns
 }
 {name: pattern.get("detail-type", "every event") for name, pattern in patterns.items()}
@@ -48,7 +57,12 @@ def short(arn):
     return arn.rpartition(":")[2].split("-")[3]
 
 
-kinds = ["OrderPlacedEvent", "PaymentCompletedEvent", "PaymentFailedEvent", "FulfillmentCompletedEvent"]
+kinds = [
+    "OrderPlacedEvent",
+    "PaymentCompletedEvent",
+    "PaymentFailedEvent",
+    "FulfillmentCompletedEvent",
+]
 edges = [
     (kind, short(arn))
     for name, pattern in patterns.items()
@@ -63,12 +77,16 @@ len(edges)
 # %%
 topic = stack.outputs["OrderNotificationTopicArn"]
 [subscription] = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-[mapping] = functions.list_event_source_mappings(FunctionName=stack.function("notification"))["EventSourceMappings"]
+[mapping] = functions.list_event_source_mappings(
+    FunctionName=stack.function("notification")
+)["EventSourceMappings"]
 edges += [
     (short(topic), short(subscription["Endpoint"])),
     (short(mapping["EventSourceArn"]), short(mapping["FunctionArn"])),
 ]
-tour.topology(sorted(edges, key=lambda edge: kinds.index(edge[0]) if edge[0] in kinds else 9))
+tour.topology(
+    sorted(edges, key=lambda edge: kinds.index(edge[0]) if edge[0] in kinds else 9)
+)
 
 # %% [markdown]
 # This is the choreography, as it is deployed. **Predict**: an order with a declined card comes. Which of these arrows will fire?
@@ -81,10 +99,16 @@ tour.topology(sorted(edges, key=lambda edge: kinds.index(edge[0]) if edge[0] in 
 # </details>
 
 # %%
-order = customer.post("/orders", {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_declined"})
+order = customer.post(
+    "/orders",
+    {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_declined"},
+)
 stored, rows = tour.follow(order["orderId"])
 fired = {row["eventType"] for row in rows}
-tour.topology(sorted(edges, key=lambda edge: kinds.index(edge[0]) if edge[0] in kinds else 9), fired)
+tour.topology(
+    sorted(edges, key=lambda edge: kinds.index(edge[0]) if edge[0] in kinds else 9),
+    fired,
+)
 
 # %%
 assert fired == {"OrderPlacedEvent", "PaymentFailedEvent"}
@@ -96,7 +120,11 @@ assert fired == {"OrderPlacedEvent", "PaymentFailedEvent"}
 # its name contains a key of `serverless.yml`: `PaymentProcessingLambdaFunction` comes from the entry `paymentProcessing`.
 
 # %%
-pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=bus)
+pages = (
+    boto3.client("cloudformation")
+    .get_paginator("list_stack_resources")
+    .paginate(StackName=bus)
+)
 resources = {
     resource["LogicalResourceId"]: resource["ResourceType"]
     for page in pages
@@ -119,7 +147,9 @@ ours, framework = keys("resources/*.yml"), keys("serverless.yml")
 
 def place(name):
     """Where a resource comes from: its own name, or the longest key in its name; a WebSocket API is orderFeed's."""
-    keys_in_name = [key for key in framework if key.lower() in name.lower()] or ["orderFeed"]
+    keys_in_name = [key for key in framework if key.lower() in name.lower()] or [
+        "orderFeed"
+    ]
     return ours.get(name) or framework[max(keys_in_name, key=len)]
 
 
@@ -186,7 +216,10 @@ part(id_token, 0)
 
 # %%
 claims, access = part(id_token, 1), part(access_token, 1)
-{name: (claims.get(name), access.get(name)) for name in ("token_use", "aud", "client_id", "email", "email_verified")}
+{
+    name: (claims.get(name), access.get(name))
+    for name in ("token_use", "aud", "client_id", "email", "email_verified")
+}
 
 # %% [markdown]
 # `iss` and `aud` say by whom and for whom the token was made; the gateway compares both. `sub` is your customer id. The access token has no
@@ -232,10 +265,22 @@ assert not {"openShard", "dueAt"} & set(item)
 
 # %%
 header, _, signature = id_token.split(".")
-forged = base64.urlsafe_b64encode(json.dumps({**claims, "sub": "somebody-else"}).encode()).decode().rstrip("=")
-tokens = {"ID": id_token, "changed": f"{header}.{forged}.{signature}", "access": access_token}
+forged = (
+    base64.urlsafe_b64encode(json.dumps({**claims, "sub": "somebody-else"}).encode())
+    .decode()
+    .rstrip("=")
+)
+tokens = {
+    "ID": id_token,
+    "changed": f"{header}.{forged}.{signature}",
+    "access": access_token,
+}
 answers = {
-    name: httpx.get(f"{stack.api_url}/orders", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    name: httpx.get(
+        f"{stack.api_url}/orders",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60,
+    )
     for name, token in tokens.items()
 }
 {name: answer.status_code for name, answer in answers.items()}
@@ -279,4 +324,4 @@ tour.check("2.1", reached)
 # - Each resource has one place in `resources/` or `serverless.yml`.
 # - The gateway checks that a token is genuine; the function, that it is the ID token.
 #
-# **Next:** [3 · The event bus](03_the_event_bus.ipynb) lets you listen in, and publish.
+# **Next:** [3 · The event bus](04_the_event_bus.ipynb) lets you listen in, and publish.

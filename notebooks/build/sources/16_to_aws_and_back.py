@@ -21,7 +21,10 @@ customer = tour.customer()
 tour.sequence(
     *reversed(
         tour.follow(
-            customer.post("/orders", {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"})["orderId"]
+            customer.post(
+                "/orders",
+                {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"},
+            )["orderId"]
         )
     )
 )
@@ -34,20 +37,30 @@ tour.sequence(
 # the environment: a stage other than `local` must never land on an emulator.)
 
 # %%
-clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+clean = {
+    name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+}
 package = ["node_modules/.bin/sls", "package", "--stage", "dev"]
-refused = subprocess.run(package, cwd=tour.ROOT, env=clean, capture_output=True, text=True)
+refused = subprocess.run(
+    package, cwd=tour.ROOT, env=clean, capture_output=True, text=True
+)
 refused.stderr.strip()
 
 # %%
 assert "--param senderEmail=" in refused.stderr
 made = subprocess.run(
-    [*package, "--param", "senderEmail=you@example.com"], cwd=tour.ROOT, env=clean, capture_output=True, text=True
+    [*package, "--param", "senderEmail=you@example.com"],
+    cwd=tour.ROOT,
+    env=clean,
+    capture_output=True,
+    text=True,
 )
 assert made.returncode == 0, made.stderr
 
 # %%
-template = json.loads((tour.ROOT / ".serverless/cloudformation-template-update-stack.json").read_text())
+template = json.loads(
+    (tour.ROOT / ".serverless/cloudformation-template-update-stack.json").read_text()
+)
 kinds = Counter(resource["Type"] for resource in template["Resources"].values())
 kinds.most_common()
 
@@ -147,8 +160,17 @@ tour.source(from_environment)
 
 # %%
 lost = {**clean, "AWS_ENDPOINT_URL": "somewhere"}
-deploy = ["node_modules/.bin/sls", "deploy", "--stage", "dev", "--param", "senderEmail=you@example.com"]
-stopped = subprocess.run(deploy, cwd=tour.ROOT, env=lost, capture_output=True, text=True)
+deploy = [
+    "node_modules/.bin/sls",
+    "deploy",
+    "--stage",
+    "dev",
+    "--param",
+    "senderEmail=you@example.com",
+]
+stopped = subprocess.run(
+    deploy, cwd=tour.ROOT, env=lost, capture_output=True, text=True
+)
 stopped.returncode, stopped.stderr.strip()
 
 # %%
@@ -170,19 +192,37 @@ assert "AWS_ENDPOINT_URL" in stopped.stderr
 # %%
 def left_of(stack_name):
     """What can be found of a stack, by kind."""
-    events, logs, sqs, sns = (boto3.client(name) for name in ("events", "logs", "sqs", "sns"))
-    dynamodb, functions, iam = (boto3.client(name) for name in ("dynamodb", "lambda", "iam"))
+    events, logs, sqs, sns = (
+        boto3.client(name) for name in ("events", "logs", "sqs", "sns")
+    )
+    dynamodb, functions, iam = (
+        boto3.client(name) for name in ("dynamodb", "lambda", "iam")
+    )
     found = {
         "tables": dynamodb.list_tables()["TableNames"],
-        "functions": [each["FunctionName"] for each in functions.list_functions()["Functions"]],
+        "functions": [
+            each["FunctionName"] for each in functions.list_functions()["Functions"]
+        ],
         "roles": [each["RoleName"] for each in iam.list_roles()["Roles"]],
         "buses": [each["Name"] for each in events.list_event_buses()["EventBuses"]],
-        "archives": [each["ArchiveName"] for each in events.list_archives()["Archives"]],
-        "queues": [url.rpartition("/")[2] for url in sqs.list_queues().get("QueueUrls", [])],
-        "topics": [each["TopicArn"].rpartition(":")[2] for each in sns.list_topics()["Topics"]],
-        "log groups": [each["logGroupName"].rpartition("/")[2] for each in logs.describe_log_groups()["logGroups"]],
+        "archives": [
+            each["ArchiveName"] for each in events.list_archives()["Archives"]
+        ],
+        "queues": [
+            url.rpartition("/")[2] for url in sqs.list_queues().get("QueueUrls", [])
+        ],
+        "topics": [
+            each["TopicArn"].rpartition(":")[2] for each in sns.list_topics()["Topics"]
+        ],
+        "log groups": [
+            each["logGroupName"].rpartition("/")[2]
+            for each in logs.describe_log_groups()["logGroups"]
+        ],
     }
-    mine = {kind: [name for name in names if name.startswith(stack_name)] for kind, names in found.items()}
+    mine = {
+        kind: [name for name in names if name.startswith(stack_name)]
+        for kind, names in found.items()
+    }
     return {kind: len(names) for kind, names in mine.items() if names}
 
 

@@ -23,14 +23,21 @@ events = boto3.client("events")
 # %%
 from orders import model
 
-moves = [(origin, to) for to, origins in model.TRANSITIONS.values() for origin in sorted(origins)]
+moves = [
+    (origin, to)
+    for to, origins in model.TRANSITIONS.values()
+    for origin in sorted(origins)
+]
 tour.topology(moves)
 
 # %% [markdown]
 # In the code it is a table: an event, the status that it makes, and the statuses that this one may follow.
 
 # %%
-{event.__name__: (to, sorted(origins)) for event, (to, origins) in model.TRANSITIONS.items()}
+{
+    event.__name__: (to, sorted(origins))
+    for event, (to, origins) in model.TRANSITIONS.items()
+}
 
 # %% [markdown]
 # ## Hold the updater back
@@ -39,9 +46,13 @@ tour.topology(moves)
 # also if you leave the notebook in between.)
 
 # %%
-updater = boto3.client("lambda").get_function(FunctionName=stack.function("orderStatusUpdater"))["Configuration"]
+updater = boto3.client("lambda").get_function(
+    FunctionName=stack.function("orderStatusUpdater")
+)["Configuration"]
 bus = stack.outputs["EventBusName"]
-[rule] = events.list_rule_names_by_target(TargetArn=updater["FunctionArn"], EventBusName=bus)["RuleNames"]
+[rule] = events.list_rule_names_by_target(
+    TargetArn=updater["FunctionArn"], EventBusName=bus
+)["RuleNames"]
 atexit.register(events.enable_rule, Name=rule, EventBusName=bus)
 events.disable_rule(Name=rule, EventBusName=bus)
 events.describe_rule(Name=rule, EventBusName=bus)["State"]
@@ -50,11 +61,21 @@ events.describe_rule(Name=rule, EventBusName=bus)["State"]
 # An order placed now is paid and fulfilled, and its customer is told; only its status nobody moves.
 
 # %%
-order = customer.post("/orders", {"items": [{"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa"})
+order = customer.post(
+    "/orders", {"items": [{"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa"}
+)
 path = f"/orders/{order['orderId']}"
-stuck = tour.wait_until(lambda: (now := customer.get(path)).get("notification") and now, "the e-mail to the customer")
+stuck = tour.wait_until(
+    lambda: (now := customer.get(path)).get("notification") and now,
+    "the e-mail to the customer",
+)
 rows = tour.rows_of(order["orderId"])
-stuck["status"], stuck["payment"]["status"], "fulfillment" in stuck, [row["eventType"] for row in rows]
+(
+    stuck["status"],
+    stuck["payment"]["status"],
+    "fulfillment" in stuck,
+    [row["eventType"] for row in rows],
+)
 
 # %%
 assert stuck["status"] == "PLACED"
@@ -90,7 +111,9 @@ def publish_again(row):
 
 _, paid, fulfilled = rows
 publish_again(fulfilled)
-tour.wait_until(lambda: customer.get(path)["status"] == "FULFILLED", "the status FULFILLED")
+tour.wait_until(
+    lambda: customer.get(path)["status"] == "FULFILLED", "the status FULFILLED"
+)
 
 # %%
 for row in (paid, fulfilled, paid):
@@ -149,7 +172,8 @@ len(arrivals)
 # %%
 trails = [
     tour.wait_until(
-        lambda order_id=order_id: len(rows := tour.rows_of(order_id)) == 3 and rows, f"order {order_id[:8]}"
+        lambda order_id=order_id: len(rows := tour.rows_of(order_id)) == 3 and rows,
+        f"order {order_id[:8]}",
     )
     for order_id in orders
 ]
@@ -161,7 +185,9 @@ functions = boto3.client("lambda")
 def arrive(row):
     """Invoke OrderStatusUpdater with one event, as EventBridge would, and wait for it."""
     payload = json.dumps(tour.envelope_of(row))
-    answer = functions.invoke(FunctionName=stack.function("orderStatusUpdater"), Payload=payload)
+    answer = functions.invoke(
+        FunctionName=stack.function("orderStatusUpdater"), Payload=payload
+    )
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
@@ -169,7 +195,10 @@ for arrival, (_, payment, fulfillment) in zip(arrivals, trails):
     for letter in arrival:
         arrive({"P": payment, "F": fulfillment}[letter])
 ends = [customer.get(f"/orders/{order_id}") for order_id in orders]
-{"".join(arrival): [change["status"] for change in end["statusHistory"]] for arrival, end in zip(arrivals, ends)}
+{
+    "".join(arrival): [change["status"] for change in end["statusHistory"]]
+    for arrival, end in zip(arrivals, ends)
+}
 
 # %%
 assert {end["status"] for end in ends} == {"FULFILLED"}
@@ -225,4 +254,4 @@ tour.check("5.1", history)
 # - The condition on the write is the state machine; a late event fails it and nothing happens.
 # - An event that the order does not bear out is no late event: it is kept and reported.
 #
-# **Next:** [6 · Telling the customer](06_telling_the_customer.ipynb)
+# **Next:** [6 · Telling the customer](07_notifying_the_customer.ipynb)

@@ -13,7 +13,9 @@ import tour
 
 stack = tour.connect()
 customer = tour.customer()
-events, sns, sqs, functions = (boto3.client(name) for name in ("events", "sns", "sqs", "lambda"))
+events, sns, sqs, functions = (
+    boto3.client(name) for name in ("events", "sns", "sqs", "lambda")
+)
 
 # %% [markdown]
 # ## The way of the news
@@ -21,11 +23,22 @@ events, sns, sqs, functions = (boto3.client(name) for name in ("events", "sns", 
 # From the rule to the topic, from the topic to the queue, from the queue to the function. You read it off the deployed resources:
 
 # %%
-topic, queue_url = stack.outputs["OrderNotificationTopicArn"], stack.outputs["NotificationQueueUrl"]
-[rule] = events.list_rule_names_by_target(TargetArn=topic, EventBusName=stack.outputs["EventBusName"])["RuleNames"]
-pattern = json.loads(events.describe_rule(Name=rule, EventBusName=stack.outputs["EventBusName"])["EventPattern"])
+topic, queue_url = (
+    stack.outputs["OrderNotificationTopicArn"],
+    stack.outputs["NotificationQueueUrl"],
+)
+[rule] = events.list_rule_names_by_target(
+    TargetArn=topic, EventBusName=stack.outputs["EventBusName"]
+)["RuleNames"]
+pattern = json.loads(
+    events.describe_rule(Name=rule, EventBusName=stack.outputs["EventBusName"])[
+        "EventPattern"
+    ]
+)
 [subscription] = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-[mapping] = functions.list_event_source_mappings(FunctionName=stack.function("notification"))["EventSourceMappings"]
+[mapping] = functions.list_event_source_mappings(
+    FunctionName=stack.function("notification")
+)["EventSourceMappings"]
 
 queue, function = subscription["Endpoint"], mapping["FunctionArn"]
 short = {arn: arn.rpartition(":")[2].split("-")[3] for arn in (topic, queue, function)}
@@ -42,9 +55,13 @@ tour.topology(
 # (`ReportBatchItemFailures`), and only those come back. After five deliveries a message goes to the queue's own dead-letter queue.
 
 # %%
-queue_attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
+queue_attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])[
+    "Attributes"
+]
 hidden = int(queue_attributes["VisibilityTimeout"])
-timeout = functions.get_function_configuration(FunctionName=stack.function("notification"))["Timeout"]
+timeout = functions.get_function_configuration(
+    FunctionName=stack.function("notification")
+)["Timeout"]
 (
     mapping["BatchSize"],
     mapping["FunctionResponseTypes"],
@@ -54,7 +71,9 @@ timeout = functions.get_function_configuration(FunctionName=stack.function("noti
 )
 
 # %%
-assert hidden >= 6 * timeout, "else a message would come back while the function still works on it"
+assert hidden >= 6 * timeout, (
+    "else a message would come back while the function still works on it"
+)
 
 # %% [markdown]
 # ## An e-mail
@@ -62,7 +81,10 @@ assert hidden >= 6 * timeout, "else a message would come back while the function
 # Order, with a phone number this time: then a text message is sent as well.
 
 # %%
-wish = {"items": [{"sku": "MUG", "quantity": 2}, {"sku": "KETTLE", "quantity": 1}], "paymentMethod": "tok_visa"}
+wish = {
+    "items": [{"sku": "MUG", "quantity": 2}, {"sku": "KETTLE", "quantity": 1}],
+    "paymentMethod": "tok_visa",
+}
 order = customer.post("/orders", {**wish, "phone": "+4915112345678"})
 stored, rows = tour.follow(order["orderId"])
 stored["notification"]
@@ -106,9 +128,18 @@ tour.sequence(rows, stored)
 # %%
 def batch(*bodies):
     """Invoke Notification with a batch of messages, and return the ids of those that it gives back."""
-    records = [{"messageId": f"message-{number}", "body": body} for number, body in enumerate(bodies, 1)]
-    answer = functions.invoke(FunctionName=stack.function("notification"), Payload=json.dumps({"Records": records}))
-    return [failure["itemIdentifier"] for failure in json.load(answer["Payload"])["batchItemFailures"]]
+    records = [
+        {"messageId": f"message-{number}", "body": body}
+        for number, body in enumerate(bodies, 1)
+    ]
+    answer = functions.invoke(
+        FunctionName=stack.function("notification"),
+        Payload=json.dumps({"Records": records}),
+    )
+    return [
+        failure["itemIdentifier"]
+        for failure in json.load(answer["Payload"])["batchItemFailures"]
+    ]
 
 
 def message(row):
@@ -151,9 +182,13 @@ atexit.register(events.enable_rule, Name=rule, EventBusName=bus)
 events.disable_rule(Name=rule, EventBusName=bus)
 quiet = customer.post("/orders", wish)
 path = f"/orders/{quiet['orderId']}"
-tour.wait_until(lambda: customer.get(path)["status"] == "FULFILLED", "the order's end, of which nobody is told")
+tour.wait_until(
+    lambda: customer.get(path)["status"] == "FULFILLED",
+    "the order's end, of which nobody is told",
+)
 ended = tour.wait_until(
-    lambda: len(rows := tour.rows_of(quiet["orderId"])) == 3 and rows[-1], "its last event in the log"
+    lambda: len(rows := tour.rows_of(quiet["orderId"])) == 3 and rows[-1],
+    "its last event in the log",
 )
 
 # %%
@@ -166,7 +201,9 @@ def claim_for_somebody_else(at):
     orders.update_item(
         Key={"orderId": quiet["orderId"]},
         UpdateExpression="SET emailClaim = :claim",
-        ExpressionAttributeValues={":claim": {"owner": "somebody else", "at": clock.timestamp(at)}},
+        ExpressionAttributeValues={
+            ":claim": {"owner": "somebody else", "at": clock.timestamp(at)}
+        },
     )
 
 
@@ -193,7 +230,9 @@ batch(message(ended)), customer.get(path)["notification"]["channel"]
 
 # %%
 assert "emailClaim" not in orders.get_item(Key={"orderId": quiet["orderId"]})["Item"]
-assert "dueAt" not in orders.get_item(Key={"orderId": quiet["orderId"]})["Item"], "told and ended: the order is closed"
+assert "dueAt" not in orders.get_item(Key={"orderId": quiet["orderId"]})["Item"], (
+    "told and ended: the order is closed"
+)
 events.enable_rule(Name=rule, EventBusName=bus)["ResponseMetadata"]["HTTPStatusCode"]
 
 # %% [markdown]
@@ -224,4 +263,4 @@ tour.check("6.1", answer)
 # - Only the failed messages of a batch come back, and a poison message ends in the queue's dead-letter queue.
 # - A claim makes "not told yet" and "I do it" one step; only a crash right after sending can send again.
 #
-# **Next:** [7 · The audit trail](07_the_audit_trail.ipynb)
+# **Next:** [7 · The audit trail](08_the_audit_trail.ipynb)

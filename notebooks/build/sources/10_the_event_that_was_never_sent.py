@@ -37,7 +37,9 @@ from orders.aws.store import OrdersTable
 from orders.events import new_id
 from orders.model import Customer, Order, OrderRequest
 
-request = OrderRequest.model_validate({"items": [{"sku": "FILTERS-100", "quantity": 3}], "paymentMethod": "tok_visa"})
+request = OrderRequest.model_validate(
+    {"items": [{"sku": "FILTERS-100", "quantity": 3}], "paymentMethod": "tok_visa"}
+)
 me = Customer(customer_id="the-one-who-never-heard", email=customer.email)
 at = clock.timestamp(clock.now())
 ids = {"order_id": new_id(), "request_id": "request-that-died", "event_id": new_id()}
@@ -76,7 +78,10 @@ due = dynamodb.query(
     TableName=stack.outputs["OrdersTableName"],
     IndexName="openOrders",
     KeyConditionExpression="openShard = :shard AND dueAt <= :now",
-    ExpressionAttributeValues={":shard": item["openShard"], ":now": {"S": clock.timestamp(clock.now())}},
+    ExpressionAttributeValues={
+        ":shard": item["openShard"],
+        ":now": {"S": clock.timestamp(clock.now())},
+    },
 )["Items"]
 due
 
@@ -89,7 +94,9 @@ assert order.order_id in [key["orderId"]["S"] for key in due]
 # The reconciler runs every minute. You need not wait: invoke it. (It may have run by itself just now; that is as good.)
 
 # %%
-answer = boto3.client("lambda").invoke(FunctionName=stack.function("reconciler"), Payload=b"{}")
+answer = boto3.client("lambda").invoke(
+    FunctionName=stack.function("reconciler"), Payload=b"{}"
+)
 answer.get("FunctionError", "no error")
 
 # %%
@@ -132,7 +139,10 @@ twin = Order.place(request, me, at=at, due_at=at, **ids)
 store.put(twin)
 functions = boto3.client("lambda")
 with ThreadPoolExecutor(4) as pool:
-    runs = [pool.submit(functions.invoke, FunctionName=stack.function("reconciler")) for _ in range(4)]
+    runs = [
+        pool.submit(functions.invoke, FunctionName=stack.function("reconciler"))
+        for _ in range(4)
+    ]
 [run.result().get("FunctionError", "no error") for run in runs]
 
 # %%
@@ -190,4 +200,4 @@ tour.check("9.1", pause)
 # - The reconciler looks at open orders only, takes each by compare-and-set, and publishes one event.
 # - Because every step can be repeated, one rule heals every kind of lost event.
 #
-# **Next:** [10 · Load, latency, cost](10_load_latency_cost.ipynb)
+# **Next:** [10 · Load, latency, cost](15_load_latency_cost.ipynb)

@@ -58,7 +58,9 @@ assert declined["payment"]["reason"] == "card_declined"
 
 # %%
 order = customer.post("/orders", wish)
-[placed] = tour.wait_until(lambda: tour.rows_of(order["orderId"])[:1], "the first event")
+[placed] = tour.wait_until(
+    lambda: tour.rows_of(order["orderId"])[:1], "the first event"
+)
 entry = {
     "EventBusName": stack.outputs["EventBusName"],
     "Source": placed["source"],
@@ -78,7 +80,11 @@ assert answer["FailedEntryCount"] == 0
 # %%
 def ten_were_logged():
     rows = tour.rows_of(order["orderId"])
-    return rows if [row["eventType"] for row in rows].count("OrderPlacedEvent") == 10 else None
+    return (
+        rows
+        if [row["eventType"] for row in rows].count("OrderPlacedEvent") == 10
+        else None
+    )
 
 
 stored, _ = tour.follow(order["orderId"])
@@ -93,8 +99,12 @@ told = [row["detail"] for row in rows if row["eventType"] == "PaymentCompletedEv
 {(detail["data"]["paymentId"], detail["metadata"]["eventId"]) for detail in told}
 
 # %%
-assert {detail["data"]["paymentId"] for detail in told} == {stored["payment"]["paymentId"]}
-assert {detail["metadata"]["eventId"] for detail in told} == {stored["payment"]["eventId"]}
+assert {detail["data"]["paymentId"] for detail in told} == {
+    stored["payment"]["paymentId"]
+}
+assert {detail["metadata"]["eventId"] for detail in told} == {
+    stored["payment"]["eventId"]
+}
 
 # %% [markdown]
 # And what did the function do? It logs each payment that it stores. Ten deliveries, one line:
@@ -129,13 +139,19 @@ def in_the_ledger(order_id):
     row = boto3.client("dynamodb").get_item(
         TableName=stack.outputs["GatewayLedgerTableName"], Key=key, ConsistentRead=True
     )
-    return {name: from_item(row["Item"])[name] for name in ("state", "charges", "refunds")}
+    return {
+        name: from_item(row["Item"])[name] for name in ("state", "charges", "refunds")
+    }
 
 
 in_the_ledger(order["orderId"])
 
 # %%
-assert in_the_ledger(order["orderId"]) == {"state": "CHARGED", "charges": 1, "refunds": 0}
+assert in_the_ledger(order["orderId"]) == {
+    "state": "CHARGED",
+    "charges": 1,
+    "refunds": 0,
+}
 
 # %% [markdown]
 # ## The step, and the write that decides
@@ -195,7 +211,10 @@ def ten_times(expression):
         return set(pool.map(lambda _: deliver(expression, expression), range(10)))
 
 
-careless, careful = ten_times("SET payment = :payment"), ten_times("SET payment = if_not_exists(payment, :payment)")
+careless, careful = (
+    ten_times("SET payment = :payment"),
+    ten_times("SET payment = if_not_exists(payment, :payment)"),
+)
 len(careless), len(careful)
 
 # %% [markdown]
@@ -247,10 +266,12 @@ assert after == stored
 import atexit
 
 events, bus = boto3.client("events"), stack.outputs["EventBusName"]
-function = boto3.client("lambda").get_function(FunctionName=stack.function("fulfillment"))["Configuration"][
-    "FunctionArn"
+function = boto3.client("lambda").get_function(
+    FunctionName=stack.function("fulfillment")
+)["Configuration"]["FunctionArn"]
+[rule] = events.list_rule_names_by_target(TargetArn=function, EventBusName=bus)[
+    "RuleNames"
 ]
-[rule] = events.list_rule_names_by_target(TargetArn=function, EventBusName=bus)["RuleNames"]
 atexit.register(events.enable_rule, Name=rule, EventBusName=bus)
 events.disable_rule(Name=rule, EventBusName=bus)
 
@@ -269,7 +290,11 @@ in_the_ledger(regretted["orderId"])
 # %%
 assert ended["status"] == "REFUNDED"
 assert "fulfillment" not in ended
-assert in_the_ledger(regretted["orderId"]) == {"state": "REFUNDED", "charges": 1, "refunds": 1}
+assert in_the_ledger(regretted["orderId"]) == {
+    "state": "REFUNDED",
+    "charges": 1,
+    "refunds": 1,
+}
 
 # %% [markdown]
 # Two writes decided that, and neither asked the other: the cancellation's requires that there is no fulfilment, the fulfilment's that there is no
@@ -315,4 +340,4 @@ tour.check("4.1", facts)
 # - The same fact is always the same event: its id is stored with the result.
 # - An event that contradicts the order changes nothing and is kept, with its reason.
 #
-# **Next:** [5 · Any order of arrival](05_any_order_of_arrival.ipynb)
+# **Next:** [5 · Any order of arrival](06_any_order_of_arrival.ipynb)

@@ -32,15 +32,27 @@ mine = f"{bus}-tap-"
 def put_back():
     """Remove the rules, queues and roles of this notebook; does no harm where there are none."""
     for rule in events.list_rules(EventBusName=bus, NamePrefix=mine)["Rules"]:
-        targets = events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"]
+        targets = events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)[
+            "Targets"
+        ]
         if targets:
-            events.remove_targets(Rule=rule["Name"], EventBusName=bus, Ids=[target["Id"] for target in targets])
+            events.remove_targets(
+                Rule=rule["Name"],
+                EventBusName=bus,
+                Ids=[target["Id"] for target in targets],
+            )
         events.delete_rule(Name=rule["Name"], EventBusName=bus)
     for url in sqs.list_queues(QueueNamePrefix=mine).get("QueueUrls", []):
-        with suppress(sqs.exceptions.QueueDoesNotExist):  # AWS lists a deleted queue for a minute
+        with suppress(
+            sqs.exceptions.QueueDoesNotExist
+        ):  # AWS lists a deleted queue for a minute
             sqs.delete_queue(QueueUrl=url)
     for page in iam.get_paginator("list_roles").paginate():
-        for role in [role["RoleName"] for role in page["Roles"] if role["RoleName"].startswith(mine)]:
+        for role in [
+            role["RoleName"]
+            for role in page["Roles"]
+            if role["RoleName"].startswith(mine)
+        ]:
             for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
                 iam.delete_role_policy(RoleName=role, PolicyName=policy)
             iam.delete_role(RoleName=role)
@@ -57,10 +69,14 @@ put_back()
 # %%
 name = f"{mine}{uuid4().hex[:8]}"
 rule_arn = events.put_rule(
-    Name=name, EventBusName=bus, EventPattern=json.dumps({"source": [{"prefix": "order-processing."}]})
+    Name=name,
+    EventBusName=bus,
+    EventPattern=json.dumps({"source": [{"prefix": "order-processing."}]}),
 )["RuleArn"]
 queue_url = sqs.create_queue(QueueName=name)["QueueUrl"]
-queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])[
+    "Attributes"
+]["QueueArn"]
 statement = {
     "Effect": "Allow",
     "Principal": {"Service": "events.amazonaws.com"},
@@ -70,7 +86,9 @@ statement = {
 }
 policy = {"Version": "2012-10-17", "Statement": [statement]}
 sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": json.dumps(policy)})
-events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "tap", "Arn": queue_arn}])["FailedEntryCount"]
+events.put_targets(
+    Rule=name, EventBusName=bus, Targets=[{"Id": "tap", "Arn": queue_arn}]
+)["FailedEntryCount"]
 
 # %% [markdown]
 # ## What an event looks like
@@ -85,15 +103,24 @@ events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "tap", "Arn": qu
 # </details>
 
 # %%
-order = customer.post("/orders", {"items": [{"sku": "GRINDER", "quantity": 1}], "paymentMethod": "tok_visa"})
+order = customer.post(
+    "/orders",
+    {"items": [{"sku": "GRINDER", "quantity": 1}], "paymentMethod": "tok_visa"},
+)
 tapped = []
 
 
 def three_events():
     """Take what is in the queue, until the order's three events are there."""
-    messages = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
+    messages = sqs.receive_message(
+        QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+    ).get("Messages", [])
     tapped.extend(json.loads(message["Body"]) for message in messages)
-    caught = {event["detail-type"]: event for event in tapped if event["detail"]["data"]["orderId"] == order["orderId"]}
+    caught = {
+        event["detail-type"]: event
+        for event in tapped
+        if event["detail"]["data"]["orderId"] == order["orderId"]
+    }
     return caught if len(caught) == 3 else None
 
 
@@ -105,7 +132,10 @@ passed["OrderPlacedEvent"]
 
 # %%
 facts = {kind: event["detail"]["metadata"] for kind, event in passed.items()}
-assert facts["PaymentCompletedEvent"]["causationId"] == facts["OrderPlacedEvent"]["eventId"]
+assert (
+    facts["PaymentCompletedEvent"]["causationId"]
+    == facts["OrderPlacedEvent"]["eventId"]
+)
 assert customer.email not in json.dumps(passed)
 tour.tree(tour.rows_of(order["orderId"]))
 
@@ -125,7 +155,9 @@ tour.source(PaymentCompletedEvent)
 
 # %%
 def matches(pattern, event):
-    return events.test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"]
+    return events.test_event_pattern(
+        EventPattern=json.dumps(pattern), Event=json.dumps(event)
+    )["Result"]
 
 
 questions = {
@@ -134,7 +166,10 @@ questions = {
     "not replayed": {"replay-name": [{"exists": False}]},
     "a mug": {"detail": {"data": {"items": {"sku": ["MUG"]}}}},
 }
-answers = {question: matches(pattern, passed["OrderPlacedEvent"]) for question, pattern in questions.items()}
+answers = {
+    question: matches(pattern, passed["OrderPlacedEvent"])
+    for question, pattern in questions.items()
+}
 answers
 
 # %%
@@ -149,9 +184,17 @@ assert list(answers.values()) == [False, True, True, False]
 # %%
 orders = boto3.resource("dynamodb").Table(stack.outputs["OrdersTableName"])
 item = orders.get_item(Key={"orderId": order["orderId"]})["Item"]
-copied = {name: value for name, value in item.items() if name not in ("payment", "fulfillment", "notification")}
+copied = {
+    name: value
+    for name, value in item.items()
+    if name not in ("payment", "fulfillment", "notification")
+}
 fact = str(uuid4())
-copied.update(orderId=str(uuid4()), status="PLACED", statusHistory=[{**item["statusHistory"][0], "eventId": fact}])
+copied.update(
+    orderId=str(uuid4()),
+    status="PLACED",
+    statusHistory=[{**item["statusHistory"][0], "eventId": fact}],
+)
 orders.put_item(Item=copied)
 
 detail = json.loads(json.dumps(passed["OrderPlacedEvent"]["detail"]))
@@ -188,7 +231,9 @@ assert stored["status"] == "FULFILLED"
 
 # %%
 placed = [
-    customer.post("/orders", {"items": [{"sku": sku, "quantity": 1}], "paymentMethod": "tok_visa"})
+    customer.post(
+        "/orders", {"items": [{"sku": sku, "quantity": 1}], "paymentMethod": "tok_visa"}
+    )
     for sku in ("MUG", "KETTLE")
 ]
 wanted = {order["orderId"] for order in placed}
@@ -197,7 +242,9 @@ revenue = {}
 
 def all_paid():
     """The consumer: one payment counts once, however often its event arrives."""
-    messages = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
+    messages = sqs.receive_message(
+        QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+    ).get("Messages", [])
     for event in (json.loads(message["Body"]) for message in messages):
         if event["detail-type"] == "PaymentCompletedEvent":
             revenue[event["detail"]["data"]["paymentId"]] = event["detail"]["data"]
@@ -210,7 +257,10 @@ tour.wait_until(all_paid, "both payments")
 sum(data["totalAmount"] for data in revenue.values() if data["orderId"] in wanted)
 
 # %%
-assert sum(data["totalAmount"] for data in revenue.values() if data["orderId"] in wanted) == 1400 + 4950
+assert (
+    sum(data["totalAmount"] for data in revenue.values() if data["orderId"] in wanted)
+    == 1400 + 4950
+)
 
 # %% [markdown]
 # ## Break it: who may say so?
@@ -223,9 +273,13 @@ from tools import topology
 functions = boto3.client("lambda")
 publishers = {}
 for function in topology.functions():
-    role = functions.get_function_configuration(FunctionName=stack.function(function))["Role"].rpartition("/")[2]
+    role = functions.get_function_configuration(FunctionName=stack.function(function))[
+        "Role"
+    ].rpartition("/")[2]
     [policy_name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    publishers[function] = iam.get_role_policy(RoleName=role, PolicyName=policy_name)["PolicyDocument"]
+    publishers[function] = iam.get_role_policy(RoleName=role, PolicyName=policy_name)[
+        "PolicyDocument"
+    ]
 {
     function: [
         part["Condition"]["ForAllValues:StringEquals"]
@@ -251,25 +305,41 @@ for function in topology.functions():
 me = sts.get_caller_identity()["Account"]
 trust = {"Effect": "Allow", "Principal": {"AWS": me}, "Action": "sts:AssumeRole"}
 role_arn = iam.create_role(
-    RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    RoleName=name,
+    AssumeRolePolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": [trust]}
+    ),
 )["Role"]["Arn"]
 same = json.dumps(publishers["fulfillment"])
-iam.put_role_policy(RoleName=name, PolicyName="same", PolicyDocument=same)["ResponseMetadata"]["HTTPStatusCode"]
+iam.put_role_policy(RoleName=name, PolicyName="same", PolicyDocument=same)[
+    "ResponseMetadata"
+]["HTTPStatusCode"]
 
 
 # %%
 def published_as_fulfillment(event):
     """Publish an event again, under the role; True, or the code of the error."""
     try:
-        keys = sts.assume_role(RoleArn=role_arn, RoleSessionName="reader")["Credentials"]
+        keys = sts.assume_role(RoleArn=role_arn, RoleSessionName="reader")[
+            "Credentials"
+        ]
         restricted = boto3.client(
             "events",
             aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"],
             aws_session_token=keys["SessionToken"],
         )
-        entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
-        return restricted.put_events(Entries=[{**entry, "EventBusName": bus}])["FailedEntryCount"] == 0
+        entry = {
+            "Source": event["source"],
+            "DetailType": event["detail-type"],
+            "Detail": json.dumps(event["detail"]),
+        }
+        return (
+            restricted.put_events(Entries=[{**entry, "EventBusName": bus}])[
+                "FailedEntryCount"
+            ]
+            == 0
+        )
     except ClientError as error:
         return error.response["Error"]["Code"]
 
@@ -288,7 +358,8 @@ assert published_as_fulfillment(passed["PaymentCompletedEvent"]) is not True
 
 # %%
 twice = tour.wait_until(
-    lambda: rows if len(rows := tour.rows_of(order["orderId"])) == 4 else None, "the fourth row of the first order"
+    lambda: rows if len(rows := tour.rows_of(order["orderId"])) == 4 else None,
+    "the fourth row of the first order",
 )
 tour.tree(twice)
 
@@ -304,7 +375,11 @@ assert len({row["domainEventId"] for row in twice}) == 3
 # %%
 put_back()
 assert not events.list_rules(EventBusName=bus, NamePrefix=mine)["Rules"]
-assert name not in [role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
+assert name not in [
+    role["RoleName"]
+    for page in iam.get_paginator("list_roles").paginate()
+    for role in page["Roles"]
+]
 
 # %% [markdown]
 # ## Exercise 3.1
@@ -333,4 +408,4 @@ tour.check("3.1", pattern)
 # - A pattern is data: it can be tested against an event before anything is deployed.
 # - Who may publish what is the roles' business, entry by entry.
 #
-# **Next:** [4 · Pay once](04_pay_once.ipynb)
+# **Next:** [4 · Pay once](05_pay_once.ipynb)

@@ -1,26 +1,29 @@
-"""The verdicts on the exercises, by number: each takes an answer and says whether it is right, with a hint."""
+"""The verdicts on the labs, by number: each takes an answer and says whether it is right, with a hint."""
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import boto3
 
-
-class Verdict(NamedTuple):
-    right: bool
-    hint: str
+from notebooks import reader
+from notebooks.labs.verdict import Verdict
+from notebooks.showing import say
 
 
 def _is(expected: Any, *, well_done: str, hint: str) -> Callable[[Any], Verdict]:
-    """An exercise with one right answer."""
+    """An lab with one right answer."""
     return lambda answer: Verdict(True, well_done) if answer == expected else Verdict(False, hint)
 
 
-def _events_of_a_declined_order(answer: Any) -> Verdict:
-    if [row["eventType"] for row in answer or []] == ["OrderPlacedEvent", "PaymentFailedEvent"]:
-        return Verdict(True, "Two events: nothing was shipped, since nothing published PaymentCompletedEvent.")
-    return Verdict(False, "Order with `paymentMethod` `tok_declined`, follow it, and give me its rows of AuditLog.")
+def _a_declined_order(order_id: Any) -> Verdict:
+    if not isinstance(order_id, str):
+        return Verdict(False, "Place an order with `paymentMethod` `tok_declined`, and give me its `orderId`.")
+    rows = reader.rows_of(order_id)
+    kinds = {row["eventType"] for row in rows}
+    if kinds == {"OrderPlacedEvent", "PaymentFailedEvent"}:
+        return Verdict(True, "Two events. Nothing was shipped, since nothing published `PaymentCompletedEvent`.")
+    return Verdict(False, f"The audit log has {', '.join(sorted(kinds)) or 'no event'} of that order.")
 
 
 def _want_of_money(answer: Any) -> Verdict:
@@ -90,8 +93,8 @@ def _reached(answer: Any) -> Verdict:
     return Verdict(False, "Follow the arrows from that event in the picture; a topic is no function.")
 
 
-EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
-    "1.1": _events_of_a_declined_order,
+LABS: Mapping[str, Callable[[Any], Verdict]] = {
+    "1.1": _a_declined_order,
     "2.1": _reached,
     "3.1": _want_of_money,
     "4.1": _facts,
@@ -119,3 +122,16 @@ EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
         hint="The parameters stand at the top of serverless.yml, with their defaults for each stage.",
     ),
 }
+
+verdicts: dict[str, Verdict] = {}
+"""The last verdict on each lab."""
+
+
+def check(lab: str, *result: Any) -> None:
+    """Show the verdict on a lab, with a hint where something is missing. Never raises."""
+    try:
+        verdict = LABS[lab](*result)
+    except Exception as error:  # noqa: BLE001 # a result may be anything, also something that can't be checked
+        verdict = Verdict(False, f"This could not be checked: {type(error).__name__}: {error}")
+    verdicts[lab] = verdict
+    say(f"{'✅' if verdict.right else '🤔'} **Lab {lab}:** {verdict.hint}")

@@ -22,7 +22,9 @@ import tour
 stack = tour.connect()
 customer = tour.customer()
 wish = {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"}
-tour.sequence(*reversed(tour.follow(customer.post("/orders", wish)["orderId"])))  # wakes every function
+tour.sequence(
+    *reversed(tour.follow(customer.post("/orders", wish)["orderId"]))
+)  # wakes every function
 
 # %% [markdown]
 # ## Two hundred at once
@@ -42,9 +44,14 @@ run = uuid4()
 
 def place(number):
     """Place one order, asking up to ten times."""
-    headers = {"Authorization": f"Bearer {customer.token}", "Idempotency-Key": f"{run}-{number}"}
+    headers = {
+        "Authorization": f"Bearer {customer.token}",
+        "Idempotency-Key": f"{run}-{number}",
+    }
     for _ in range(10):
-        answer = httpx.post(f"{stack.api_url}/orders", json=wish, headers=headers, timeout=60)
+        answer = httpx.post(
+            f"{stack.api_url}/orders", json=wish, headers=headers, timeout=60
+        )
         if answer.status_code < 500:
             return answer.json()
     raise AssertionError(answer.text)
@@ -81,7 +88,12 @@ def all_told():
             return {order["orderId"] for order in placed} <= set(orders)
 
 
-tour.wait_until(all_told, "the end of all two hundred", seconds=280, last_seen=lambda: f"{len(orders)} have ended")
+tour.wait_until(
+    all_told,
+    "the end of all two hundred",
+    seconds=280,
+    last_seen=lambda: f"{len(orders)} have ended",
+)
 mine = [orders[order["orderId"]] for order in placed]
 Counter(order["status"] for order in mine)
 
@@ -99,7 +111,9 @@ assert len({order["payment"]["paymentId"] for order in mine}) == 200
 # %%
 def all_logged():
     with ThreadPoolExecutor(4) as pool:
-        return all(pool.map(lambda order: len(tour.rows_of(order["orderId"])) >= 3, mine))
+        return all(
+            pool.map(lambda order: len(tour.rows_of(order["orderId"])) >= 3, mine)
+        )
 
 
 tour.wait_until(all_logged, "three events of each order in AuditLog", seconds=200)
@@ -115,7 +129,9 @@ def seconds(start, end):
 
 def hops(order):
     """Seconds from one moment of an order's life to the next."""
-    trail = {row["eventType"]: row["timestamp"] for row in tour.rows_of(order["orderId"])}
+    trail = {
+        row["eventType"]: row["timestamp"] for row in tour.rows_of(order["orderId"])
+    }
     paid, sent = trail["PaymentCompletedEvent"], trail["FulfillmentCompletedEvent"]
     return {
         "placed to paid": seconds(order["placedAt"], paid),
@@ -134,12 +150,18 @@ f"half of the orders took less than {half:.1f} s, all in all"
 # %config InlineBackend.figure_formats = ["svg"]
 figure, axes = plt.subplots(figsize=(8, 3), facecolor="white")
 names = list(measured[0])
-axes.boxplot([[each[name] for each in measured] for name in names], orientation="horizontal", tick_labels=names)
+axes.boxplot(
+    [[each[name] for each in measured] for name in names],
+    orientation="horizontal",
+    tick_labels=names,
+)
 axes.set_xlabel("seconds, 200 orders at once; the box holds the middle half")
 figure.tight_layout()
 
 # %%
-assert all(each[name] >= 0 for each in measured for name in names[:2]), "an effect is never before its cause"
+assert all(each[name] >= 0 for each in measured for name in names[:2]), (
+    "an effect is never before its cause"
+)
 
 # %% [markdown]
 # ## AWS calls per order
@@ -159,7 +181,9 @@ rules = [
 reads = {
     rule["Name"]: (
         rule["EventPattern"],
-        events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"][0]["Arn"],
+        events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"][0][
+            "Arn"
+        ],
     )
     for rule in rules
 }
@@ -180,11 +204,13 @@ for rule in rules:
 # %%
 import os
 
-settings = boto3.client("lambda").get_function_configuration(FunctionName=stack.function("paymentProcessing"))[
-    "Environment"
-]["Variables"]
+settings = boto3.client("lambda").get_function_configuration(
+    FunctionName=stack.function("paymentProcessing")
+)["Environment"]["Variables"]
 before = dict(os.environ)
-os.environ.update({name: value for name, value in settings.items() if not name.startswith("AWS")})
+os.environ.update(
+    {name: value for name, value in settings.items() if not name.startswith("AWS")}
+)
 
 from types import SimpleNamespace
 
@@ -195,7 +221,9 @@ counted, published = Counter(), []
 
 def count(params, model, **_):
     """Called by botocore before each call; the payment provider's call to its own ledger is not ours."""
-    if model.name == "UpdateItem" and stack.outputs["GatewayLedgerTableName"] in str(params["body"]):
+    if model.name == "UpdateItem" and stack.outputs["GatewayLedgerTableName"] in str(
+        params["body"]
+    ):
         return
     counted[f"{model.service_model.service_name} {model.name}"] += 1
     if model.name == "PutEvents":
@@ -217,12 +245,20 @@ for client in (
 # %%
 from handlers import order_service
 
-claims = {"sub": "counted", "email": customer.email, "email_verified": "true", "token_use": "id"}
+claims = {
+    "sub": "counted",
+    "email": customer.email,
+    "email_verified": "true",
+    "token_use": "id",
+}
 request = {
     "routeKey": "POST /orders",
     "headers": {"content-type": "application/json"},
     "body": json.dumps(wish),
-    "requestContext": {"requestId": f"counted-{customer.email}", "authorizer": {"jwt": {"claims": claims}}},
+    "requestContext": {
+        "requestId": f"counted-{customer.email}",
+        "authorizer": {"jwt": {"claims": claims}},
+    },
 }
 answer = order_service.handler(request, context)
 answer["statusCode"]
@@ -233,13 +269,19 @@ from importlib import import_module
 from operations.envelope import envelope
 from tools import topology
 
-handlers = {name: import_module(topology.handler(name)).handler for name in topology.always_deployed()}
+handlers = {
+    name: import_module(topology.handler(name)).handler
+    for name in topology.always_deployed()
+}
 
 
 def deliver(event, target):
     """Invoke a rule's target with an event: a function, or through the topic and the queue Notification."""
     if target == "OrderNotificationTopic":
-        target, event = "notification", {"Records": [{"messageId": "1", "body": json.dumps(event)}]}
+        target, event = (
+            "notification",
+            {"Records": [{"messageId": "1", "body": json.dumps(event)}]},
+        )
     handlers[target](event, context)
 
 
@@ -248,13 +290,20 @@ while published:
     entry = published.pop(0)
     detail, number = json.loads(entry["Detail"]), f"counted-{sum(invocations.values())}"
     at = detail["metadata"]["occurredAt"]
-    event = envelope(entry["DetailType"], entry["Source"], detail, event_id=number, timestamp=at)
+    event = envelope(
+        entry["DetailType"], entry["Source"], detail, event_id=number, timestamp=at
+    )
     for pattern, target in sorted(
         reads.values(), key=lambda read: ":sns:" in read[1]
     ):  # the way by topic and queue is longest
-        if events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"]:
+        if events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))[
+            "Result"
+        ]:
             consumer = target.rpartition(":")[2].split("-")[3]
-            if consumer in {*handlers, "OrderNotificationTopic"}:  # OrderFeed comes with the storefront alone
+            if consumer in {
+                *handlers,
+                "OrderNotificationTopic",
+            }:  # OrderFeed comes with the storefront alone
                 deliver(event, consumer)
                 invocations[consumer] += 1
 dict(counted)
@@ -288,7 +337,9 @@ tour.source(OrdersTable._update)
 
 # %%
 prices = json.loads(Path("../verification/bench/prices.json").read_text())
-counts = json.loads(Path("../verification/bench/results/counts.json").read_text())["values"]["approved"]
+counts = json.loads(Path("../verification/bench/results/counts.json").read_text())[
+    "values"
+]["approved"]
 billed = {
     "DynamoDB write units": counts["write units"] + counts["index write units"],
     "DynamoDB read units": counts["read units"],
@@ -336,4 +387,4 @@ tour.check("10.1", emails)
 # - An order needs fifteen calls of AWS and nine invocations, and no function waits for another.
 # - Writes and e-mails are what costs; events are cheap.
 #
-# **Next:** [11 · To AWS and back](11_to_aws_and_back.ipynb)
+# **Next:** [11 · To AWS and back](16_to_aws_and_back.ipynb)

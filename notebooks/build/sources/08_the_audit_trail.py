@@ -27,7 +27,9 @@ order = customer.post("/orders", wish)
 stored, _ = tour.follow(order["orderId"])
 
 log = boto3.resource("dynamodb").Table(stack.outputs["AuditLogTableName"])
-rows = log.query(IndexName="byOrder", KeyConditionExpression=Key("orderId").eq(order["orderId"]))["Items"]
+rows = log.query(
+    IndexName="byOrder", KeyConditionExpression=Key("orderId").eq(order["orderId"])
+)["Items"]
 [(row["timestamp"], row["eventType"], row["source"]) for row in rows]
 
 # %%
@@ -45,11 +47,16 @@ assert [row["timestamp"] for row in rows] == sorted(row["timestamp"] for row in 
 # </details>
 
 # %%
-[(row["eventType"], row["domainEventId"][:8], (row.get("causationId") or "-")[:8]) for row in rows]
+[
+    (row["eventType"], row["domainEventId"][:8], (row.get("causationId") or "-")[:8])
+    for row in rows
+]
 
 # %%
 assert "causationId" not in rows[0]
-assert [row["causationId"] for row in rows[1:]] == [row["domainEventId"] for row in rows[:-1]]
+assert [row["causationId"] for row in rows[1:]] == [
+    row["domainEventId"] for row in rows[:-1]
+]
 assert len({row["correlationId"] for row in rows}) == 1
 
 # %% [markdown]
@@ -98,7 +105,9 @@ tour.source(record_event)
 import random
 
 events, bus = boto3.client("events"), stack.outputs["EventBusName"]
-arn = boto3.client("lambda").get_function_configuration(FunctionName=stack.function("fulfillment"))["FunctionArn"]
+arn = boto3.client("lambda").get_function_configuration(
+    FunctionName=stack.function("fulfillment")
+)["FunctionArn"]
 [rule] = events.list_rule_names_by_target(TargetArn=arn, EventBusName=bus)["RuleNames"]
 atexit.register(events.enable_rule, Name=rule, EventBusName=bus)
 
@@ -108,7 +117,10 @@ for number in range(4):
         events.disable_rule(Name=rule, EventBusName=bus)
     order_ids.append(customer.post("/orders", wish)["orderId"])
     tour.wait_until(
-        lambda: any(row["eventType"] == "PaymentCompletedEvent" for row in tour.rows_of(order_ids[-1])),
+        lambda: any(
+            row["eventType"] == "PaymentCompletedEvent"
+            for row in tour.rows_of(order_ids[-1])
+        ),
         f"payment {number + 1}",
     )
     events.enable_rule(Name=rule, EventBusName=bus)
@@ -130,7 +142,11 @@ def holes(rows):
     """The facts that must lead to another and did not."""
     causes = {row.get("causationId") for row in rows}
     goes_on = ("OrderPlacedEvent", "PaymentCompletedEvent")
-    return [row["eventType"] for row in rows if row["eventType"] in goes_on and row["domainEventId"] not in causes]
+    return [
+        row["eventType"]
+        for row in rows
+        if row["eventType"] in goes_on and row["domainEventId"] not in causes
+    ]
 
 
 found = {order_id[:8]: holes(tour.rows_of(order_id)) for order_id in order_ids}
@@ -172,11 +188,24 @@ from orders.aws.audit import AuditLogTable
 from orders.ports import AuditEntry
 
 first = rows[0]
-ids = (first["orderId"], first["domainEventId"], first["correlationId"], None, first["attempt"])
-forged = AuditEntry(
-    first["eventId"], first["timestamp"], "RewrittenEvent", first["source"], *ids, detail={"data": {"totalAmount": 1}}
+ids = (
+    first["orderId"],
+    first["domainEventId"],
+    first["correlationId"],
+    None,
+    first["attempt"],
 )
-again = AuditLogTable(boto3.client("dynamodb"), stack.outputs["AuditLogTableName"]).add(forged)
+forged = AuditEntry(
+    first["eventId"],
+    first["timestamp"],
+    "RewrittenEvent",
+    first["source"],
+    *ids,
+    detail={"data": {"totalAmount": 1}},
+)
+again = AuditLogTable(boto3.client("dynamodb"), stack.outputs["AuditLogTableName"]).add(
+    forged
+)
 again
 
 # %%
@@ -220,4 +249,4 @@ tour.check("7.1", latency)
 # - `causationId` turns a list of events into a tree, and shows where one is missing.
 # - A log that can be changed proves nothing: here a condition lets each row be written once, and no function's role may update or delete one.
 #
-# **Next:** [8 · Failing and recovering](08_failing_and_recovering.ipynb)
+# **Next:** [8 · Failing and recovering](09_failing_and_recovering.ipynb)

@@ -32,7 +32,9 @@ tour.sequence(*reversed(tour.follow(customer.post("/orders", wish)["orderId"])))
 # %%
 functions = boto3.client("lambda")
 name = stack.function("paymentProcessing")
-usual = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+usual = functions.get_function_configuration(FunctionName=name)["Environment"][
+    "Variables"
+]
 
 
 def gateway(state):
@@ -62,12 +64,20 @@ sqs = boto3.client("sqs")
 
 def in_the_queue():
     """The failure record of our order, left in the queue."""
-    answer = sqs.receive_message(QueueUrl=stack.outputs["DeadLetterQueueUrl"], VisibilityTimeout=1, WaitTimeSeconds=1)
+    answer = sqs.receive_message(
+        QueueUrl=stack.outputs["DeadLetterQueueUrl"],
+        VisibilityTimeout=1,
+        WaitTimeSeconds=1,
+    )
     records = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
-    return next((record for record in records if order["orderId"] in json.dumps(record)), None)
+    return next(
+        (record for record in records if order["orderId"] in json.dumps(record)), None
+    )
 
 
-record = tour.wait_until(in_the_queue, "the failed event in the dead-letter queue", seconds=300)
+record = tour.wait_until(
+    in_the_queue, "the failed event in the dead-letter queue", seconds=300
+)
 (
     record["requestContext"]["condition"],
     record["requestContext"]["approximateInvokeCount"],
@@ -92,12 +102,17 @@ def tries():
         startTime=int(started.timestamp() * 1000),
     )["events"]
     failed = [line for line in lines if "GatewayUnavailable" in line["message"]]
-    return len(failed) >= 3 and [datetime.fromtimestamp(line["timestamp"] / 1000, UTC).isoformat() for line in failed]
+    return len(failed) >= 3 and [
+        datetime.fromtimestamp(line["timestamp"] / 1000, UTC).isoformat()
+        for line in failed
+    ]
 
 
 moments = tour.wait_until(tries, "three tries in the log")
 placed_at = customer.get(f"/orders/{order['orderId']}")["placedAt"]
-tour.timeline({"order placed": [placed_at], "PaymentProcessing tried": moments}, "Three tries")
+tour.timeline(
+    {"order placed": [placed_at], "PaymentProcessing tried": moments}, "Three tries"
+)
 
 # %%
 assert len(moments) == 3
@@ -118,7 +133,9 @@ from operations import dead_letters
 tour.source(dead_letters.redrive)
 [
     (letter.event_type, letter.consumer)
-    for letter in tour.wait_until(lambda: list(dead_letters.redrive(stack)), "a redrive")
+    for letter in tour.wait_until(
+        lambda: list(dead_letters.redrive(stack)), "a redrive"
+    )
 ]
 
 # %%
@@ -178,9 +195,13 @@ from operations.replay import replay_span
 def invocations():
     """How often PaymentProcessing was started since the notebook began."""
     pages = logs.get_paginator("filter_log_events").paginate(
-        logGroupName=f"/aws/lambda/{name}", filterPattern="START", startTime=int(started.timestamp() * 1000)
+        logGroupName=f"/aws/lambda/{name}",
+        filterPattern="START",
+        startTime=int(started.timestamp() * 1000),
     )
-    return sum(line["message"].startswith("START") for page in pages for line in page["events"])
+    return sum(
+        line["message"].startswith("START") for page in pages for line in page["events"]
+    )
 
 
 log = boto3.resource("dynamodb").Table(stack.outputs["AuditLogTableName"])
@@ -194,7 +215,11 @@ progress[-1].state
 # PaymentProcessing has been started for both orders' events once more, and compare.
 
 # %%
-tour.wait_until(lambda: invocations() >= invoked + 2, "the replayed events at PaymentProcessing", seconds=300)
+tour.wait_until(
+    lambda: invocations() >= invoked + 2,
+    "the replayed events at PaymentProcessing",
+    seconds=300,
+)
 after = {"orders": customer.get("/orders"), "rows": log.scan(Select="COUNT")["Count"]}
 after["rows"], [order["status"] for order in after["orders"]["orders"]]
 
@@ -239,4 +264,4 @@ tour.check("8.1", answer)
 # - A redrive goes to the one function that failed; a poison message needs a person.
 # - A replay of finished orders starts nothing: no second charge, no second e-mail.
 #
-# **Next:** [9 · The event that was never sent](09_the_event_that_was_never_sent.ipynb)
+# **Next:** [9 · The event that was never sent](10_the_event_that_was_never_sent.ipynb)
