@@ -7,7 +7,10 @@ from typing import Any
 import boto3
 
 from notebooks import reader
+from notebooks.labs.changing_your_mind import cancelled_and_never_charged
+from notebooks.labs.the_next_version import reads_version_0
 from notebooks.labs.verdict import Verdict
+from notebooks.labs.your_own_service import alarm_notifies, points_once
 from notebooks.showing import say
 
 
@@ -93,7 +96,7 @@ def _reached(answer: Any) -> Verdict:
     return Verdict(False, "Follow the arrows from that event in the picture; a topic is no function.")
 
 
-LABS: Mapping[str, Callable[[Any], Verdict]] = {
+LABS: Mapping[str, Callable[..., Verdict]] = {
     "1.1": _a_declined_order,
     "2.1": _reached,
     "3.1": _want_of_money,
@@ -116,7 +119,11 @@ LABS: Mapping[str, Callable[[Any], Verdict]] = {
         well_done="More than all the rest of the order.",
         hint="A million orders are a thousand times a thousand e-mails.",
     ),
-    "11.1": _is(
+    "11.1": cancelled_and_never_charged,
+    "12.1": reads_version_0,
+    "13.1": points_once,
+    "13.2": alarm_notifies,
+    "16.1": _is(
         ("retainData", "prod"),
         well_done="So a slip of the finger removes functions, but no orders.",
         hint="The parameters stand at the top of serverless.yml, with their defaults for each stage.",

@@ -8,7 +8,6 @@ from typing import Any
 
 from notebooks import reader
 from notebooks.labs.verdict import Verdict
-from operations.envelope import envelope
 from orders import clock
 from orders.aws.dynamodb import to_item
 from orders.aws.store import OrdersTable
@@ -30,7 +29,9 @@ def reads_version_0(upcast: Any) -> Verdict:
             return Verdict(False, fault)
         if refusal := _refusal(order, upcast(version_0(order.placed_event()))):
             return Verdict(False, refusal)
-    return Verdict(True, "PaymentProcessing accepted each event: the amounts are right to the cent. Each was charged once.")
+    return Verdict(
+        True, "PaymentProcessing accepted each event: the amounts are right to the cent. Each was charged once."
+    )
 
 
 def version_0(event: OrderPlacedEvent) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def _refusal(order: Order, detail: Mapping[str, Any]) -> str | None:
     dynamodb, table = stack.client("dynamodb"), stack.outputs["OrdersTableName"]
     OrdersTable(dynamodb, table).put(order)
     row = {"source": OrderPlacedEvent.source, "eventType": OrderPlacedEvent.detail_type(), "detail": detail}
-    event = envelope(row["eventType"], row["source"], detail, event_id=new_id(), timestamp=order.placed_at)
+    event = reader.envelope_of({**row, "eventId": new_id(), "timestamp": order.placed_at})
     response = stack.client("lambda").invoke(
         FunctionName=stack.function("paymentProcessing"), Payload=json.dumps(event)
     )

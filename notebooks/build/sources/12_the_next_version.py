@@ -3,15 +3,18 @@
 #
 # ![The system, with the archive, the dead-letter queues and the consumers highlighted](../docs/pictures/12_the_next_version.svg)
 #
-# Your code changes every week, but the events that it published are still there. In this notebook you publish events of other shapes to
-# today's consumers. You will be able to say which changes of an event are harmless, which break a consumer, and how an *upcaster* lets new
-# code read old events.
+# Your code changes every week, but the events that it published are still there. In
+# this notebook you publish events of other shapes to today's consumers. You will be
+# able to say which changes of an event are harmless, which break a consumer, and how an
+# *upcaster* lets new code read old events.
 #
 # ## The idea: an event outlives its code
 #
-# A response of an API is read once, by the client that asked. An event is read by consumers that its publisher doesn't know, and it's read
-# later: after a retry, from an archive, from a dead-letter queue. Meanwhile both sides are deployed, one after the other. So there's no
-# moment at which everybody has the same version. How long can an old event come back?
+# A response of an API is read once, by the client that asked. An event is read by
+# consumers that its publisher doesn't know, and it's read later: after a retry, from an
+# archive, from a dead-letter queue. Meanwhile both sides are deployed, one after the
+# other. So there's no moment at which everybody has the same version. How long can an
+# old event come back?
 
 # %%
 import copy
@@ -38,13 +41,14 @@ tour.values(
 
 # %% [markdown]
 # Within 30 days an operator may replay the
-# [archive](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html), and within 14 days redrive a dead letter. What
-# arrives then is what was published then, byte for byte: nobody migrates an event.
+# [archive](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html),
+# and within 14 days redrive a dead letter. What arrives then is what was published
+# then, byte for byte: nobody migrates an event.
 #
 # ## An event from before
 #
-# When version 1 of the events was released, one of each was recorded, and an order in each state with it. You take the recorded
-# `OrderPlacedEvent`:
+# When version 1 of the events was released, one of each was recorded, and an order in
+# each state with it. You take the recorded `OrderPlacedEvent`:
 
 # %%
 files = tour.ROOT / "tests" / "recorded" / "v1"
@@ -53,8 +57,9 @@ stored = json.loads((files / "orders" / "placed.json").read_text())
 tour.values(time=recorded["time"], **recorded["detail"]["metadata"])
 
 # %% [markdown]
-# An event is only a message; the order is the truth. So the recorded order has to be in the table before the event comes. You put it there
-# under an id of its own, with your own address, so that the run disturbs nobody:
+# An event is only a message; the order is the truth. So the recorded order has to be in
+# the table before the event comes. You put it there under an id of its own, with your
+# own address, so that the run disturbs nobody:
 
 # %%
 orders = boto3.resource("dynamodb").Table(stack.outputs["OrdersTableName"])
@@ -89,8 +94,9 @@ tour.expect("today's code processed it to its end", order["status"] == "FULFILLE
 # %% [markdown]
 # ## A tolerant reader
 #
-# Suppose that the event came from an older publisher, which didn't write all of today's optional fields yet; or from a newer one, which
-# writes a field that today's code has never heard of.
+# Suppose that the event came from an older publisher, which didn't write all of today's
+# optional fields yet; or from a newer one, which writes a field that today's code has
+# never heard of.
 #
 # **Predict**: which of these two does PaymentProcessing accept?
 #
@@ -99,8 +105,9 @@ tour.expect("today's code processed it to its end", order["status"] == "FULFILLE
 #
 # <details><summary>Answer</summary>
 #
-# Both. The model has a default for what is optional, and it ignores what it doesn't know. Such a consumer is called a *tolerant reader*:
-# it takes what it needs, and doesn't insist on the rest.
+# Both. The model has a default for what is optional, and it ignores what it doesn't
+# know. Such a consumer is called a *tolerant reader*: it takes what it needs, and
+# doesn't insist on the rest.
 #
 # </details>
 
@@ -116,10 +123,12 @@ for name, event in (("older", older), ("newer", newer)):
 tour.table({"event": name, "status": end["status"]} for name, end in ends.items())
 
 # %%
-tour.expect("both were accepted", {end["status"] for end in ends.values()} == {"FULFILLED"})
+statuses = {end["status"] for end in ends.values()}
+tour.expect("both were accepted", statuses == {"FULFILLED"})
 
 # %% [markdown]
-# Two lines of the model do that: `extra="ignore"`, and a default for each optional field.
+# Two lines of the model do that: `extra="ignore"`, and a default for each optional
+# field.
 
 # %%
 from orders.events import Frozen, Metadata
@@ -128,11 +137,13 @@ tour.source(Frozen)
 tour.source(Metadata)
 
 # %% [markdown]
-# Tolerant isn't careless: `strict=True` says that a text is no number, and `"2"` is not `2`.
+# Tolerant isn't careless: `strict=True` says that a text is no number, and `"2"` is not
+# `2`.
 #
 # ## Break it
 #
-# Now four changes that aren't harmless. You invoke PaymentProcessing with each, for an order that has ended, and read its error:
+# Now four changes that aren't harmless. You invoke PaymentProcessing with each, for an
+# order that has ended, and read its error:
 #
 # 1. *renamed*: `customer` in place of `customerId`
 # 2. *a float*: `totalAmount` is 77.5 euros, no longer in minor units
@@ -143,8 +154,9 @@ tour.source(Metadata)
 #
 # <details><summary>Answer</summary>
 #
-# The model refuses 1, 2 and 4. Number 3 is a valid event: no schema sees that a number means something else. PaymentProcessing catches it
-# only because it compares the event with the stored order. Without that comparison the card would be charged 77 cents.
+# The model refuses 1, 2 and 4. Number 3 is a valid event: no schema sees that a number
+# means something else. PaymentProcessing catches it only because it compares the event
+# with the stored order. Without that comparison the card would be charged 77 cents.
 #
 # </details>
 
@@ -154,7 +166,7 @@ functions = boto3.client("lambda")
 
 
 def error_of(change):
-    """The event with a change, and the error with which PaymentProcessing refuses it."""
+    """The changed event, and the error with which PaymentProcessing refuses it."""
     event = event_of(order_id)
     change(event["detail"]["metadata"], event["detail"]["data"])
     delivered = {"detail-type": event["eventType"], **event}
@@ -181,8 +193,8 @@ tour.expect("the order says otherwise", "says 7750" in errors["another meaning"]
 tour.expect("the order is as it was", tour.order(order_id) == order)
 
 # %% [markdown]
-# On the bus, such an event isn't lost. It's tried three times, and then the dead-letter queue keeps it with the reason. You publish the
-# one of version 2:
+# On the bus, such an event isn't lost. It's tried three times, and then the dead-letter
+# queue keeps it with the reason. You publish the one of version 2:
 
 # %%
 event, _ = refused["the next version"]
@@ -194,14 +206,16 @@ tour.values(consumer=letter.consumer, reason=letter.reason)
 tour.expect("the event is kept", letter.event["detail"]["metadata"]["version"] == "2")
 
 # %% [markdown]
-# The reason says what to do: **deploy the consumers of a version before its producer.** A consumer that
-# knows versions 1 and 2 does no harm while nobody publishes 2. A producer that comes first fills the dead-letter queue; nothing is lost,
-# and a redrive delivers the events once the consumers are there, but the orders wait.
+# The reason says what to do: **deploy the consumers of a version before its producer.**
+# A consumer that knows versions 1 and 2 does no harm while nobody publishes 2. A
+# producer that comes first fills the dead-letter queue; nothing is lost, and a redrive
+# delivers the events once the consumers are there, but the orders wait.
 #
 # ## A check before the deploy
 #
-# You don't want to learn that from a dead-letter queue. Each event's JSON Schema was recorded as well, and a test compares today's models
-# with it. `breaking_changes` is that comparison. You change the schema of `OrderPlacedEvent` in memory and ask:
+# You don't want to learn that from a dead-letter queue. Each event's JSON Schema was
+# recorded as well, and a test compares today's models with it. `breaking_changes` is
+# that comparison. You change the schema of `OrderPlacedEvent` in memory and ask:
 
 # %%
 from verification.contract.evolution import breaking_changes
@@ -236,13 +250,15 @@ harmless = [name for name, each in found.items() if each == ["nothing"]]
 tour.expect("only the new optional field is harmless", harmless == ["add giftNote"])
 
 # %% [markdown]
-# On AWS the [schema registry](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-schema.html) can hold such schemas, and can
-# discover them from a bus. It doesn't stop a deploy; a test in your own build does.
+# On AWS the [schema
+# registry](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-schema.html) can
+# hold such schemas, and can discover them from a bus. It doesn't stop a deploy; a test
+# in your own build does.
 #
 # ## Version 2, and an upcaster
 #
-# Suppose that a change must be: the amount and its currency become one field, `amount`. This is the model of version 2, for a consumer of
-# payments that you write:
+# Suppose that a change must be: the amount and its currency become one field, `amount`.
+# This is the model of version 2, for a consumer of payments that you write:
 
 # %%
 from typing import Literal
@@ -270,8 +286,9 @@ class PaymentCompletedEvent2(Frozen):
 
 
 # %% [markdown]
-# Old events still come. An **upcaster** is a pure function from one version to the next. It runs in front of the model, so that the rest of
-# your code knows only the newest version:
+# Old events still come. An **upcaster** is a pure function from one version to the
+# next. It runs in front of the model, so that the rest of your code knows only the
+# newest version:
 
 
 # %%
@@ -293,10 +310,12 @@ def read(detail):
 
 
 # %% [markdown]
-# *Pure* means that it changes nothing outside and always gives the same result: the row in the audit log stays as it was published. A third
-# version is one more function and one more line in `UPCASTERS`; the first two stay as they are.
+# *Pure* means that it changes nothing outside and always gives the same result: the row
+# in the audit log stays as it was published. A third version is one more function and
+# one more line in `UPCASTERS`; the first two stay as they are.
 #
-# You read three events with it: the recorded one, one that your own order has just published, and one of version 2.
+# You read three events with it: the recorded one, one that your own order has just
+# published, and one of version 2.
 
 # %%
 old_payment = json.loads((files / "events" / "PaymentCompletedEvent.json").read_text())
@@ -329,8 +348,8 @@ tour.expect(
 )
 
 # %% [markdown]
-# The system itself takes the other road: `decode` looks the class up by version, and `VERSIONS` keeps a class for each version that was ever
-# published. So far there's one.
+# The system itself takes the other road: `decode` looks the class up by version, and
+# `VERSIONS` keeps a class for each version that was ever published. So far there's one.
 
 # %%
 from orders.events import decode
@@ -341,12 +360,13 @@ tour.source(decode)
 # | | a class for each version | an upcaster |
 # |---|---|---|
 # | what a step sees | two classes, and it must handle both | the newest class only |
-# | what an old event can say | exactly what it said | what the newest model can express |
-# | where it fits | few versions that mean different things | many versions that mean the same |
+# | what an old event says | exactly what it said | what the newest model can express |
+# | where it fits | few versions that differ in meaning | many that mean the same |
 #
 # ## Lab 12.1: read an event of version 0
 #
-# Before there was a version 1, `OrderPlacedEvent` looked like this: the amount was a decimal text, and the customer had another name.
+# Before there was a version 1, `OrderPlacedEvent` looked like this: the amount was a
+# decimal text, and the customer had another name.
 
 # %%
 old = copy.deepcopy(recorded["detail"])
@@ -356,9 +376,11 @@ old["data"]["amount"] = f"{old['data'].pop('totalAmount') / 100:.2f}"
 tour.values(**old["data"])
 
 # %% [markdown]
-# Write `upcast(detail)`: it returns the detail of version `"1"`, with `customerId`, and with `totalAmount` in whole minor units. A detail
-# that isn't of version `"0"` comes back as it is. The check stores new orders, gives you their events in version 0, and delivers what you
-# return to the running stack: PaymentProcessing has to accept it, and to charge the right amount, once.
+# Write `upcast(detail)`: it returns the detail of version `"1"`, with `customerId`, and
+# with `totalAmount` in whole minor units. A detail that isn't of version `"0"` comes
+# back as it is. The check stores new orders, gives you their events in version 0, and
+# delivers what you return to the running stack: PaymentProcessing has to accept it, and
+# to charge the right amount, once.
 #
 # <details><summary>Hint</summary>
 #
@@ -393,19 +415,25 @@ tour.check("12.1", upcast)
 # tour.check("12.1", upcast)
 # ```
 #
-# A currency without cents, such as JPY, would need its own factor; this shop has EUR only.
+# A currency without cents, such as JPY, would need its own factor; this shop has EUR
+# only.
 #
 # </details>
 
 # %% [markdown]
 # ## Recap
 #
-# - Events outlive code: an archive, a retry or a redrive brings back what was published long ago.
-# - A new optional field is harmless to a tolerant reader. A field that is renamed, removed, or means something else is a new version.
-# - A schema check finds a changed shape before the deploy, but not a changed meaning; compare an event with what you have stored.
-# - An upcaster lifts an old event to the newest version, and changes nothing that is stored.
+# - Events outlive code: an archive, a retry or a redrive brings back what was published
+#   long ago.
+# - A new optional field is harmless to a tolerant reader. A field that is renamed,
+#   removed, or means something else is a new version.
+# - A schema check finds a changed shape before the deploy, but not a changed meaning;
+#   compare an event with what you have stored.
+# - An upcaster lifts an old event to the newest version, and changes nothing that is
+#   stored.
 # - Deploy consumers first, then producers.
 #
-# The rules of this system are in [docs/architecture.md](../docs/architecture.md#how-events-evolve).
+# The rules of this system are in
+# [docs/architecture.md](../docs/architecture.md#how-events-evolve).
 #
 # **Next:** [13 · Add your own service](13_your_own_service.ipynb)

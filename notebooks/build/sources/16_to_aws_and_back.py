@@ -236,21 +236,21 @@ assert left_of("a-stack-that-is-gone") == {}
 # %% [markdown]
 # After `npm run remove` the same search for your stage has to find nothing. (On the embedded AWS a test does exactly that.)
 #
-# ## Exercise 11.1
+# ## Lab 16.1
 #
 # Which parameter keeps the tables when the stack is removed, and in which stage is it on by default? Answer with a pair.
 
 # %% tags=["exercise"]
 answer = (None, None)
 
-tour.check("11.1", answer)
+tour.check("16.1", answer)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
 # answer = ("retainData", "prod")
-# tour.check("11.1", answer)
+# tour.check("16.1", answer)
 # ```
 #
 # </details>
