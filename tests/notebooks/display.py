@@ -8,7 +8,7 @@ from typing import Any
 
 def without_ipython() -> None:
     """Where IPython is missing, show nothing in place of showing it in a notebook. Call it before the import."""
-    if find_spec("IPython"):
+    if "IPython" in sys.modules or find_spec("IPython"):
         return
     module = ModuleType("IPython.display")
     module.__dict__["display"] = _show_nothing
