@@ -23,9 +23,11 @@
 # | hand the parcel to the carrier | none: from here on you return the parcel |
 #
 # The last line is the *point of no return*. A saga has to know where that is, and has
-# to decide, for every order, on which side of it the order is. AWS describes the
-# pattern in its [cloud design
-# patterns](https://docs.aws.amazon.com/prescriptive-guidance/latest/cloud-design-patterns/saga.html).
+# to decide, for every order, on which side of it the order is. Nobody coordinates this
+# saga: each function does its step, or its compensation, when an event arrives. AWS
+# describes the pattern in its [cloud design
+# patterns](https://docs.aws.amazon.com/prescriptive-guidance/latest/cloud-design-patterns/saga.html);
+# notebook 14 has the same saga with a coordinator.
 
 # %%
 import json
@@ -59,8 +61,8 @@ def cancel(order_id):
 # ## The cancellation wins
 #
 # You cancel an order whose card is charged and that isn't shipped yet. Locally that
-# moment is a few milliseconds long, so you hold it: while a function's rule is
-# disabled, no event reaches that function.
+# moment is a few milliseconds long, so you stretch it with `tour.rules_off`: while a
+# function's rule is disabled, no event reaches that function.
 #
 # **Predict**: which events will the order have, and what will the payment provider's
 # ledger say?
@@ -100,7 +102,7 @@ tour.expect("one charge, one refund", (books["charges"], books["refunds"]) == (1
 # <details><summary>Answer</summary>
 #
 # Nothing. Its write requires that the order isn't cancelled, so DynamoDB refuses it.
-# That's no error: the function ends, publishes nothing, and nothing is retried.
+# That isn't an error: the function ends, publishes nothing, and nothing is retried.
 #
 # </details>
 #
@@ -173,13 +175,14 @@ tour.source(OrdersTable.record_fulfillment)
 # Twelve orders, and each is cancelled at a random moment: you look at it up to five
 # times, then you cancel.
 #
-# **Predict**: can an order be shipped *and* refunded? Can one be neither?
+# **Predict**: can an order be shipped *and* refunded? Can one be charged, and then
+# neither shipped nor refunded?
 #
 # <details><summary>Answer</summary>
 #
-# Neither can happen. The item decides between shipment and cancellation, and the
-# provider's ledger decides about the money: it refunds what was charged, and *voids*
-# what wasn't, so that a charge that is still under way can't succeed later.
+# No, twice. The item decides between shipment and cancellation, and the provider's
+# ledger decides about the money: it refunds what was charged, and *voids* what wasn't,
+# so that a charge that is still under way can't succeed later.
 #
 # </details>
 
@@ -197,10 +200,21 @@ with ThreadPoolExecutor(4) as pool:
     runs = list(pool.map(race, random_looks))
 
 
+# %% [markdown]
+# An order that has ended has no `dueAt` any more. You wait for the twelve, and look at
+# what became of each:
+
+
 # %%
+def have_ended():
+    return all("dueAt" not in tour.order(order_id) for order_id, _ in runs)
+
+
+tour.wait_until(have_ended, "the end of the twelve orders")
+
+
 def outcome(looks, order_id, accepted):
-    order, _ = tour.follow(order_id)
-    books = tour.ledger(order_id)
+    order, books = tour.order(order_id), tour.ledger(order_id)
     return {
         "looks": looks,
         "cancellation": "accepted" if accepted else "too late",
@@ -230,7 +244,7 @@ tour.expect(
 )
 
 # %% [markdown]
-# Run the three cells again: the mix changes, and the two claims hold.
+# Run these three cells again: the mix changes, and the two claims hold.
 #
 # ## Many at once
 #
@@ -371,8 +385,8 @@ tour.check("11.1", order_id)
 #   return.
 # - Two conditional writes to one item decide a race. Neither side asks the other, and
 #   nobody holds a lock.
-# - The money is decided where the money is: the provider refunds what was charged and
-#   voids what wasn't, once per key.
+# - The payment provider decides about the money: it refunds what was charged and voids
+#   what wasn't, once per key.
 # - A refusal is a result: a late cancellation gets a 409, a late fulfilment ends
 #   quietly.
 #

@@ -43,12 +43,13 @@ tour.values(
 # Within 30 days an operator may replay the
 # [archive](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html),
 # and within 14 days redrive a dead letter. What arrives then is what was published
-# then, byte for byte: nobody migrates an event.
+# then: nobody migrates an event.
 #
 # ## An event from before
 #
-# When version 1 of the events was released, one of each was recorded, and an order in
-# each state with it. You take the recorded `OrderPlacedEvent`:
+# The repository keeps one recorded event of each kind, as version 1 published them, and
+# a recorded order in each state. Today's code has to process all of them. You take the
+# recorded `OrderPlacedEvent`:
 
 # %%
 files = tour.ROOT / "tests" / "recorded" / "v1"
@@ -127,7 +128,7 @@ statuses = {end["status"] for end in ends.values()}
 tour.expect("both were accepted", statuses == {"FULFILLED"})
 
 # %% [markdown]
-# Two lines of the model do that: `extra="ignore"`, and a default for each optional
+# Two things in the model do that: `extra="ignore"`, and a default for each optional
 # field.
 
 # %%
@@ -137,8 +138,8 @@ tour.source(Frozen)
 tour.source(Metadata)
 
 # %% [markdown]
-# Tolerant isn't careless: `strict=True` says that a text is no number, and `"2"` is not
-# `2`.
+# A tolerant reader isn't careless. `strict=True` refuses a value of the wrong type:
+# `"2"` is text and not a number.
 #
 # ## Break it
 #
@@ -155,8 +156,8 @@ tour.source(Metadata)
 # <details><summary>Answer</summary>
 #
 # The model refuses 1, 2 and 4. Number 3 is a valid event: no schema sees that a number
-# means something else. PaymentProcessing catches it only because it compares the event
-# with the stored order. Without that comparison the card would be charged 77 cents.
+# means something else. PaymentProcessing refuses it because it compares the event with
+# the stored order. A consumer that trusted the event would charge 77 cents.
 #
 # </details>
 
@@ -193,8 +194,9 @@ tour.expect("the order says otherwise", "says 7750" in errors["another meaning"]
 tour.expect("the order is as it was", tour.order(order_id) == order)
 
 # %% [markdown]
-# On the bus, such an event isn't lost. It's tried three times, and then the dead-letter
-# queue keeps it with the reason. You publish the one of version 2:
+# On the bus, such an event isn't lost. It's tried three times, with pauses of 1 and 2
+# seconds here and of 1 and 2 minutes on AWS. Then the dead-letter queue keeps it with
+# the reason. You publish the one of version 2:
 
 # %%
 event, _ = refused["the next version"]
@@ -257,8 +259,9 @@ tour.expect("only the new optional field is harmless", harmless == ["add giftNot
 #
 # ## Version 2, and an upcaster
 #
-# Suppose that a change must be: the amount and its currency become one field, `amount`.
-# This is the model of version 2, for a consumer of payments that you write:
+# Suppose that a breaking change is necessary: the amount and its currency become one
+# field, `amount`. This is the model of version 2, for a consumer of payments that you
+# write:
 
 # %%
 from typing import Literal
@@ -348,7 +351,7 @@ tour.expect(
 )
 
 # %% [markdown]
-# The system itself takes the other road: `decode` looks the class up by version, and
+# The system itself does it differently: `decode` looks the class up by version, and
 # `VERSIONS` keeps a class for each version that was ever published. So far there's one.
 
 # %%
@@ -365,8 +368,9 @@ tour.source(decode)
 #
 # ## Lab 12.1: read an event of version 0
 #
-# Before there was a version 1, `OrderPlacedEvent` looked like this: the amount was a
-# decimal text, and the customer had another name.
+# Suppose that there was a version 0 of `OrderPlacedEvent`, and that some of its events
+# are still in an archive. The amount was decimal text, and the customer's id had
+# another name:
 
 # %%
 old = copy.deepcopy(recorded["detail"])
@@ -379,8 +383,8 @@ tour.values(**old["data"])
 # Write `upcast(detail)`: it returns the detail of version `"1"`, with `customerId`, and
 # with `totalAmount` in whole minor units. A detail that isn't of version `"0"` comes
 # back as it is. The check stores new orders, gives you their events in version 0, and
-# delivers what you return to the running stack: PaymentProcessing has to accept it, and
-# to charge the right amount, once.
+# delivers what you return to the running stack. PaymentProcessing compares each field
+# with the stored order; it has to accept the event, and to charge once.
 #
 # <details><summary>Hint</summary>
 #

@@ -67,9 +67,9 @@ system = last_changes()
 # %% [markdown]
 # ## The function
 #
-# `consumer` decodes the event and hands it over as an object; an event that no model
-# accepts is an error, and so becomes a dead letter. The only thing that you share with
-# the publisher is the event's class.
+# You use two things of the system's code: the class of the event, and `consumer`, which
+# decodes the event. An event that the class refuses is an error, and so becomes a dead
+# letter.
 
 # %%
 CODE = '''"""Loyalty: PaymentCompletedEvent ─▶ a point for each whole euro"""
@@ -213,8 +213,11 @@ tour.values(on_failure=failures["DestinationConfig"]["OnFailure"]["Destination"]
 # %% [markdown]
 # ## Put it on the bus
 #
-# The rule matches one event, from one source. The permission lets this rule, and nobody
-# else, invoke the function.
+# The rule matches one event, from one source. The permission lets EventBridge invoke
+# the function for this rule only. (The system's rules have a dead-letter queue as well,
+# for events that EventBridge can't deliver at all. A rule of yours would need a queue
+# of yours for that: the policy of the system's queue names the rules that may send to
+# it.)
 
 # %%
 bus = stack.outputs["EventBusName"]
@@ -267,9 +270,9 @@ tour.expect("no function of the system was touched", last_changes() == system)
 #
 # <details><summary>Answer</summary>
 #
-# 296. `ADD` adds on every delivery, and delivery is *at least once*. The system's own
-#      functions took the same event twice without harm; yours is the one that isn't
-#      idempotent yet.
+# It has 296. `ADD` adds on every delivery, and delivery is *at least once*. The
+# system's own functions got the same event twice, and nothing happened; yours is the
+# one that isn't idempotent yet.
 #
 # </details>
 
@@ -285,7 +288,7 @@ tour.expect("the points were counted twice", points_of(order_id) == 2 * points)
 # %% [markdown]
 # ## Lab 13.1: once for each order
 #
-# Mend the code so that an order earns its points once, however often its event comes.
+# Change the code so that an order earns its points once, however often its event comes.
 # The check deploys your code to your function, places orders, delivers each event twice
 # more, then a forged one for the same order (another `eventId`, a huge amount), and an
 # event that no model accepts. After each it looks into your table.
