@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ import boto3
 from local.emulator.state import STATE_DIR_VARIABLE, State
 from local.launcher import running
 from local.terminal import timeline as evidence
-from notebooks import pictures, switches
+from notebooks import own, pictures, switches
 from notebooks.pictures import Picture
 from notebooks.showing import say
 from operations.customer import ShopAccount
@@ -150,6 +150,31 @@ def rules_off(function: str) -> AbstractContextManager[None]:
 def gateway_down() -> AbstractContextManager[None]:
     """`with tour.gateway_down():` the simulated payment gateway is down meanwhile."""
     return switches.gateway_down(the_stack())
+
+
+def new_name() -> str:
+    """A name for a rule, queue, table or role of your own; what has such a name is removed when the notebook ends."""
+    return own.new_name(the_stack())
+
+
+def remove_mine() -> None:
+    """Remove every rule, queue, table and role that has a name of `new_name`."""
+    own.remove(the_stack())
+
+
+def rights_of(function: str) -> boto3.Session:
+    """A boto3 session with the rights of a function's role: it may do what the function may, and no more."""
+    stack = the_stack()
+    role, sts = own.role_like(stack, function), stack.client("sts")
+
+    def credentials() -> Any:
+        with suppress(sts.exceptions.ClientError):  # AWS has to distribute a new role first
+            return sts.assume_role(RoleArn=role, RoleSessionName="reader")["Credentials"]
+
+    keys = wait_until(credentials, f"a role with the rights of {function}")
+    return boto3.Session(
+        keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=stack.session.region_name
+    )
 
 
 def dead_letter_of(order_id: str, seconds: float = 60) -> DeadLetter:

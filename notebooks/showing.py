@@ -34,11 +34,17 @@ def values(**named: Any) -> None:
     table([{"": name.replace("_", " "), "value": value} for name, value in named.items()])
 
 
+class Link(str):
+    """A path of the checkout; in a table it is a link to the file."""
+
+    __slots__ = ()
+
+
 def table(rows: Iterable[Mapping[str, Any]], *columns: str) -> None:
     """Show rows as a table, with these columns or with those of the first row; what a row lacks stays empty."""
     listed = list(rows)
     names = columns or tuple(listed[0] if listed else ["nothing"])
-    cells = [[_text(row.get(name)) for name in names] for row in listed]
+    cells = [[_cell(row.get(name)) for name in names] for row in listed]
     display({"text/html": _html(names, cells), "text/plain": _plain(names, cells)}, raw=True)
 
 
@@ -63,18 +69,24 @@ def email(html: str, text: str) -> None:
     display({"text/html": frame, "text/plain": text}, raw=True)
 
 
-def _text(value: Any) -> str:
+def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_text(each) for each in value)
-    return {None: "", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
+        return ", ".join(f"{name} {_cell(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple | set):
+        return ", ".join(_cell(each) for each in value)
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
+    return value if isinstance(value, Link) else str(value)
 
 
 def _html(names: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th {_CELL}>{escape(name)}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(f'<td {_CELL}>{escape(each)}</td>' for each in row)}</tr>" for row in cells)
+    body = "".join(f"<tr>{''.join(f'<td {_CELL}>{_marked_up(each)}</td>' for each in row)}</tr>" for row in cells)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _marked_up(cell: str) -> str:
+    return f'<a href="../{escape(cell)}">{escape(cell)}</a>' if isinstance(cell, Link) else escape(cell)
 
 
 def _plain(names: Sequence[str], cells: Sequence[Sequence[str]]) -> str:

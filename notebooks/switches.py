@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
+from notebooks import own
 from operations.outage import switch_gateway
 from operations.stack import Stack
 
@@ -67,14 +67,13 @@ def _observed(stack: Stack, names: list[str], probes: list[dict[str, Any]]) -> I
     queue as well as the observed rule does: once the first copy is there, the second one can only be a moment behind.
     """
     events, sqs, bus = stack.client("events"), stack.client("sqs"), stack.outputs["EventBusName"]
-    label = f"{stack.name}-switch-{uuid4().hex[:8]}"
+    label = own.new_name(stack)
     queue = sqs.create_queue(QueueName=label)["QueueUrl"]
-    queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    details = [events.describe_rule(Name=name, EventBusName=bus) for name in names]
-    observed, probe = _matched(events, details, probes)
+    rules = [events.describe_rule(Name=name, EventBusName=bus) for name in names]
+    observed, probe = _matched(events, rules, probes)
     control = events.put_rule(Name=label, EventBusName=bus, EventPattern=observed["EventPattern"])["RuleArn"]
+    queue_arn = own.allow_rules(stack, queue, [control, observed["Arn"]])
     targets = {label: "control", observed["Name"]: "observed"}
-    _allow(sqs, queue, queue_arn, [control, observed["Arn"]])
     for rule, role in targets.items():
         target = {"Id": label, "Arn": queue_arn, "Input": json.dumps({"delivered by": role})}
         events.put_targets(Rule=rule, EventBusName=bus, Targets=[target])
@@ -129,18 +128,6 @@ def _matched(
             if events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(event))["Result"]:
                 return rule, probe
     raise LookupError("none of the rules matches an event of an order that has ended")
-
-
-def _allow(sqs: Any, queue: str, queue_arn: str, rules: list[str]) -> None:
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": queue_arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": rules}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
 
 
 def _arn(stack: Stack, function: str) -> str:

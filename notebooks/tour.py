@@ -7,6 +7,8 @@
     tour.wait_until(condition, "…")   wait for anything else
     tour.publish(row)                 put a copy of a logged event on the bus
     tour.rules_off("fulfillment"), tour.gateway_down()   with …: hold a function's events back; an outage
+    tour.rights_of("fulfillment")     a boto3 session that may do what the function's role may
+    tour.new_name(), tour.remove_mine()   a name for what you make yourself; remove all of it
     tour.dead_letter_of(order_id)     wait for a dead letter of an order, and take it out of its queue
     tour.expect("claim", condition), tour.values(…), tour.table(rows), tour.source(function)   show
     tour.sequence, tour.tree, tour.timeline, tour.topology   pictures, from evidence
@@ -43,6 +45,7 @@ except ImportError as error:
 
 from notebooks.labs import check
 from notebooks.pictures import Picture, timeline, topology
+from notebooks.places import place_of
 from notebooks.reader import (
     connect,
     customer,
@@ -51,19 +54,23 @@ from notebooks.reader import (
     follow,
     gateway_down,
     ledger,
+    new_name,
     order,
     publish,
+    remove_mine,
+    rights_of,
     rows_of,
     rules_off,
     sequence,
     tree,
     wait_until,
 )
-from notebooks.showing import email, excerpt, expect, source, table, values
+from notebooks.showing import Link, email, excerpt, expect, source, table, values
 from tools.checkout import ROOT
 
 __all__ = [
     "ROOT",
+    "Link",
     "Picture",
     "check",
     "connect",
@@ -76,8 +83,12 @@ __all__ = [
     "follow",
     "gateway_down",
     "ledger",
+    "new_name",
     "order",
+    "place_of",
     "publish",
+    "remove_mine",
+    "rights_of",
     "rows_of",
     "rules_off",
     "sequence",

@@ -12,7 +12,7 @@ MAX_WIDTH = 880
 """Pixels: what JupyterLab, GitHub and the site show without a scroll bar."""
 CHARACTER = 6.7  # pixels, of bold 12 px text, on the wide side
 GREY = "#57606a"
-_PALETTE = ("#0a66c2", "#1a7f37", "#cf222e", "#8250df", "#9a6700", "#bf3989", "#1b7c83", GREY)
+_PALETTE = ("#0a66c2", "#9a6700", "#1a7f37", "#cf222e", "#8250df", "#1b7c83", "#bf3989", GREY)
 COLOURS = dict(zip(flow.consumers(), _PALETTE, strict=False))
 """Event type → its colour, in every picture."""
 

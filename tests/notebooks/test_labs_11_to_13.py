@@ -15,7 +15,7 @@ from tools.checkout import ROOT
 
 without_ipython()
 
-from notebooks.labs import changing_your_mind, the_next_version, your_own_service  # noqa: E402
+from notebooks.labs import cancelling, versions, own_service  # noqa: E402
 
 RECORDED = ROOT / "tests" / "recorded" / "v1" / "events"
 
@@ -32,7 +32,7 @@ VOIDED = {"state": "VOIDED", "charges": 0, "refunds": 0}
 
 
 def test_an_order_that_is_voided_and_cancelled_is_right() -> None:
-    assert changing_your_mind.not_voided(CANCELLED, VOIDED) is None
+    assert cancelling.not_voided(CANCELLED, VOIDED) is None
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_an_order_that_is_voided_and_cancelled_is_right() -> None:
 def test_an_order_that_could_still_be_charged_or_was_is_refused(
     order: Mapping[str, Any], ledger: Mapping[str, Any], said: str
 ) -> None:
-    assert said in (changing_your_mind.not_voided(order, ledger) or "")
+    assert said in (cancelling.not_voided(order, ledger) or "")
 
 
 # --- 12.1 -------------------------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def of_18_90() -> OrderPlacedEvent:
 
 
 def test_version_0_has_the_amount_as_text_and_the_customer_under_another_name() -> None:
-    old = the_next_version.version_0(of_18_90())
+    old = versions.version_0(of_18_90())
 
     assert (old["metadata"]["version"], old["data"]["amount"], old["data"]["customer"]) == ("0", "18.90", "anna")
     assert not {"totalAmount", "customerId"} & set(old["data"])
@@ -82,8 +82,8 @@ def test_version_0_has_the_amount_as_text_and_the_customer_under_another_name() 
 def test_an_upcaster_that_gives_the_very_event_back_is_right() -> None:
     event = of_18_90()
 
-    assert the_next_version.fault_of(upcast, event) is None
-    assert OrderPlacedEvent.read(upcast(the_next_version.version_0(event))) == event
+    assert versions.fault_of(upcast, event) is None
+    assert OrderPlacedEvent.read(upcast(versions.version_0(event))) == event
 
 
 def in_place(detail: dict[str, Any]) -> Mapping[str, Any]:
@@ -103,7 +103,7 @@ def in_place(detail: dict[str, Any]) -> Mapping[str, Any]:
 def test_an_upcaster_that_is_impure_or_changes_a_current_event_is_refused(
     wrong: Callable[[Any], Any], said: str
 ) -> None:
-    assert said in (the_next_version.fault_of(wrong, of_18_90()) or "")
+    assert said in (versions.fault_of(wrong, of_18_90()) or "")
 
 
 # --- 13.1 -------------------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_the_forged_event_is_another_fact_about_the_same_order() -> None:
     event = recorded("PaymentCompletedEvent")
     before = deepcopy(event)
 
-    deliveries = list(your_own_service.deliveries(event))
+    deliveries = list(own_service.deliveries(event))
     details = [PaymentCompletedEvent.read(delivered["detail"]) for _, delivered, _ in deliveries]
 
     assert event == before
@@ -126,7 +126,7 @@ def test_the_forged_event_is_another_fact_about_the_same_order() -> None:
 
 def test_the_unreadable_event_is_one_that_no_model_accepts() -> None:
     with pytest.raises(MalformedEvent, match=r"data\.totalAmount"):
-        PaymentCompletedEvent.read(your_own_service.unreadable(recorded("PaymentCompletedEvent"))["detail"])
+        PaymentCompletedEvent.read(own_service.unreadable(recorded("PaymentCompletedEvent"))["detail"])
 
 
 # --- 13.2 -------------------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ ALARM = {
 
 @pytest.mark.parametrize("same", [{}, {"ComparisonOperator": "GreaterThanThreshold", "Threshold": 0.0}])
 def test_an_alarm_on_one_failed_invocation_is_right(same: Mapping[str, Any]) -> None:
-    assert your_own_service.fault_of({**ALARM, **same}, "loyalty") is None
+    assert own_service.fault_of({**ALARM, **same}, "loyalty") is None
 
 
 @pytest.mark.parametrize(
@@ -170,4 +170,4 @@ def test_an_alarm_on_one_failed_invocation_is_right(same: Mapping[str, Any]) -> 
 def test_an_alarm_that_watches_the_wrong_thing_or_notifies_nobody_is_refused(
     change: Mapping[str, Any], said: str
 ) -> None:
-    assert said in (your_own_service.fault_of({**ALARM, **change}, "loyalty") or "")
+    assert said in (own_service.fault_of({**ALARM, **change}, "loyalty") or "")

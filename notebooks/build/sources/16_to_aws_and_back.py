@@ -1,146 +1,141 @@
 # %% [markdown]
-# # 11 · To AWS and back
+# # 16 · To AWS and back
 #
-# All that you saw came from a template and a package that are made for AWS. In this notebook you look at what a deploy would create and
-# cost *before* it does, and at how to prove afterwards that nothing is left. Nothing in this notebook talks to AWS.
+# ![The whole system, from the customer's request to the e-mail](../docs/pictures/16_to_aws_and_back.svg)
 #
-# The authors have not run this on AWS yet: what stands here about AWS is from its documentation, and the template is checked with cfn-lint.
+# In this notebook you look at what a deploy would create, who may do what there, and what it
+# costs when nobody orders. And you learn how to prove afterwards that nothing is left.
+#
+# Nothing in this notebook calls AWS. The authors haven't run the system on AWS yet: what is said
+# about AWS here comes from its documentation, and cfn-lint checks the template.
 
 # %%
-import json
-import os
-import subprocess
-from collections import Counter
-from pathlib import Path
-
-import boto3
 import tour
 
 stack = tour.connect()
 customer = tour.customer()
-tour.sequence(
-    *reversed(
-        tour.follow(
-            customer.post(
-                "/orders",
-                {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"},
-            )["orderId"]
-        )
-    )
-)
 
 # %% [markdown]
+# ## The idea
+#
+# Everything that you saw in these notebooks came from a template and a package that are made for
+# AWS. A template is data, and you can read it before you deploy it.
+#
 # ## What would be created
 #
-# `npm run package` makes all that a deploy would upload, and uploads nothing. You run it for stage `dev`. It needs the address that the
-# mails come from; without it, the Serverless Framework stops with the line to type. (The endpoint of the embedded AWS has to be out of
-# the environment: a stage other than `local` must never land on an emulator.)
+# `npm run package` makes everything that a deploy would upload, and uploads nothing. It needs
+# the address that e-mail is sent from; without it, it says so:
 
 # %%
-clean = {
-    name: value for name, value in os.environ.items() if not name.startswith("AWS_")
-}
-package = ["node_modules/.bin/sls", "package", "--stage", "dev"]
-refused = subprocess.run(
-    package, cwd=tour.ROOT, env=clean, capture_output=True, text=True
-)
-refused.stderr.strip()
+import os
+import subprocess
+
+
+def sls(*arguments, **environment):
+    """Run the Serverless Framework, without the embedded AWS's address and keys."""
+    clean = {name: text for name, text in os.environ.items() if name[:4] != "AWS_"}
+    return subprocess.run(
+        ["node_modules/.bin/sls", *arguments, "--stage", "dev"],
+        cwd=tour.ROOT,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+sender = ("--param", "senderEmail=you@example.com")
+refused = sls("package")
+print(refused.stderr.strip())
 
 # %%
-assert "--param senderEmail=" in refused.stderr
-made = subprocess.run(
-    [*package, "--param", "senderEmail=you@example.com"],
-    cwd=tour.ROOT,
-    env=clean,
-    capture_output=True,
-    text=True,
-)
-assert made.returncode == 0, made.stderr
+tour.expect("it names what is missing", "senderEmail" in refused.stderr)
+packaged = sls("package", *sender)
+tour.expect("with a sender it makes the package", packaged.returncode == 0)
 
 # %%
-template = json.loads(
-    (tour.ROOT / ".serverless/cloudformation-template-update-stack.json").read_text()
-)
-kinds = Counter(resource["Type"] for resource in template["Resources"].values())
-kinds.most_common()
+import json
+from collections import Counter
+
+file = tour.ROOT / ".serverless/cloudformation-template-update-stack.json"
+resources = json.loads(file.read_text())["Resources"]
+kinds = Counter(resource["Type"] for resource in resources.values())
+tour.table({"type": kind, "count": count} for kind, count in kinds.most_common(12))
 
 # %% [markdown]
-# **Predict**: what of this costs money while nobody orders?
+# **Predict**: which of these cost money while nobody orders?
 #
 # <details><summary>Answer</summary>
 #
-# Alarms, the dashboard and the business metrics. Functions, tables, queues, bus and API cost by use; the queue's poller and the
-# reconciler are a use of their own, of some cents.
+# Alarms, the dashboard and the metrics. Functions, tables, queues, bus and API are billed by
+# use. The queue's pollers and the Reconciler run all the time; they cost some cents.
 #
 # </details>
+#
+# This is the month without orders from [docs/costs.md](../docs/costs.md):
 
 # %%
-month = json.loads(Path("../verification/bench/prices.json").read_text())["per_month"]
-idle = {
-    "AWS::CloudWatch::Alarm": month["CloudWatch alarm"],
-    "AWS::CloudWatch::Dashboard": month["CloudWatch dashboard"],
-}
-{kind: (kinds[kind], round(kinds[kind] * price, 2)) for kind, price in idle.items()}
+from notebooks.showing import say
+from verification.bench import figures
 
-# %%
-assert kinds["AWS::CloudWatch::Alarm"] == 13
+say(figures.a_month_without_orders())
 
 # %% [markdown]
-# How the rest adds up, and what a million orders cost, is in [docs/costs.md](../docs/costs.md).
+# ## Who may do what
 #
-# ## Who may do what there
-#
-# Seven functions, seven roles. You count what each may do, from the template:
+# Each function has a role of its own, with **least privilege**: what it needs, and no more.
+# ([IAM best practices](https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege))
+
 
 # %%
-roles = {
-    name: resource["Properties"]
-    for name, resource in template["Resources"].items()
-    if name.endswith("Role") and resource["Type"] == "AWS::IAM::Role"
-}
-
-
 def actions(role):
-    """All actions that a role allows."""
-    statements = role["Policies"][0]["PolicyDocument"]["Statement"]
-    wanted = [statement["Action"] for statement in statements]
-    return sorted(
-        action
-        for each in wanted
-        for action in ([each] if isinstance(each, str) else each)
-        if not action.startswith("logs:")
-    )
+    """What a role allows, without writing logs."""
+    [policy] = role["Properties"]["Policies"]
+    listed = [each["Action"] for each in policy["PolicyDocument"]["Statement"]]
+    flat = [
+        name for each in listed for name in ([each] if isinstance(each, str) else each)
+    ]
+    return sorted({name for name in flat if not name.startswith("logs:")})
 
 
-{name: actions(role) for name, role in roles.items()}
+roles = {
+    name: actions(resource)
+    for name, resource in resources.items()
+    if resource["Type"] == "AWS::IAM::Role" and "Policies" in resource["Properties"]
+}
+tour.table({"role": name, "may": allowed} for name, allowed in roles.items())
 
 # %%
-assert not any("*" in action for role in roles.values() for action in actions(role))
+tour.expect(
+    "no role has a wildcard",
+    not any("*" in action for allowed in roles.values() for action in allowed),
+)
 
 # %% [markdown]
-# What *you* need to deploy all this is in [docs/deploy-policy.json](../docs/deploy-policy.json).
+# What *you* need in order to deploy is in
+# [docs/deploy-policy.json](../docs/deploy-policy.json).
 #
-# ## Deploy, and the two things that are different for real
-#
-# ```bash
-# npm run deploy -- --stage dev --param senderEmail=you@example.com
-# npm run info   -- --stage dev
-# ```
-#
-# - **SES** starts in its sandbox: it sends to verified addresses only. AWS mails you a link for `senderEmail`; verify your own address
-#   as a customer too: `aws sesv2 create-email-identity --email-identity …`. An e-mail that SES refuses is recorded on the order.
-# - **Cognito** mails the code for a new account itself, fifty a day without SES behind it.
-#
-# ## The same notebooks, on AWS
-#
-# One switch in the environment, and notebooks 1 to 7 talk to your stack instead, with your AWS credentials:
+# ## Deploy
 #
 # ```bash
-# STAGE=dev npm run notebooks
+# npm run preflight -- --stage dev --param senderEmail=you@example.com
+# npm run deploy    -- --stage dev --param senderEmail=you@example.com
+# npm run smoke     -- --stage dev
 # ```
 #
-# If you deployed with `--region`, name it: `STAGE=dev REGION=eu-west-1 npm run notebooks`. `AWS_PROFILE` says whose credentials to take.
-# The switch is read in one place:
+# `preflight` says what would go wrong, and how to mend it. Two things are different on AWS:
+#
+# - **SES** starts in its sandbox: it sends to verified addresses only, and to its mailbox
+#   simulator, which these notebooks use. An e-mail that SES refuses is recorded on the order.
+# - **Cognito** sends the confirmation code of a new account itself, fifty a day.
+#
+# Then the same notebooks talk to your stage. [The tutorial's first page](README.md) says which
+# ones do:
+#
+# ```bash
+# STAGE=dev READER_EMAIL=you@example.com npm run notebooks
+# ```
+#
+# The environment is read in one place:
 
 # %%
 from operations.stack import from_environment
@@ -150,116 +145,149 @@ tour.source(from_environment)
 # %% [markdown]
 # ## Break it: the wrong target
 #
-# **Predict**: the endpoint of the embedded AWS is still in your environment, and you deploy stage `dev`. Where does it go?
+# The address of the embedded AWS is still in your environment, and you deploy stage `dev`.
+# **Predict** where the deploy goes.
 #
 # <details><summary>Answer</summary>
 #
-# Nowhere. The plugin stops before anything is done, with one line.
+# Nowhere. The framework's plugin stops before anything is done.
 #
 # </details>
 
 # %%
-lost = {**clean, "AWS_ENDPOINT_URL": "somewhere"}
-deploy = [
-    "node_modules/.bin/sls",
-    "deploy",
-    "--stage",
-    "dev",
-    "--param",
-    "senderEmail=you@example.com",
-]
-stopped = subprocess.run(
-    deploy, cwd=tour.ROOT, env=lost, capture_output=True, text=True
-)
-stopped.returncode, stopped.stderr.strip()
+stopped = sls("deploy", *sender, AWS_ENDPOINT_URL="an-emulator")
+print(stopped.stderr.strip())
 
 # %%
-assert stopped.returncode != 0
-assert "AWS_ENDPOINT_URL" in stopped.stderr
+tour.expect("it stopped", stopped.returncode != 0)
+tour.expect("it names the variable", "AWS_ENDPOINT_URL" in stopped.stderr)
 
 # %% [markdown]
 # ## And back
 #
-# ```bash
-# npm run remove -- --stage dev
-# ```
-#
-# removes the stack and what is in it. The sender's identity stays, for other stages may send from it. Where `retainData` is true, tables
-# and user pool stay as well, and the stack goes only when its protection is off. You need not believe it. What a stack made
-# carries its name or its tag, and can be looked for. You try the search on the running stack, where it must find something:
-
+# `npm run remove -- --stage dev` removes the stack and its data. How do you know that nothing
+# is left? You search. Everything that CloudFormation created has a tag with the stack's name,
+# and one API lists tagged resources of many services. You try it on the running stack, where it
+# must find something:
 
 # %%
-def left_of(stack_name):
-    """What can be found of a stack, by kind."""
-    events, logs, sqs, sns = (
-        boto3.client(name) for name in ("events", "logs", "sqs", "sns")
+import boto3
+
+
+def tagged(stack_name):
+    """The ARNs of what has the stack's tag, on all pages."""
+    pages = (
+        boto3.client("resourcegroupstaggingapi")
+        .get_paginator("get_resources")
+        .paginate(
+            TagFilters=[
+                {"Key": "aws:cloudformation:stack-name", "Values": [stack_name]}
+            ]
+        )
     )
-    dynamodb, functions, iam = (
-        boto3.client(name) for name in ("dynamodb", "lambda", "iam")
-    )
-    found = {
-        "tables": dynamodb.list_tables()["TableNames"],
-        "functions": [
-            each["FunctionName"] for each in functions.list_functions()["Functions"]
-        ],
-        "roles": [each["RoleName"] for each in iam.list_roles()["Roles"]],
-        "buses": [each["Name"] for each in events.list_event_buses()["EventBuses"]],
-        "archives": [
-            each["ArchiveName"] for each in events.list_archives()["Archives"]
-        ],
-        "queues": [
-            url.rpartition("/")[2] for url in sqs.list_queues().get("QueueUrls", [])
-        ],
-        "topics": [
-            each["TopicArn"].rpartition(":")[2] for each in sns.list_topics()["Topics"]
-        ],
-        "log groups": [
-            each["logGroupName"].rpartition("/")[2]
-            for each in logs.describe_log_groups()["logGroups"]
-        ],
-    }
-    mine = {
-        kind: [name for name in names if name.startswith(stack_name)]
-        for kind, names in found.items()
-    }
-    return {kind: len(names) for kind, names in mine.items() if names}
+    return [
+        each["ResourceARN"] for page in pages for each in page["ResourceTagMappingList"]
+    ]
 
 
-here = left_of(stack.outputs["EventBusName"])
-here
-
-# %%
-assert here["functions"] == 8  # OrderFeed is here too
-assert left_of("a-stack-that-is-gone") == {}
+found = tagged(stack.name)
+services = Counter(arn.split(":")[2] for arn in found)
+tour.table({"service": name, "tagged": count} for name, count in services.items())
 
 # %% [markdown]
-# After `npm run remove` the same search for your stage has to find nothing. (On the embedded AWS a test does exactly that.)
+# Some kinds can't be tagged, or that API doesn't list them. Those have the stack's name in
+# theirs:
+
+# %%
+KINDS = (
+    ("events", "list_rules", "Rules", "Name"),
+    ("events", "list_archives", "Archives", "ArchiveName"),
+    ("iam", "list_roles", "Roles", "RoleName"),
+    ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+    ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+    ("dynamodb", "list_tables", "TableNames", None),
+    ("sqs", "list_queues", "QueueUrls", None),
+    ("sns", "list_topics", "Topics", "TopicArn"),
+    ("cognito-idp", "list_user_pools", "UserPools", "Name"),
+    ("apigatewayv2", "get_apis", "Items", "Name"),
+    ("cloudformation", "describe_stacks", "Stacks", "StackName"),
+)
+
+
+def named(stack_name):
+    """Kind → the names that contain the stack's, on all pages."""
+    found = {}
+    for service, operation, listed, key in KINDS:
+        client = boto3.client(service)
+        options = {"MaxResults": 60} if operation == "list_user_pools" else {}
+        call = getattr(client, operation)
+        paged = client.can_paginate(operation)
+        pages = (
+            client.get_paginator(operation).paginate(**options)
+            if paged
+            else [call(**options)]
+        )
+        items = [each for page in pages for each in page.get(listed, [])]
+        names = [item[key] if key else item for item in items]
+        found[listed] = [name for name in names if stack_name in name]
+    return {kind: names for kind, names in found.items() if names}
+
+
+here = named(stack.name)
+tour.table({"kind": kind, "found": len(names)} for kind, names in here.items())
+
+# %%
+gone = "a-stack-that-was-removed"
+tour.expect("the search finds this stack", tagged(stack.name) and here)
+tour.expect("and nothing of one that is gone", not tagged(gone) and not named(gone))
+
+# %% [markdown]
+# On the embedded AWS, a test removes a stack and makes this search. On AWS, tables leave a free
+# backup for 35 days, and the sender's e-mail identity stays, because another stage may use it:
+# [README](../README.md) lists what stays.
 #
-# ## Lab 16.1
+# ## Lab 16.1: prove it
 #
-# Which parameter keeps the tables when the stack is removed, and in which stage is it on by default? Answer with a pair.
+# Write `left(name)`: what exists with `name` in its name, by kind, as a dictionary that is empty
+# when nothing is left. The check creates a queue and a table with a new name, asks your
+# function, removes both, and asks again.
+
 
 # %% tags=["exercise"]
-answer = (None, None)
+def left(name):
+    return {}
 
-tour.check("16.1", answer)
+
+tour.check("16.1", left)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# answer = ("retainData", "prod")
-# tour.check("16.1", answer)
+# def left(name):
+#     return named(name)
+#
+#
+# tour.check("16.1", left)
 # ```
 #
 # </details>
 
 # %% [markdown]
+# An order on the running stack, to end with:
+
+# %%
+wish = {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"}
+stored, rows = tour.follow(customer.post("/orders", wish)["orderId"])
+tour.sequence(rows, stored)
+
+# %% [markdown]
 # ## Recap
 #
-# - A template can be read before it is deployed: what it creates, who may do what, what it costs.
-# - The same package, template and notebooks work on both; a guard keeps them from the wrong place.
-# - Clean-up is done when a search finds nothing, not when a command says so.
+# - A template can be read before it's deployed: what it creates, who may do what, what it costs.
+# - The same package, template and notebooks work on both; a guard keeps them from the wrong
+#   target.
+# - A clean-up is done when a search finds nothing.
 #
-# **Back to the start:** [1 · Your first order](01_your_first_order.ipynb), and the code: [orders/choreography.py](../orders/choreography.py)
+# **Next:** [17 · Find the bug](17_find_the_bug.ipynb)
