@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from notebooks.labs import audit, cancelling, flow, operating, own_service, queues, versions, writes
+from notebooks.labs import audit, cancelling, flow, loyalty, operating, queues, versions, writes
 from notebooks.labs.verdict import Verdict
 from notebooks.showing import say
 
@@ -20,8 +20,8 @@ LABS: Mapping[str, Callable[..., Verdict]] = {
     "10.1": writes.due_orders,
     "11.1": cancelling.cancelled_and_never_charged,
     "12.1": versions.reads_version_0,
-    "13.1": own_service.points_once,
-    "13.2": own_service.alarm_notifies,
+    "13.1": loyalty.points_once,
+    "13.2": loyalty.alarm_notifies,
     "15.1": operating.safe_client,
     "16.1": operating.what_is_left,
 }

@@ -15,7 +15,7 @@ from tools.checkout import ROOT
 
 without_ipython()
 
-from notebooks.labs import cancelling, versions, own_service  # noqa: E402
+from notebooks.labs import cancelling, loyalty, versions  # noqa: E402
 
 RECORDED = ROOT / "tests" / "recorded" / "v1" / "events"
 
@@ -113,7 +113,7 @@ def test_the_forged_event_is_another_fact_about_the_same_order() -> None:
     event = recorded("PaymentCompletedEvent")
     before = deepcopy(event)
 
-    deliveries = list(own_service.deliveries(event))
+    deliveries = list(loyalty.deliveries(event))
     details = [PaymentCompletedEvent.read(delivered["detail"]) for _, delivered, _ in deliveries]
 
     assert event == before
@@ -126,7 +126,7 @@ def test_the_forged_event_is_another_fact_about_the_same_order() -> None:
 
 def test_the_unreadable_event_is_one_that_no_model_accepts() -> None:
     with pytest.raises(MalformedEvent, match=r"data\.totalAmount"):
-        PaymentCompletedEvent.read(own_service.unreadable(recorded("PaymentCompletedEvent"))["detail"])
+        PaymentCompletedEvent.read(loyalty.unreadable(recorded("PaymentCompletedEvent"))["detail"])
 
 
 # --- 13.2 -------------------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ ALARM = {
 
 @pytest.mark.parametrize("same", [{}, {"ComparisonOperator": "GreaterThanThreshold", "Threshold": 0.0}])
 def test_an_alarm_on_one_failed_invocation_is_right(same: Mapping[str, Any]) -> None:
-    assert own_service.fault_of({**ALARM, **same}, "loyalty") is None
+    assert loyalty.fault_of({**ALARM, **same}, "loyalty") is None
 
 
 @pytest.mark.parametrize(
@@ -170,4 +170,4 @@ def test_an_alarm_on_one_failed_invocation_is_right(same: Mapping[str, Any]) -> 
 def test_an_alarm_that_watches_the_wrong_thing_or_notifies_nobody_is_refused(
     change: Mapping[str, Any], said: str
 ) -> None:
-    assert said in (own_service.fault_of({**ALARM, **change}, "loyalty") or "")
+    assert said in (loyalty.fault_of({**ALARM, **change}, "loyalty") or "")

@@ -1,4 +1,4 @@
-"""What notebook 13 uses: the package with the reader's file, the clean-up, and the template with one function more."""
+"""What notebook 13 uses: a package with the reader's file, the clean-up, and the template with one function more."""
 
 import json
 import zipfile
@@ -17,7 +17,7 @@ from tools import flow, topology
 
 without_ipython()
 
-from notebooks import own_service  # noqa: E402
+from notebooks import own, own_service  # noqa: E402
 
 
 def test_the_package_is_the_systems_with_a_file_that_lambda_may_read(tmp_path: Path) -> None:
@@ -76,18 +76,26 @@ def make_one_of_each(stack: Stack, name: str) -> None:
 KINDS = {"rule", "function", "log group", "table", "role", "alarm", "topic", "queue"}
 
 
-def test_the_clean_up_removes_everything_of_mine_and_nothing_else() -> None:
+def test_the_clean_up_removes_everything_of_the_reader_s_and_nothing_else() -> None:
+    mine = {"order-processing-dev-mine-1", "order-processing-dev-mine-2"}
     with mock_aws():
         stack = Stack("dev", boto3.Session(region_name="us-east-1"), None, Outputs({"EventBusName": "test"}))
         stack.client("events").create_event_bus(Name="test")
-        for name in ("mine-1", "mine-2", "theirs"):
+        for name in (*mine, "theirs"):
             make_one_of_each(stack, name)
 
-        removed = own_service.remove(stack, "mine-")
+        assert set(own.remains(stack)) == {f"{kind} {name}" for kind in KINDS for name in mine}
+        own.remove(stack)
+        assert own.remains(stack) == []
 
-        assert set(removed) == {f"{kind} mine-{number}" for kind in KINDS for number in (1, 2)}
-        assert own_service.remove(stack, "mine-") == []
-        assert set(own_service.remove(stack, "theirs")) == {f"{kind} theirs" for kind in KINDS}
+        assert stack.client("events").describe_rule(Name="theirs", EventBusName="test")
+        assert stack.client("lambda").get_function(FunctionName="theirs")
+        assert stack.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/theirs")["logGroups"]
+        assert stack.client("sqs").get_queue_url(QueueName="theirs")
+        assert len(stack.client("sns").list_topics()["Topics"]) == 1
+        assert stack.client("cloudwatch").describe_alarms(AlarmNames=["theirs"])["MetricAlarms"]
+        assert stack.client("dynamodb").describe_table(TableName="theirs")
+        assert stack.client("iam").get_role(RoleName="theirs")
 
 
 def seen() -> tuple[list[str], Any]:

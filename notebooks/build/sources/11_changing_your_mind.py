@@ -83,7 +83,7 @@ with tour.rules_off("fulfillment"):
     accepted = cancel(order_id)
 
 refunded, rows = tour.follow(order_id)
-tour.tree(rows)
+tour.tree(rows, refunded)
 
 # %%
 tour.values(status=refunded["status"], reason=refunded["cancellation"]["reason"])
@@ -266,7 +266,7 @@ with tour.rules_off("fulfillment"):
         responses = list(pool.map(cancel, [order_id] * 10))
 
 ended, rows = tour.follow(order_id)
-tour.tree(rows)
+tour.tree(rows, ended)
 
 # %%
 when = {response["cancellation"]["at"] for response in responses}

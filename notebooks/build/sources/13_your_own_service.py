@@ -26,13 +26,11 @@
 # | an on-failure destination | where an event goes that the function fails on |
 
 # %%
-import atexit
 import json
-from uuid import uuid4
 
 import boto3
 import tour
-from notebooks import own_service
+from notebooks import own, own_service
 
 stack = tour.connect()
 customer = tour.customer()
@@ -40,15 +38,12 @@ functions, iam, events = (boto3.client(each) for each in ("lambda", "iam", "even
 dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
 
 # %% [markdown]
-# Everything that you make here has one name, which begins with `mine`. It is removed at
-# the end, and also if you leave the notebook in between. The next run begins by
-# removing what a killed one has left.
+# Everything that you make here has one name. What has such a name is removed when the
+# notebook ends; first you remove what a run has left that was killed.
 
 # %%
-mine = f"{stack.name}-mine-"
-name = f"{mine}{uuid4().hex[:8]}"
-atexit.register(own_service.remove, stack, mine)
-own_service.remove(stack, mine)
+tour.remove_mine()
+name = tour.new_name()
 
 
 def last_changes():
@@ -58,7 +53,7 @@ def last_changes():
     return {
         each["FunctionName"]: each["LastModified"]
         for each in every
-        if not each["FunctionName"].startswith(mine)
+        if each["FunctionName"] != name
     }
 
 
@@ -253,7 +248,7 @@ wish = {"items": [{"sku": "KETTLE", "quantity": 3}], "paymentMethod": "tok_visa"
 order, rows = tour.follow(customer.post("/orders", wish)["orderId"])
 order_id = order["orderId"]
 points = tour.wait_until(lambda: points_of(order_id), "the points")
-tour.tree(rows)
+tour.tree(rows, order)
 
 # %%
 tour.values(total=order["totalAmount"], points=points)
@@ -373,9 +368,8 @@ cloudwatch = boto3.client("cloudwatch")
 # <details><summary>Hint</summary>
 #
 # `cloudwatch.put_metric_alarm(...)`. The namespace is `AWS/Lambda`, the dimension is
-# `FunctionName`. The name of your alarm must begin with `mine`, so that the clean-up
-# finds it. How does the system do it for its own functions? `tools/alarms.js`, a few
-# cells below.
+# `FunctionName`. Let the alarm's name begin with `name`, so that the clean-up finds it.
+# How does the system do it for its own functions? `tools/alarms.js`, a few cells below.
 #
 # </details>
 
@@ -492,11 +486,12 @@ tour.excerpt("tools/alarms.js", "exports.functionErrors", "function alarm")
 # Everything of yours goes, and a search for it finds nothing:
 
 # %%
-removed = own_service.remove(stack, mine)
-tour.table({"removed": each} for each in removed)
+made = own.remains(stack)
+tour.remove_mine()
+tour.table({"removed": each} for each in made)
 
 # %%
-tour.expect("nothing is left", own_service.remove(stack, mine) == [])
+tour.expect("nothing is left", own.remains(stack) == [])
 tour.expect("the system is as it was", last_changes() == system)
 
 # %% [markdown]
