@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 12 · An event's next version
 #
-# ![The system, with the archive, the dead-letter queues and the consumers highlighted](../docs/pictures/12_the_next_version.svg)
+# ![The system, with the bus, the archive and the dead-letter queues highlighted](../docs/pictures/12_the_next_version.svg)
 #
 # Your code changes every week, but the events that it published are still there. In
 # this notebook you publish events of other shapes to today's consumers. You will be
@@ -201,11 +201,13 @@ tour.expect("the order is as it was", tour.order(order_id) == order)
 # %%
 event, _ = refused["the next version"]
 tour.publish(event)
-letter = tour.dead_letter_of(order_id, seconds=400)
-tour.values(consumer=letter.consumer, reason=letter.reason)
+dead_letter = tour.dead_letter_of(order_id, seconds=400)
+tour.values(consumer=dead_letter.consumer, reason=dead_letter.reason)
 
 # %%
-tour.expect("the event is kept", letter.event["detail"]["metadata"]["version"] == "2")
+tour.expect(
+    "the event is kept", dead_letter.event["detail"]["metadata"]["version"] == "2"
+)
 
 # %% [markdown]
 # The reason says what to do: **deploy the consumers of a version before its producer.**

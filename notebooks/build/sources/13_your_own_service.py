@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 13 · Add your own service
 #
-# ![The system, with the bus and a new consumer, Loyalty, highlighted](../docs/pictures/13_your_own_service.svg)
+# ![The system, with the bus highlighted: it takes one more consumer](../docs/pictures/13_your_own_service.svg)
 #
 # The shop wants loyalty points: a point for each euro, once for each paid order. You
 # write that service in about fifteen lines, and deploy it next to the running system,
@@ -338,11 +338,11 @@ tour.check("13.1", name, my_code)
 broken = tour.envelope_of(paid)
 broken["detail"]["data"]["totalAmount"] = "148.50"
 functions.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(broken))
-letter = tour.dead_letter_of(order_id, seconds=400)
-tour.values(consumer=letter.consumer, reason=letter.reason)
+dead_letter = tour.dead_letter_of(order_id, seconds=400)
+tour.values(consumer=dead_letter.consumer, reason=dead_letter.reason)
 
 # %%
-tour.expect("the dead letter names your function", letter.consumer == name)
+tour.expect("the dead letter names your function", dead_letter.consumer == name)
 
 # %% [markdown]
 # ## Lab 13.2: an alarm
@@ -456,10 +456,12 @@ ROLE = """
 
 # %%
 from notebooks.build import architecture
+from notebooks.build.focus import Focus
 from tools import flow, topology
 
+new_consumer = Focus("Loyalty, a new consumer", frozenset({"bus", "loyalty"}))
 with own_service.product_with(FUNCTION, ROLE):
-    own_service.show(architecture.architecture())
+    own_service.show(architecture.architecture(new_consumer))
     consumers = flow.consumers()["PaymentCompletedEvent"]
     listed = topology.functions()
 
