@@ -21,7 +21,11 @@ _ALARM_SECONDS = 600
 def points_once(name: Any, code: Any) -> Verdict:
     """Each order earns its points once, whatever is delivered after the bus has delivered its event."""
     if not isinstance(name, str) or not isinstance(code, str):
-        return Verdict(False, 'Hand over the name and the code: `tour.check("13.1", name, my_code)`.')
+        return Verdict(False, 'hand over the name and the code: `tour.check("13.1", name, my_code)`.')
+    try:
+        compile(code, "loyalty.py", "exec")
+    except SyntaxError as error:
+        return Verdict(False, f"your code isn't valid Python: {error}.")
     stack = reader.the_stack()
     functions = stack.client("lambda")
     functions.update_function_code(FunctionName=name, ZipFile=own_service.package(stack, code))
@@ -34,7 +38,7 @@ def points_once(name: Any, code: Any) -> Verdict:
         [paid] = [row for row in rows if row["eventType"] == "PaymentCompletedEvent"][:1]
         if wrong := _not_once(stack, name, reader.envelope_of(paid), order["totalAmount"] // 100):
             return Verdict(False, wrong)
-    return Verdict(True, "Each order earned its points once, whatever came after that.")
+    return Verdict(True, "each order earned its points once, whatever came after that.")
 
 
 def _not_once(stack: Stack, name: str, event: Mapping[str, Any], points: int) -> str | None:
@@ -43,11 +47,11 @@ def _not_once(stack: Stack, name: str, event: Mapping[str, Any], points: int) ->
     for delivery, delivered, may_fail in deliveries(event):
         error = _error_of(stack, name, delivered)
         if error and not may_fail:
-            return f"Your function fails on {delivery}: {error}"
+            return f"your function fails on {delivery}: {error}"
         if (stored := _points(stack, name, order_id)) != points:
-            return f"After {delivery}, the order has {stored or 'no'} points; it should have {points}."
+            return f"after {delivery}, the order has {stored or 'no'} points; it should have {points}."
     if not _error_of(stack, name, unreadable(event)):
-        return "Your function accepts an event whose amount is text. It should raise, so that the event is kept."
+        return "your function accepts an event whose amount is text. It should raise, so that the event is kept."
     return None
 
 
@@ -85,12 +89,12 @@ def _error_of(stack: Stack, name: str, event: Mapping[str, Any]) -> str | None:
 def alarm_notifies(name: Any, alarm_name: Any) -> Verdict:
     """The alarm watches the function's errors; when the function fails, its topic gets the notification."""
     if not isinstance(name, str) or not isinstance(alarm_name, str):
-        return Verdict(False, "Create an alarm with `cloudwatch.put_metric_alarm`, and hand over its name.")
+        return Verdict(False, "create an alarm with `cloudwatch.put_metric_alarm`, and hand over its name.")
     stack = reader.the_stack()
     cloudwatch = stack.client("cloudwatch")
     alarms = cloudwatch.describe_alarms(AlarmNames=[alarm_name])["MetricAlarms"]
     if not alarms:
-        return Verdict(False, f"There is no alarm `{alarm_name}`.")
+        return Verdict(False, f"there is no alarm `{alarm_name}`.")
     if fault := fault_of(alarms[0], name):
         return Verdict(False, fault)
     [topic] = [action for action in alarms[0]["AlarmActions"] if ":sns:" in action][:1]
@@ -104,24 +108,24 @@ def alarm_notifies(name: Any, alarm_name: Any) -> Verdict:
             return any(each.get("NewStateValue") == "ALARM" for each in received())
 
         reader.wait_until(notified, "the notification of your alarm", seconds=_ALARM_SECONDS)
-    return Verdict(True, "Your function failed once, the alarm fired, and its topic got the notification.")
+    return Verdict(True, "your function failed once, the alarm fired, and its topic got the notification.")
 
 
 def fault_of(alarm: Mapping[str, Any], function: str) -> str | None:
     """What keeps an alarm from firing at one failed invocation of this function, and at that only; None if nothing."""
     watched = {each["Name"]: each["Value"] for each in alarm.get("Dimensions", [])}
     if (alarm.get("Namespace"), alarm.get("MetricName")) != ("AWS/Lambda", "Errors"):
-        return "The alarm should watch the metric `Errors` in the namespace `AWS/Lambda`."
+        return "the alarm should watch the metric `Errors` in the namespace `AWS/Lambda`."
     if watched != {"FunctionName": function}:
-        return f"The alarm watches `{watched}`; it should watch one function: `FunctionName` is `{function}`."
+        return f"the alarm watches `{watched}`; it should watch one function: `FunctionName` is `{function}`."
     if alarm.get("Statistic") not in ("Sum", "Maximum"):
-        return "One failure among many successes makes a low average: take the statistic `Sum`."
+        return "one failure among many successes makes a low average: take the statistic `Sum`."
     if not _breaches(alarm, 1) or _breaches(alarm, 0):
-        return "The alarm should fire at one error in a period, and not at none: look at threshold and comparison."
+        return "the alarm should fire at one error in a period, and not at none: look at threshold and comparison."
     if alarm["EvaluationPeriods"] > 1 or alarm["Period"] > 300:
-        return "The alarm should fire within five minutes: take one evaluation period of at most 300 seconds."
+        return "the alarm should fire within five minutes: take one evaluation period of at most 300 seconds."
     if not alarm.get("ActionsEnabled", True) or not any(":sns:" in each for each in alarm.get("AlarmActions", [])):
-        return "The alarm notifies nobody: its `AlarmActions` should have the topic's ARN."
+        return "the alarm notifies nobody: its `AlarmActions` should have the topic's ARN."
     return None
 
 

@@ -21,7 +21,7 @@ _SKUS = ("COFFEE-1KG", "KETTLE")
 def reads_version_0(upcast: Any) -> Verdict:
     """PaymentProcessing accepts each order's event, and each order is charged once."""
     if not callable(upcast):
-        return Verdict(False, 'Hand over the function itself: `tour.check("12.1", upcast)`.')
+        return Verdict(False, 'hand over the function itself: `tour.check("12.1", upcast)`.')
     email = reader.customer().email
     for sku in _SKUS:
         order = _new_order(sku, email)
@@ -57,9 +57,9 @@ def fault_of(upcast: Callable[[Any], Any], event: OrderPlacedEvent) -> str | Non
     try:
         json.dumps(result)
     except TypeError as error:
-        return f"An event is JSON, and what `upcast` returns isn't: {error}."
+        return f"an event is JSON, and what `upcast` returns isn't: {error}."
     if upcast(deepcopy(current)) != current:
-        return 'A detail of version `"1"` should come back as it is.'
+        return 'a detail of version `"1"` should come back as it is.'
     return None
 
 
@@ -88,11 +88,11 @@ def _refusal(order: Order, detail: Mapping[str, Any]) -> str | None:
         FunctionName=stack.function("paymentProcessing"), Payload=json.dumps(event)
     )
     if "FunctionError" in response:
-        dynamodb.delete_item(TableName=table, Key=to_item({"orderId": order.order_id}))  # else it's due in an hour
+        dynamodb.delete_item(TableName=table, Key=to_item({"orderId": order.order_id}))  # else it is due in an hour
         return f"PaymentProcessing refuses what you returned: {json.load(response['Payload'])['errorMessage']}"
     reader.publish(row)  # once more, over the bus: the audit log has the event as well, and nothing is charged twice
     ended, _ = reader.follow(order.order_id)
     charges = reader.ledger(order.order_id)["charges"]
     if (ended["status"], charges) != ("FULFILLED", 1):
-        return f"The order ended as {ended['status']} with {charges} charges; it should be FULFILLED, with one."
+        return f"the order ended as {ended['status']} with {charges} charges; it should be FULFILLED, with one."
     return None
