@@ -393,4 +393,4 @@ tour.check("11.1", order_id)
 # What else can happen between a cancellation and a charge is a table in
 # [docs/architecture.md](../docs/architecture.md#cancelling).
 #
-# **Next:** [12 · An event's next version](12_the_next_version.ipynb)
+# **Next:** [12 · The next version](12_the_next_version.ipynb)

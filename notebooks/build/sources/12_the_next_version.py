@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 12 · An event's next version
+# # 12 · The next version
 #
 # ![The system, with the bus, the archive and the dead-letter queues highlighted](../docs/pictures/12_the_next_version.svg)
 #
@@ -442,4 +442,4 @@ tour.check("12.1", upcast)
 # The rules of this system are in
 # [docs/architecture.md](../docs/architecture.md#how-events-evolve).
 #
-# **Next:** [13 · Add your own service](13_your_own_service.ipynb)
+# **Next:** [13 · Your own service](13_your_own_service.ipynb)

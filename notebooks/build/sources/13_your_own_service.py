@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 13 · Add your own service
+# # 13 · Your own service
 #
 # ![The system, with the bus highlighted: it takes one more consumer](../docs/pictures/13_your_own_service.svg)
 #
@@ -506,4 +506,4 @@ tour.expect("the system is as it was", last_changes() == system)
 # - Least privilege is short when a function does one thing.
 # - Declare a thing once: what reads the declaration notices the new function by itself.
 #
-# **Next:** [14 · Orchestrated](14_orchestrated.ipynb)
+# **Next:** [14 · The same order, orchestrated](14_orchestrated.ipynb)
