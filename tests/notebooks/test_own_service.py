@@ -98,15 +98,16 @@ def test_the_clean_up_removes_everything_of_the_reader_s_and_nothing_else() -> N
         assert stack.client("iam").get_role(RoleName="theirs")
 
 
-def seen() -> tuple[list[str], Any]:
-    return topology.functions(), flow.consumers()
+def seen() -> tuple[list[str], Any, int]:
+    return topology.functions(), flow.consumers(), len(topology.rules())
 
 
 def test_the_generators_see_one_function_more_and_afterwards_what_they_saw_before() -> None:
     before = seen()
 
     with own_service.product_with(FUNCTION, ROLE):
-        functions, consumers = seen()
+        functions, consumers, rules = seen()
+        assert rules == before[2] + 1
         assert set(functions) - set(before[0]) == {"loyalty"}
         assert "loyalty" in consumers["PaymentCompletedEvent"]
         assert "loyalty" not in consumers["OrderPlacedEvent"]
