@@ -360,10 +360,10 @@ cloudwatch = boto3.client("cloudwatch")
 
 # %% [markdown]
 # The check subscribes a queue to the topic of your alarm, lets your function fail, and
-# waits for the notification. On AWS that takes a few minutes. Two things it can only
-# read from your alarm here, since the embedded AWS doesn't do them: it evaluates an
-# alarm only when somebody writes it (the check writes yours once more), and it doesn't
-# tell the functions' errors apart by their dimension.
+# waits for the notification. On AWS that takes a few minutes. The embedded AWS doesn't
+# do two things, so that the check only reads them in your alarm: it evaluates an alarm
+# only when the alarm or a metric is written (the check writes your alarm once more),
+# and it counts the errors of all functions, whatever the dimension.
 #
 # <details><summary>Hint</summary>
 #
