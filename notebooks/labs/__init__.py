@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from notebooks.labs import audit, cancelling, flow, loyalty, operating, queues, versions, writes
+from notebooks.labs import audit, cancelling, flow, loyalty, operating, orchestrated, queues, versions, writes
 from notebooks.labs.verdict import Verdict
 from notebooks.showing import say
 
@@ -22,6 +22,7 @@ LABS: Mapping[str, Callable[..., Verdict]] = {
     "12.1": versions.reads_version_0,
     "13.1": loyalty.points_once,
     "13.2": loyalty.alarm_notifies,
+    "14.1": orchestrated.safe_payment,
     "15.1": operating.safe_client,
     "16.1": operating.what_is_left,
 }
