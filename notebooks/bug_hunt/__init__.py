@@ -1,0 +1,164 @@
+"""Find the bug: the local stack with one of the simulator's seeded bugs, and a reader who looks for it.
+
+    hunt = bug_hunt.start(level=1)      deploy a bug of this level; with a seed, always the same one
+    orders = hunt.traffic()             orders, and what goes wrong around them; letter → order id
+    hunt.hint()                         the next of three hints
+    hunt.accuse("Fulfillment", "ships what is cancelled")    the verdict, with the line of evidence
+    hunt.reveal()                       the bug, as a diff
+    hunt.end()                          the deployed code again, and an order that proves it
+
+`bug_hunt.kinds()` lists what a function can do wrong. When Python ends, a hunt that goes on ends as well. A process that
+was killed leaves its bug on the stack: `bug_hunt.start(1).end()` removes it.
+"""
+
+import atexit
+from contextlib import ExitStack
+from random import Random
+
+from IPython.display import Markdown
+
+from notebooks.bug_hunt.cases import CASES
+from notebooks.bug_hunt.deployment import DeployedCode
+from notebooks.bug_hunt.evidence import KINDS, gather, line_of_evidence, stored
+from notebooks.bug_hunt.traffic import LEVELS, Orders, Shop
+from notebooks.exercises import Verdict
+from operations.dead_letters import dead_letters, purge
+from operations.errors import OperatorError
+from operations.stack import Stack, from_environment
+from tools import topology
+
+__all__ = ["Accusation", "Hunt", "kinds", "start"]
+
+_PROMISES = {
+    1: (
+        "each order ends in one final status",
+        "its customer is notified once",
+        "the parcel that was announced is the one that is stored",
+        "each event names the event that caused it",
+    ),
+    2: (
+        "nobody is charged twice",
+        "an event that contradicts the order changes nothing",
+        "a failed event is retried or kept",
+        "the API does what it responds",
+    ),
+    3: (
+        "an order is shipped or cancelled, never both",
+        "an order that is open for too long is reconciled",
+        "every customer is notified in the end",
+    ),
+}
+_FUNCTIONS = [topology.title(name) for name in topology.functions() if name != "orderFeed"]
+_running: list["Hunt"] = []
+
+
+class Accusation(Verdict):
+    """The verdict on an accusation; a notebook shows it as text."""
+
+    def _repr_markdown_(self) -> str:
+        return f"{'✅' if self.right else '🤔'} {self.hint}"
+
+
+class HuntError(OperatorError):
+    """The hunt can't do that now; the message says what to do."""
+
+
+def start(level: int, seed: int | None = None) -> "Hunt":
+    """Deploy a bug of level 1, 2 or 3 to the local stack, in place of the one of an earlier hunt.
+
+    With a seed it is always the same bug, else any. Raises NotOnThisMachine where the stack is on AWS.
+    """
+    if level not in LEVELS:
+        raise HuntError(f"there is no level {level}: take 1, 2 or 3")
+    stack = from_environment()
+    code = DeployedCode(stack)
+    for hunt in list(_running):
+        hunt.abandon()
+    return Hunt(stack, code, level, seed)
+
+
+def kinds() -> Markdown:
+    """What a function can do wrong, and which functions there are."""
+    return Markdown(
+        "| functions | what one of them does wrong |\n|---|---|\n"
+        f"| {'<br>'.join(_FUNCTIONS)} | {'<br>'.join(KINDS)} |"
+    )
+
+
+class Hunt:
+    """One bug on the running stack, until `end`."""
+
+    def __init__(self, stack: Stack, code: DeployedCode, level: int, seed: int | None) -> None:
+        self._stack, self._code, self._level, self._seed = stack, code, level, seed
+        self._case = Random(seed).choice([case for case in CASES if case.level == level])
+        self._shop = Shop(stack)
+        self._orders: Orders | None = None
+        self._hints = iter(enumerate(self._case.hints, start=1))
+        self._undoing = ExitStack()
+        self._undoing.callback(_running.remove, self)
+        self._undoing.enter_context(self._shop.nothing_reconciled())
+        self._undoing.callback(code.restore)
+        _running.append(self)
+        atexit.register(self.abandon)
+        code.plant(self._case.bug)
+
+    def _repr_markdown_(self) -> str:
+        broken = "\n".join(f"- {promise}" for promise in _PROMISES[self._level])
+        which = "" if self._seed is None else f", seed {self._seed}"
+        return f"**Level {self._level}{which}.** A bug is deployed. One of these promises is broken:\n\n{broken}"
+
+    def traffic(self) -> Orders:
+        """Place the level's orders, with all that goes wrong around them; returns when nothing happens any more."""
+        self._orders = LEVELS[self._level](self._shop)
+        return self._orders
+
+    def hint(self) -> Markdown:
+        """The next of three hints."""
+        number, hint = next(self._hints, (0, "There are no more hints; `hunt.reveal()` shows the bug."))
+        return Markdown(f"**Hint {number} of 3.** {hint}" if number else hint)
+
+    def accuse(self, function: str, kind: str) -> Accusation:
+        """Compare the accusation with the evidence and with the bug."""
+        if self._orders is None:
+            return Accusation(False, "There is no evidence yet: call `hunt.traffic()` first.")
+        if function not in _FUNCTIONS:
+            return Accusation(False, f"Name the function: {', '.join(_FUNCTIONS)}.")
+        if kind not in KINDS:
+            return Accusation(False, "Say what it does wrong, in the words of `bug_hunt.kinds()`.")
+        line = line_of_evidence(kind, list(gather(self._stack, self._orders.values())))
+        if line is None:
+            return Accusation(False, f"No order shows that a function {kind}.")
+        if kind != self._case.kind:
+            return Accusation(False, f"{line}. That is so, but it is a consequence: look for what led to it.")
+        if function != self._case.function:
+            return Accusation(False, f"{line}. The evidence is right, but that is not {function}'s work: who writes it?")
+        return Accusation(True, f"{function} {kind}: {line}.")
+
+    def reveal(self) -> Markdown:
+        """The bug: who does what wrong, the guarantee that it breaks, and its diff."""
+        case = self._case
+        diff = case.bug.patch.partition("\n--- ")[2]
+        return Markdown(
+            f"**{case.function} {case.kind}.** Broken guarantee: {case.bug.guarantee}.\n\n```diff\n--- {diff.rstrip()}\n```"
+        )
+
+    def end(self) -> Markdown:
+        """Deploy the code that the stack was deployed with, and place an order that proves it.
+
+        The orders of the hunt stay as they are, without their dead letters: the Reconciler runs each minute again, and
+        heals those that are open.
+        """
+        self.abandon()
+        order_id = self._shop.order()
+        self._shop.until_over(order_id)
+        order = stored(self._stack, order_id)
+        if not self._code.is_original() or order["status"] != "FULFILLED":
+            raise HuntError(f"order {order_id} is {order['status']}: stop the stack, and start it again")
+        return Markdown(f"✓ the deployed code is back: order {order_id[:8]} is `{order['status']}`")
+
+    def abandon(self) -> None:
+        """Undo what the hunt did to the stack, if that is still to do."""
+        atexit.unregister(self.abandon)
+        self._undoing.close()
+        if ids := set(self._orders.values() if self._orders else ()):
+            purge(self._stack, [letter for letter in dead_letters(self._stack) if letter.order_id in ids])
