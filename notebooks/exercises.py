@@ -90,6 +90,11 @@ def _reached(answer: Any) -> Verdict:
     return Verdict(False, "Follow the arrows from that event in the picture; a topic is no function.")
 
 
+def _accusation(answer: Any) -> Verdict:
+    """What `Hunt.accuse` returned: it has asked the evidence already."""
+    return answer if isinstance(answer, Verdict) else Verdict(False, "Give me what `hunt.accuse(…)` returns.")
+
+
 EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
     "1.1": _events_of_a_declined_order,
     "2.1": _reached,
@@ -118,4 +123,6 @@ EXERCISES: Mapping[str, Callable[[Any], Verdict]] = {
         well_done="So a slip of the finger removes functions, but no orders.",
         hint="The parameters stand at the top of serverless.yml, with their defaults for each stage.",
     ),
+    "17.1": _accusation,
+    "17.2": _accusation,
 }

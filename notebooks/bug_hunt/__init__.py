@@ -19,10 +19,10 @@ from IPython.display import Markdown
 
 from notebooks.bug_hunt.cases import CASES
 from notebooks.bug_hunt.deployment import DeployedCode
-from notebooks.bug_hunt.evidence import KINDS, gather, line_of_evidence, stored
+from notebooks.bug_hunt.evidence import KINDS, dead_letters_of, gather, line_of_evidence, stored
 from notebooks.bug_hunt.traffic import LEVELS, Orders, Shop
 from notebooks.exercises import Verdict
-from operations.dead_letters import dead_letters, purge
+from operations.dead_letters import purge
 from operations.errors import OperatorError
 from operations.stack import Stack, from_environment
 from tools import topology
@@ -80,8 +80,7 @@ def start(level: int, seed: int | None = None) -> "Hunt":
 def kinds() -> Markdown:
     """What a function can do wrong, and which functions there are."""
     return Markdown(
-        "| functions | what one of them does wrong |\n|---|---|\n"
-        f"| {'<br>'.join(_FUNCTIONS)} | {'<br>'.join(KINDS)} |"
+        f"| functions | what one of them does wrong |\n|---|---|\n| {'<br>'.join(_FUNCTIONS)} | {'<br>'.join(KINDS)} |"
     )
 
 
@@ -131,7 +130,9 @@ class Hunt:
         if kind != self._case.kind:
             return Accusation(False, f"{line}. That is so, but it is a consequence: look for what led to it.")
         if function != self._case.function:
-            return Accusation(False, f"{line}. The evidence is right, but that is not {function}'s work: who writes it?")
+            return Accusation(
+                False, f"{line}. The evidence is right, but that is not {function}'s work: who writes it?"
+            )
         return Accusation(True, f"{function} {kind}: {line}.")
 
     def reveal(self) -> Markdown:
@@ -160,5 +161,5 @@ class Hunt:
         """Undo what the hunt did to the stack, if that is still to do."""
         atexit.unregister(self.abandon)
         self._undoing.close()
-        if ids := set(self._orders.values() if self._orders else ()):
-            purge(self._stack, [letter for letter in dead_letters(self._stack) if letter.order_id in ids])
+        if self._orders and (letters := dead_letters_of(self._stack, self._orders.values())):
+            purge(self._stack, letters)
