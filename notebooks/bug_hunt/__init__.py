@@ -7,8 +7,8 @@
     hunt.reveal()                       the bug, as a diff
     hunt.end()                          the deployed code again, and an order that proves it
 
-`bug_hunt.kinds()` lists what a function can do wrong. When Python ends, a hunt that goes on ends as well. A process that
-was killed leaves its bug on the stack: `bug_hunt.start(1).end()` removes it.
+`bug_hunt.kinds()` lists what a function can do wrong. When Python ends, a hunt that goes on ends as well. A process
+that was killed leaves its bug on the stack: `bug_hunt.start(1).end()` removes it.
 """
 
 import atexit
@@ -72,8 +72,8 @@ def start(level: int, seed: int | None = None) -> "Hunt":
         raise HuntError(f"there is no level {level}: take 1, 2 or 3")
     stack = from_environment()
     code = DeployedCode(stack)
-    for hunt in list(_running):
-        hunt.abandon()
+    while _running:
+        _running[0].abandon()
     return Hunt(stack, code, level, seed)
 
 
@@ -138,10 +138,8 @@ class Hunt:
     def reveal(self) -> Markdown:
         """The bug: who does what wrong, the guarantee that it breaks, and its diff."""
         case = self._case
-        diff = case.bug.patch.partition("\n--- ")[2]
-        return Markdown(
-            f"**{case.function} {case.kind}.** Broken guarantee: {case.bug.guarantee}.\n\n```diff\n--- {diff.rstrip()}\n```"
-        )
+        diff = case.bug.patch.partition("\n\n")[2].rstrip()
+        return Markdown(f"**{case.function} {case.kind}.** Guarantee: {case.bug.guarantee}.\n\n```diff\n{diff}\n```")
 
     def end(self) -> Markdown:
         """Deploy the code that the stack was deployed with, and place an order that proves it.

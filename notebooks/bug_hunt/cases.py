@@ -51,7 +51,7 @@ CASES = (
         "Fulfillment",
         "replaces a stored result",
         "The statuses are right. Compare what the events announced with what is stored.",
-        "An event is built from what its step has stored. Which attribute of Orders differs from its event in AuditLog?",
+        "An event is built from what its step stored. Which attribute of Orders differs from its event in AuditLog?",
         "Compare the tracking id in `FulfillmentCompletedEvent` with the one in Orders.",
     ),
     _case(
@@ -77,7 +77,7 @@ CASES = (
         "an order is shipped although it is not paid",
         "Fulfillment",
         "believes an event that contradicts the order",
-        "Each of these events must either change the order rightly or end in the dead-letter queue. Which one did neither?",
+        "An event either changes its order rightly or ends in the dead-letter queue. Which one did neither?",
         "The forged event has two consumers. Which of them has a dead letter, and which has none?",
         "Look at the declined order: is there a parcel?",
     ),
@@ -106,7 +106,7 @@ CASES = (
         "ships what is cancelled",
         "An order is either shipped or cancelled. Is that so?",
         "Look at the order of the race. Which of the two results did it have first?",
-        "Compare `occurredAt` of `cancellation` and `fulfillment`. The second of the two writes should have been refused.",
+        "Compare `occurredAt` of `cancellation` and `fulfillment`. The second write should have been refused.",
     ),
     _case(
         3,

@@ -4,6 +4,7 @@ A kind of fault is a question that the evidence answers: its check returns the l
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from local.watching.logs import LogLine, Logs
@@ -112,7 +113,7 @@ def in_the_ledger(stack: Stack, order_id: str) -> list[dict[str, Any]]:
 
 def _sets_a_status_back(seen: OrderEvidence) -> str | None:
     history = [change["status"] for change in seen.order["statusHistory"]]
-    for before, after in zip(history, history[1:], strict=False):
+    for before, after in pairwise(history):
         if _STAGES[after] <= _STAGES[before]:
             return f"statusHistory has {after} after {before}: {' → '.join(history)}"
     return None

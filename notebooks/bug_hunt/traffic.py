@@ -296,7 +296,7 @@ def a_day_of_losses(shop: Shop) -> Orders:
         )
         unheard = orders.add(
             shop.order(),
-            "cancelled after the payment, but OrderService crashed before it could publish that; then the Reconciler ran",
+            "cancelled after the payment; OrderService crashed before it published that; then the Reconciler ran",
         )
         shop.until_paid(raced, unheard)
         shop.cancel(raced)

@@ -17,6 +17,7 @@ import json
 import boto3
 import tour
 from boto3.dynamodb.conditions import Attr
+
 from notebooks import bug_hunt
 
 stack = tour.connect()
@@ -78,13 +79,11 @@ def dead_letters():
         VisibilityTimeout=1,
         WaitTimeSeconds=1,
     ).get("Messages", [])
-    records = [json.loads(message["Body"]) for message in found]
-    return {
-        record["requestContext"]["functionArn"].split(":")[6]: record["responsePayload"][
-            "errorMessage"
-        ]
-        for record in records
-    }
+    reasons = {}
+    for record in (json.loads(message["Body"]) for message in found):
+        function = record["requestContext"]["functionArn"].split(":")[6]
+        reasons[function] = record["responsePayload"]["errorMessage"]
+    return reasons
 
 
 # %% [markdown]
@@ -107,11 +106,13 @@ orders
 # %% [markdown]
 # Take the promises one by one. *Each order ends in one final status*:
 
+
 # %%
-{
-    letter: " → ".join(change["status"] for change in order(letter)["statusHistory"])
-    for letter in orders
-}
+def history(letter):
+    return " → ".join(change["status"] for change in order(letter)["statusHistory"])
+
+
+{letter: history(letter) for letter in orders}
 
 # %% [markdown]
 # That is kept. *Its customer is notified once*: Notification logs each message that it sends.
@@ -261,11 +262,13 @@ orders
 # The Reconciler counts: what it publishes, and all that follows from it, has an `attempt` greater than 1. That separates the first run of
 # an order from its repair:
 
+
 # %%
-{
-    letter: [f"{row['attempt']}: {row['eventType']}" for row in rows(letter)]
-    for letter in orders
-}
+def published(letter):
+    return [f"{row['eventType']}, attempt {row['attempt']}" for row in rows(letter)]
+
+
+{letter: published(letter) for letter in orders}
 
 # %% [markdown]
 # ### Exercise 17.2
