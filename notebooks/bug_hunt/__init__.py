@@ -15,11 +15,9 @@ import atexit
 from contextlib import ExitStack
 from random import Random
 
-from IPython.display import Markdown
-
 from notebooks.bug_hunt.cases import CASES
 from notebooks.bug_hunt.deployment import DeployedCode
-from notebooks.bug_hunt.evidence import KINDS, dead_letters_of, gather, line_of_evidence, stored
+from notebooks.bug_hunt.evidence import KINDS, dead_letters_of, gather, in_the_ledger, line_of_evidence, stored
 from notebooks.bug_hunt.traffic import LEVELS, Orders, Shop
 from notebooks.exercises import Verdict
 from operations.dead_letters import purge
@@ -52,11 +50,24 @@ _FUNCTIONS = [topology.title(name) for name in topology.functions() if name != "
 _running: list["Hunt"] = []
 
 
+class Text(str):
+    """Markdown, which a viewer without it shows as it is."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
 class Accusation(Verdict):
     """The verdict on an accusation; a notebook shows it as text."""
 
-    def _repr_markdown_(self) -> str:
+    def __repr__(self) -> str:
         return f"{'✅' if self.right else '🤔'} {self.hint}"
+
+    def _repr_markdown_(self) -> str:
+        return repr(self)
 
 
 class HuntError(OperatorError):
@@ -77,9 +88,9 @@ def start(level: int, seed: int | None = None) -> "Hunt":
     return Hunt(stack, code, level, seed)
 
 
-def kinds() -> Markdown:
+def kinds() -> Text:
     """What a function can do wrong, and which functions there are."""
-    return Markdown(
+    return Text(
         f"| functions | what one of them does wrong |\n|---|---|\n| {'<br>'.join(_FUNCTIONS)} | {'<br>'.join(KINDS)} |"
     )
 
@@ -92,6 +103,7 @@ class Hunt:
         self._case = Random(seed).choice([case for case in CASES if case.level == level])
         self._shop = Shop(stack)
         self._orders: Orders | None = None
+        self._placed: set[str] = set()
         self._hints = iter(enumerate(self._case.hints, start=1))
         self._undoing = ExitStack()
         self._undoing.callback(_running.remove, self)
@@ -101,20 +113,24 @@ class Hunt:
         atexit.register(self.abandon)
         code.plant(self._case.bug)
 
-    def _repr_markdown_(self) -> str:
+    def __repr__(self) -> str:
         broken = "\n".join(f"- {promise}" for promise in _PROMISES[self._level])
         which = "" if self._seed is None else f", seed {self._seed}"
         return f"**Level {self._level}{which}.** A bug is deployed. One of these promises is broken:\n\n{broken}"
 
+    def _repr_markdown_(self) -> str:
+        return repr(self)
+
     def traffic(self) -> Orders:
         """Place the level's orders, with all that goes wrong around them; returns when nothing happens any more."""
         self._orders = LEVELS[self._level](self._shop)
+        self._placed.update(self._orders.values())
         return self._orders
 
-    def hint(self) -> Markdown:
+    def hint(self) -> Text:
         """The next of three hints."""
         number, hint = next(self._hints, (0, "There are no more hints; `hunt.reveal()` shows the bug."))
-        return Markdown(f"**Hint {number} of 3.** {hint}" if number else hint)
+        return Text(f"**Hint {number} of 3.** {hint}" if number else hint)
 
     def accuse(self, function: str, kind: str) -> Accusation:
         """Compare the accusation with the evidence and with the bug."""
@@ -128,20 +144,18 @@ class Hunt:
         if line is None:
             return Accusation(False, f"No order shows that a function {kind}.")
         if kind != self._case.kind:
-            return Accusation(False, f"{line}. That is so, but it is a consequence: look for what led to it.")
+            return Accusation(False, f"{line}. That is so, but it is a consequence. Look for what led to it.")
         if function != self._case.function:
-            return Accusation(
-                False, f"{line}. The evidence is right, but that is not {function}'s work: who writes it?"
-            )
-        return Accusation(True, f"{function} {kind}: {line}.")
+            return Accusation(False, f"{line}. The evidence is right, but {function} did not do that. Who did?")
+        return Accusation(True, f"{function} {kind}. {line}.")
 
-    def reveal(self) -> Markdown:
+    def reveal(self) -> Text:
         """The bug: who does what wrong, the guarantee that it breaks, and its diff."""
         case = self._case
         diff = case.bug.patch.partition("\n\n")[2].rstrip()
-        return Markdown(f"**{case.function} {case.kind}.** Guarantee: {case.bug.guarantee}.\n\n```diff\n{diff}\n```")
+        return Text(f"**{case.function} {case.kind}.** Guarantee: {case.bug.guarantee}.\n\n```diff\n{diff}\n```")
 
-    def end(self) -> Markdown:
+    def end(self) -> Text:
         """Deploy the code that the stack was deployed with, and place an order that proves it.
 
         The orders of the hunt stay as they are, without their dead letters: the Reconciler runs each minute again, and
@@ -150,14 +164,16 @@ class Hunt:
         self.abandon()
         order_id = self._shop.order()
         self._shop.until_over(order_id)
-        order = stored(self._stack, order_id)
-        if not self._code.is_original() or order["status"] != "FULFILLED":
-            raise HuntError(f"order {order_id} is {order['status']}: stop the stack, and start it again")
-        return Markdown(f"✓ the deployed code is back: order {order_id[:8]} is `{order['status']}`")
+        status = stored(self._stack, order_id)["status"]
+        charges = sum(row["charges"] for row in in_the_ledger(self._stack, order_id))
+        proof = f"order {order_id[:8]} is `{status}`, charged {charges} time{'' if charges == 1 else 's'}"
+        if not self._code.is_original() or (status, charges) != ("FULFILLED", 1):
+            raise HuntError(f"the deployed code is not back: {proof}; stop the stack, and start it again")
+        return Text(f"✓ the deployed code is back: {proof}")
 
     def abandon(self) -> None:
         """Undo what the hunt did to the stack, if that is still to do."""
         atexit.unregister(self.abandon)
         self._undoing.close()
-        if self._orders and (letters := dead_letters_of(self._stack, self._orders.values())):
+        if letters := dead_letters_of(self._stack, self._placed):
             purge(self._stack, letters)

@@ -231,7 +231,7 @@ def line_of_evidence(kind: str, evidence: Sequence[OrderEvidence]) -> str | None
     """What shows this kind of fault: the order's number, and the line. None where nothing does."""
     for seen in evidence:
         if line := KINDS[kind](seen):
-            return f"order {seen.order['orderId'][:8]}: {line}"
+            return f"Order {seen.order['orderId'][:8]}: {line}"
     return None
 
 
