@@ -13,9 +13,8 @@ that was killed leaves its bug on the stack: `bug_hunt.start(1).end()` removes i
 
 import atexit
 from contextlib import ExitStack
-from random import Random
 
-from notebooks.bug_hunt.cases import CASES
+from notebooks.bug_hunt.cases import chosen
 from notebooks.bug_hunt.deployment import DeployedCode
 from notebooks.bug_hunt.evidence import KINDS, dead_letters_of, gather, in_the_ledger, line_of_evidence, stored
 from notebooks.bug_hunt.traffic import LEVELS, Orders, Shop
@@ -25,7 +24,7 @@ from operations.errors import OperatorError
 from operations.stack import Stack, from_environment
 from tools import topology
 
-__all__ = ["Accusation", "Hunt", "kinds", "start"]
+__all__ = ["FUNCTIONS", "Accusation", "Hunt", "HuntError", "kinds", "start"]
 
 _PROMISES = {
     1: (
@@ -46,7 +45,7 @@ _PROMISES = {
         "every customer is notified in the end",
     ),
 }
-_FUNCTIONS = [topology.title(name) for name in topology.functions() if name != "orderFeed"]
+FUNCTIONS = [topology.title(name) for name in topology.functions() if name != "orderFeed"]
 _running: list["Hunt"] = []
 
 
@@ -91,7 +90,7 @@ def start(level: int, seed: int | None = None) -> "Hunt":
 def kinds() -> Text:
     """What a function can do wrong, and which functions there are."""
     return Text(
-        f"| functions | what one of them does wrong |\n|---|---|\n| {'<br>'.join(_FUNCTIONS)} | {'<br>'.join(KINDS)} |"
+        f"| functions | what one of them does wrong |\n|---|---|\n| {'<br>'.join(FUNCTIONS)} | {'<br>'.join(KINDS)} |"
     )
 
 
@@ -100,7 +99,7 @@ class Hunt:
 
     def __init__(self, stack: Stack, code: DeployedCode, level: int, seed: int | None) -> None:
         self._stack, self._code, self._level, self._seed = stack, code, level, seed
-        self._case = Random(seed).choice([case for case in CASES if case.level == level])
+        self._case = chosen(level, seed)
         self._shop = Shop(stack)
         self._orders: Orders | None = None
         self._placed: set[str] = set()
@@ -136,8 +135,8 @@ class Hunt:
         """Compare the accusation with the evidence and with the bug."""
         if self._orders is None:
             return Accusation(False, "There is no evidence yet: call `hunt.traffic()` first.")
-        if function not in _FUNCTIONS:
-            return Accusation(False, f"Name the function: {', '.join(_FUNCTIONS)}.")
+        if function not in FUNCTIONS:
+            return Accusation(False, f"Name the function: {', '.join(FUNCTIONS)}.")
         if kind not in KINDS:
             return Accusation(False, "Say what it does wrong, in the words of `bug_hunt.kinds()`.")
         line = line_of_evidence(kind, list(gather(self._stack, self._orders.values())))

@@ -3,6 +3,7 @@
 Reading on spoils the hunt.
 """
 
+from random import Random
 from typing import NamedTuple
 
 from verification.simulation.bugs import BUGS, Bug
@@ -136,3 +137,8 @@ CASES = (
         "Who publishes the missing event? Its result is stored: each step finds its result and publishes it again.",
     ),
 )
+
+
+def chosen(level: int, seed: int | None) -> Case:
+    """A case of the level: with a seed always the same one."""
+    return Random(seed).choice([case for case in CASES if case.level == level])

@@ -20,7 +20,7 @@ _BUGGY_KEY = "bug-hunt.zip"
 
 
 class NotOnThisMachine(OperatorError):
-    """The stack is on AWS, where nobody plants a bug for fun."""
+    """The stack is on AWS, where no bug is deployed."""
 
 
 class DeployedCode:
@@ -33,7 +33,9 @@ class DeployedCode:
     def __init__(self, stack: Stack) -> None:
         """Raises NotOnThisMachine."""
         if not (stack.endpoint_url and is_loopback(stack.endpoint_url)):
-            raise NotOnThisMachine(f"a bug is planted in the local stack only, and {stack.name} is on AWS: STAGE=local")
+            raise NotOnThisMachine(
+                f"a bug is deployed to the local stack only, and {stack.name} is on AWS: STAGE=local"
+            )
         self._lambda, self._s3 = stack.client("lambda"), stack.client("s3")
         functions = [each["Properties"] for each in _resources(stack) if each["Type"] == "AWS::Lambda::Function"]
         self._functions = [each["FunctionName"] for each in functions]
