@@ -15,7 +15,7 @@ import atexit
 from contextlib import ExitStack
 
 from notebooks.bug_hunt.cases import chosen
-from notebooks.bug_hunt.deployment import DeployedCode
+from notebooks.bug_hunt.deployment import SUSPECTS, DeployedCode
 from notebooks.bug_hunt.evidence import KINDS, dead_letters_of, gather, in_the_ledger, line_of_evidence, stored
 from notebooks.bug_hunt.traffic import LEVELS, Orders, Shop
 from notebooks.exercises import Verdict
@@ -45,7 +45,7 @@ _PROMISES = {
         "every customer is notified in the end",
     ),
 }
-FUNCTIONS = [topology.title(name) for name in topology.functions() if name != "orderFeed"]
+FUNCTIONS = [topology.title(name) for name in SUSPECTS]
 _running: list["Hunt"] = []
 
 

@@ -13,7 +13,11 @@ from typing import Any
 from operations.errors import OperatorError
 from operations.loopback import is_loopback
 from operations.stack import Stack
+from tools import topology
 from verification.simulation.bugs import Bug
+
+SUSPECTS = tuple(name for name in topology.functions() if name != "orderFeed")
+"""The functions that get the code with the bug. OrderFeed keeps its own: no order needs it."""
 
 _OURS = ("handlers/", "orders/")
 _BUGGY_KEY = "bug-hunt.zip"
@@ -24,7 +28,7 @@ class NotOnThisMachine(OperatorError):
 
 
 class DeployedCode:
-    """The code of all functions of a local stack.
+    """The code of the functions of a local stack.
 
     What was deployed stays in the deployment's bucket, under the key that the stack's template names. So `restore`
     needs no memory of its own: it also restores a stack on which a killed kernel left a bug.
@@ -37,16 +41,16 @@ class DeployedCode:
                 f"a bug is deployed to the local stack only, and {stack.name} is on AWS: STAGE=local"
             )
         self._lambda, self._s3 = stack.client("lambda"), stack.client("s3")
-        functions = [each["Properties"] for each in _resources(stack) if each["Type"] == "AWS::Lambda::Function"]
-        self._functions = [each["FunctionName"] for each in functions]
-        [self._key] = {each["Code"]["S3Key"] for each in functions}
-        [bucket] = {each["Code"]["S3Bucket"]["Ref"] for each in functions}
+        self._functions = [stack.function(name) for name in SUSPECTS]
+        packages = [each["Properties"]["Code"] for each in _resources(stack) if each["Type"] == "AWS::Lambda::Function"]
+        [self._key] = {each["S3Key"] for each in packages}
+        [bucket] = {each["S3Bucket"]["Ref"] for each in packages}
         self._bucket = stack.client("cloudformation").describe_stack_resource(
             StackName=stack.name, LogicalResourceId=bucket
         )["StackResourceDetail"]["PhysicalResourceId"]
 
     def plant(self, bug: Bug) -> None:
-        """Deploy the package with a bug to every function: which one changed its code would give the bug away."""
+        """Deploy the package with a bug to all suspects: which one's code had changed would give the bug away."""
         deployed = self._s3.get_object(Bucket=self._bucket, Key=self._key)["Body"].read()
         self._s3.put_object(Bucket=self._bucket, Key=_BUGGY_KEY, Body=with_bug(deployed, bug))
         try:
@@ -59,7 +63,7 @@ class DeployedCode:
         self._deploy(self._key)
 
     def is_original(self) -> bool:
-        """Whether every function runs the package that the stack was deployed with."""
+        """Whether every suspect runs the package that the stack was deployed with."""
         deployed = self._s3.get_object(Bucket=self._bucket, Key=self._key)["Body"].read()
         digest = b64encode(sha256(deployed).digest()).decode()
         running = [self._lambda.get_function_configuration(FunctionName=each) for each in self._functions]
