@@ -13,12 +13,12 @@ that was killed leaves its bug on the stack: `bug_hunt.start(1).end()` removes i
 
 import atexit
 from contextlib import ExitStack
+from typing import NamedTuple
 
 from notebooks.bug_hunt.cases import chosen
 from notebooks.bug_hunt.deployment import SUSPECTS, DeployedCode
 from notebooks.bug_hunt.evidence import KINDS, dead_letters_of, gather, in_the_ledger, line_of_evidence, stored
 from notebooks.bug_hunt.traffic import LEVELS, Orders, Shop
-from notebooks.exercises import Verdict
 from operations.dead_letters import purge
 from operations.errors import OperatorError
 from operations.stack import Stack, from_environment
@@ -59,8 +59,12 @@ class Text(str):
         return str(self)
 
 
-class Accusation(Verdict):
+class Accusation(NamedTuple):
     """The verdict on an accusation; a notebook shows it as text."""
+
+    right: bool
+    hint: str
+    """The line of evidence, or what to look at."""
 
     def __repr__(self) -> str:
         return f"{'✅' if self.right else '🤔'} {self.hint}"
