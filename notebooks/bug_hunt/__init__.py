@@ -92,10 +92,9 @@ def start(level: int, seed: int | None = None) -> "Hunt":
 
 
 def kinds() -> Text:
-    """What a function can do wrong, and which functions there are."""
-    return Text(
-        f"| functions | what one of them does wrong |\n|---|---|\n| {'<br>'.join(FUNCTIONS)} | {'<br>'.join(KINDS)} |"
-    )
+    """Which functions there are, and what one of them can do wrong."""
+    listed = "\n".join(f"- {kind}" for kind in KINDS)
+    return Text(f"{', '.join(FUNCTIONS)}: one of them\n\n{listed}")
 
 
 class Hunt:

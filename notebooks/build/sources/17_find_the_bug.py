@@ -94,7 +94,8 @@ def dead_letters():
 # ## Level 1, a worked example
 #
 # `start` deploys the running code once more, with one of the
-# [simulator's seeded bugs](../docs/sensitivity.md) in it. With a seed it is always the same bug.
+# [simulator's seeded bugs](../docs/sensitivity.md) in it. With a seed it is always the same bug. The
+# Reconciler's schedule is off during a hunt, so that it heals no evidence away.
 
 # %%
 hunt = bug_hunt.start(level=1, seed=5)
@@ -163,7 +164,7 @@ tour.table([parcel("A"), parcel("B")])
 # `PaymentCompletedEvent` arrived a second time, and a second tracking id replaced the first. Only one
 # function writes `fulfillment`.
 #
-# Now accuse it: name the function, and what it does wrong, in the words of this list.
+# Now accuse it: name the function, and say what it does wrong, in the words of this list.
 
 # %%
 bug_hunt.kinds()
@@ -296,8 +297,8 @@ tour.check("17.2", hunt.accuse("?", "?"))
 #
 # ## Clean up
 #
-# `end` deploys the original code, and an order proves it. The Reconciler, which was held back during
-# the hunt, runs each minute again and heals the orders that the bug left open.
+# `end` deploys the original code, and an order proves it. The Reconciler runs each minute again, and
+# heals the orders that the bug left open.
 
 # %%
 hunt.end()
