@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from notebooks.bug_hunt.cases import chosen
 from notebooks.bug_hunt.deployment import SUSPECTS, DeployedCode
+from notebooks.bug_hunt.errors import HuntError
 from notebooks.bug_hunt.evidence import KINDS, dead_letters_of, gather, in_the_ledger, line_of_evidence, stored
 from notebooks.bug_hunt.traffic import LEVELS, Orders, Shop
 from operations.dead_letters import purge
-from operations.errors import OperatorError
 from operations.stack import Stack, from_environment
 from tools import topology
 
@@ -71,10 +71,6 @@ class Accusation(NamedTuple):
 
     def _repr_markdown_(self) -> str:
         return repr(self)
-
-
-class HuntError(OperatorError):
-    """The hunt can't do that now; the message says what to do."""
 
 
 def start(level: int, seed: int | None = None) -> "Hunt":

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from operations.errors import OperatorError
+from notebooks.bug_hunt.errors import NotOnThisMachine
 from operations.loopback import is_loopback
 from operations.stack import Stack
 from tools import topology
@@ -23,22 +23,18 @@ _OURS = ("handlers/", "orders/")
 _BUGGY_KEY = "bug-hunt.zip"
 
 
-class NotOnThisMachine(OperatorError):
-    """The stack is on AWS, where no bug is deployed."""
-
-
 class DeployedCode:
     """The code of the functions of a local stack.
 
     What was deployed stays in the deployment's bucket, under the key that the stack's template names. So `restore`
-    needs no memory of its own: it also restores a stack on which a killed kernel left a bug.
+    needs no memory of its own: it also restores a stack on which a process that was killed left a bug.
     """
 
     def __init__(self, stack: Stack) -> None:
         """Raises NotOnThisMachine."""
         if not (stack.endpoint_url and is_loopback(stack.endpoint_url)):
             raise NotOnThisMachine(
-                f"a bug is deployed to the local stack only, and {stack.name} is on AWS: STAGE=local"
+                f"{stack.name} is on AWS, and a bug is deployed to the local stack only: unset STAGE"
             )
         self._lambda, self._s3 = stack.client("lambda"), stack.client("s3")
         self._functions = [stack.function(name) for name in SUSPECTS]

@@ -29,7 +29,7 @@ from orders.ports import Due
 _QUIET_SECONDS = 3
 """Without a log line for so long, nothing happens any more: Lambda's longest pause before a retry is two seconds.
 
-On a slow machine it takes as long as the first wait took, which includes cold starts.
+On a slow machine the limit is the longest wait of the hunt so far, which includes cold starts.
 """
 
 _TIMEOUT_SECONDS = 120

@@ -14,7 +14,8 @@ import pytest
 
 from notebooks import bug_hunt
 from notebooks.bug_hunt.cases import CASES, Case, chosen
-from notebooks.bug_hunt.deployment import DeployedCode, NotOnThisMachine, with_bug
+from notebooks.bug_hunt.deployment import DeployedCode, with_bug
+from notebooks.bug_hunt.errors import NotOnThisMachine
 from notebooks.bug_hunt.evidence import KINDS
 from operations.stack import Outputs, Stack
 from tests.notebooks.hunting import faults_after_traffic, hunt_for
@@ -55,7 +56,7 @@ def test_a_package_with_a_bug_has_the_patched_source_and_no_bytecode_of_it(case:
 def test_no_bug_is_deployed_to_aws(endpoint_url: str | None) -> None:
     on_aws = Stack("dev", boto3.Session(region_name="us-east-1"), endpoint_url, Outputs())
 
-    with pytest.raises(NotOnThisMachine, match=r"^a bug is deployed to the local stack only.*order-processing-dev.*$"):
+    with pytest.raises(NotOnThisMachine, match=r"^order-processing-dev is on AWS, .*: unset STAGE$"):
         DeployedCode(on_aws)
 
 
