@@ -108,7 +108,7 @@ class Hunt:
         self._undoing.enter_context(self._shop.nothing_reconciled())
         self._undoing.callback(code.restore)
         _running.append(self)
-        atexit.register(self.abandon)
+        atexit.register(self._undoing.close)
         code.plant(self._case.bug)
 
     def __repr__(self) -> str:
@@ -170,8 +170,8 @@ class Hunt:
         return Text(f"✓ the deployed code is back: {proof}")
 
     def abandon(self) -> None:
-        """Undo what the hunt did to the stack, if that is still to do."""
-        atexit.unregister(self.abandon)
+        """Undo what the hunt did to the stack, if that is still to do, and delete the dead letters of its orders."""
+        atexit.unregister(self._undoing.close)
         self._undoing.close()
         if letters := dead_letters_of(self._stack, self._placed):
             purge(self._stack, letters)
