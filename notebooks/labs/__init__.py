@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from notebooks.labs import audit, cancelling, flow, loyalty, operating, orchestrated, queues, versions, writes
+from notebooks.labs import audit, cancelling, flow, hunting, loyalty, operating, orchestrated, queues, versions, writes
 from notebooks.labs.verdict import Verdict
 from notebooks.showing import say
 
@@ -25,6 +25,8 @@ LABS: Mapping[str, Callable[..., Verdict]] = {
     "14.1": orchestrated.safe_payment,
     "15.1": operating.safe_client,
     "16.1": operating.what_is_left,
+    "17.1": hunting.accusation,
+    "17.2": hunting.accusation,
 }
 
 verdicts: dict[str, Verdict] = {}
