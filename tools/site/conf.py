@@ -27,13 +27,15 @@ html_show_sourcelink = False
 html_show_sphinx = False
 html_use_index = False
 html_domain_indices = False
-html_sidebars = {"index": [], "search": []}
+html_sidebars = {"**": ["sidebar-nav-bs"], "index": [], "search": []}
 html_theme_options = {
     "logo": {"text": project},
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "github-dark",
     "footer_start": ["copyright"],
     "footer_end": [],
     "search_bar_text": "Search",

@@ -4,6 +4,7 @@ import ast
 import posixpath
 import re
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,6 +23,7 @@ INSTEAD = {"docs/openapi.json": "api", "notebooks": "notebooks/README"}
 """What has a page of its own that says more."""
 
 _UNLISTED = re.compile(r"\.|__pycache__$|node_modules$")
+_CODE = re.compile(r"`([^`]+)`")
 _COMMENT = re.compile(r"(?:#|//|/\*)\s*(\w.*?)(?:\s*\*/)?$")
 
 LINKED = "linked"
@@ -93,20 +95,22 @@ def _label(path: str) -> str:
 
 
 def code(path: str) -> str:
-    formatter = HtmlFormatter(linenos="table", cssclass="highlight")
+    formatter = HtmlFormatter(linenos="inline")
     return str(highlight((ROOT / path).read_text(), _lexer(path), formatter))
 
 
 def summary(path: str) -> str:
-    """What a file or a package says of itself: the first line of its docstring, or of the comment at its top."""
+    """What a file or a package says of itself, as HTML: the first line of its docstring, or of the comment at its top."""
     file = ROOT / path
     if file.is_dir():
         return summary(f"{path}/__init__.py") if (file / "__init__.py").is_file() else ""
     text = file.read_text()
     if file.suffix == ".py":
-        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
-    comment = _COMMENT.match(text.removeprefix("#!/usr/bin/env bash\n").partition("\n")[0])
-    return comment[1] if comment else ""
+        first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    else:
+        comment = _COMMENT.match(text.removeprefix("#!/usr/bin/env bash\n").partition("\n")[0])
+        first = comment[1] if comment else ""
+    return _CODE.sub(r'<code class="literal">\1</code>', escape(first))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
