@@ -12,6 +12,7 @@ from sphinx.transforms import SphinxTransform
 _COG = re.compile(r"<!-- \[\[\[(?:cog|end).*?-->\n?", re.DOTALL)
 """What writes a table, and where it ends. The table stays."""
 
+_STYLES_THE_PAGE = re.compile(r"<(style|body|html)\b", re.IGNORECASE)
 _SHADOW = '<div class="html-output"><template shadowrootmode="open">{}</template></div>'
 _TITLE = "{http://www.w3.org/2000/svg}title"
 _WITHOUT_WORDS = "Plot of the cell above"
@@ -41,14 +42,14 @@ class PicturesHaveWords(SphinxTransform):
 
 
 class StylesStayInside(SphinxTransform):
-    """HTML with styles, such as an e-mail, goes into a shadow tree: its rules for `body` or `h1` are not the page's."""
+    """HTML with styles of its own, such as an e-mail, goes into a shadow tree: what it says of `body` is not for the page."""
 
     default_priority = 500
 
     def apply(self, **_: Any) -> None:
         for output in self.document.findall(lambda node: _is(node, "mime_type", "text/html")):
             for html in output.findall(nodes.raw):
-                if "<style" in html.astext():
+                if _STYLES_THE_PAGE.search(html.astext()):
                     html.replace_self(nodes.raw("", _SHADOW.format(html.astext()), format="html"))
 
 
