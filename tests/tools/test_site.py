@@ -1,4 +1,4 @@
-"""The site's checks find what its pages must not have, and its pages are all there. tests/browser/test_site.py reads them."""
+"""The site's pages are all there, and its checks find what they must not have."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,8 @@ from tools.checkout import ROOT
 from tools.site import api, checking, pages
 
 GOOD = {
-    "index.html": '<a href="docs/b.html#part">b</a> <a href="https://example.com">elsewhere</a> <img src="p.svg" alt="p">',
-    "docs/b.html": '<h2 id="part">b</h2> <a href="../index.html">a</a> <a href="#part">part</a> <script src="../s.js"></script>',
+    "index.html": '<a href="docs/b.html#p">b</a> <a href="https://example.com">c</a> <img src="p.svg" alt="p">',
+    "docs/b.html": '<h2 id="p">b</h2> <a href="../index.html">a</a> <a href="#p">p</a> <script src="../s.js"></script>',
     "p.svg": '<svg xmlns="http://www.w3.org/2000/svg"></svg>',
     "s.js": 'const link = "https://example.com"; fetch("search.json");',
     "s.css": "@font-face { src: url(font.woff2) }",
@@ -29,7 +29,7 @@ def test_a_good_site_has_no_problems(tmp_path: Path) -> None:
     assert problems(tmp_path) == []
 
 
-@pytest.mark.parametrize("link", ["c.html", "../index.html", "#no-such-part", "../index.html#part", "b"])
+@pytest.mark.parametrize("link", ["c.html", "../index.html", "#no-such-part", "../index.html#p", "b"])
 def test_a_link_that_leads_nowhere_is_found(tmp_path: Path, link: str) -> None:
     is_there = link == "../index.html"
 
@@ -78,7 +78,10 @@ def test_an_asset_from_elsewhere_is_found_in_styles_scripts_and_pictures(
 def test_a_picture_that_is_missing_or_has_no_text_is_found(tmp_path: Path) -> None:
     found = problems(tmp_path, index_html='<img src="q.svg" alt="q"><img src="p.svg">')
 
-    assert found == ["index.html: a picture without alternative text: p.svg", "index.html: loads q.svg, which is not there"]
+    assert found == [
+        "index.html: a picture without alternative text: p.svg",
+        "index.html: loads q.svg, which is not there",
+    ]
 
 
 def test_the_site_has_every_document_every_notebook_and_every_picture(tmp_path: Path) -> None:

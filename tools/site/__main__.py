@@ -23,7 +23,7 @@ SITE = ROOT / ".local" / "site"
 class Quiet(SimpleHTTPRequestHandler):
     """Serve files without a line for each request."""
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 

@@ -74,7 +74,17 @@ def _schema(name: str, schema: Schema) -> Iterator[str]:
     )
 
 
-_LIMITS = ("format", "pattern", "minimum", "maximum", "exclusiveMaximum", "minLength", "minItems", "maxItems", "default")
+_LIMITS = [
+    "default",
+    "exclusiveMaximum",
+    "format",
+    "maxItems",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minimum",
+    "pattern",
+]
 
 
 def _type(schema: Schema) -> str:

@@ -4,22 +4,21 @@ A link to another site is fine. What a page loads by itself, a script, a style, 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-STATIC = "_static"
+STATIC = "_static/"
 """The theme's folder, with its scripts and styles, and a template that is no page."""
 
-_ASSETS = {"script": "src", "link": "href", "img": "src", "source": "src", "iframe": "src", "video": "src", "object": "data"}
-_ASSETS |= {"audio": "src", "embed": "src", "image": "href", "use": "href", "track": "src", "input": "src"}
+_ASSETS = dict.fromkeys(("audio", "embed", "iframe", "img", "input", "script", "source", "track", "video"), "src")
+_ASSETS |= {"image": "href", "link": "href", "object": "data", "use": "href"}
 _LOADED_BY_CSS = re.compile(r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\s]+)""")
 _LOADED_BY_JS = re.compile(r"""(?:import\(|from|fetch\(|importScripts\(|\bsrc\s*=)\s*["'`]((?:https?:)?//[^"'`\s]+)""")
 _INLINE = "data:"
 _COLOURING = re.compile(r'<span class="[^"]*">')
-"""Most of the tags: the colours of code. Nothing here is about them, and without them a check takes a third of the time."""
+"""Most of the tags: the colours of code. Nothing here is about them, and a check without them is twice as fast."""
 
 
 class Page(HTMLParser):
@@ -53,31 +52,31 @@ class Page(HTMLParser):
         if self._inside == "script":
             self.assets |= set(_LOADED_BY_JS.findall(data))
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, _: str) -> None:
         self._inside = ""
 
 
-class Problem(NamedTuple):
-    file: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.what}"
-
-
 def problems(site: Path) -> list[str]:
-    """Everything that is wrong with a built site, each as a line."""
-    files = [file for file in sorted(site.rglob("*.html")) if file.relative_to(site).parts[0] != STATIC]
-    pages = {file.relative_to(site).as_posix(): Page(file.read_text()) for file in files}
-    found = [Problem(name, what) for name, page in pages.items() for what in _of_page(site, pages, name, page)]
-    for suffix, loads in ((".css", _LOADED_BY_CSS), (".js", _LOADED_BY_JS)):
-        for file in sorted(site.rglob(f"*{suffix}")):
-            name = file.relative_to(site).as_posix()
-            found += [Problem(name, f"loads {url} from elsewhere") for url in sorted(set(loads.findall(file.read_text())))]
-    for file in sorted(site.rglob("*.svg")):
-        urls = filter(_is_elsewhere, sorted(Page(file.read_text()).assets))
-        found += [Problem(file.relative_to(site).as_posix(), f"loads {url} from elsewhere") for url in urls]
-    return [str(problem) for problem in found]
+    """Everything that is wrong with a built site, each as a line that begins with the file."""
+    files = {file.relative_to(site).as_posix(): file for file in sorted(site.rglob("*.*"))}
+    pages = {
+        name: Page(file.read_text())
+        for name, file in files.items()
+        if file.suffix == ".html" and not name.startswith(STATIC)
+    }
+    found = [f"{name}: {what}" for name, page in pages.items() for what in _of_page(site, pages, name, page)]
+    for name, file in files.items():
+        if file.suffix in _LOADED_BY:
+            urls = filter(_is_elsewhere, _LOADED_BY[file.suffix](file.read_text()))
+            found += [f"{name}: loads {url} from elsewhere" for url in sorted(set(urls))]
+    return found
+
+
+_LOADED_BY: Mapping[str, Callable[[str], Iterable[str]]] = {
+    ".css": _LOADED_BY_CSS.findall,
+    ".js": _LOADED_BY_JS.findall,
+    ".svg": lambda text: Page(text).assets,
+}
 
 
 def _of_page(site: Path, pages: dict[str, Page], name: str, page: Page) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Sphinx's configuration."""
 
 project = "Serverless order processing"
-copyright = "the authors; MIT License"  # noqa: A001
+copyright = "the authors; MIT License"
 html_title = project
 
 extensions = ["myst_nb", "tools.site.sources", "tools.site.reading"]
@@ -14,7 +14,7 @@ suppress_warnings = ["myst.header"]  # a cell of a notebook may begin with any l
 
 nb_execution_mode = "off"
 nb_render_markdown_format = "myst"
-nb_ipywidgets_js = {}  # they would come from elsewhere; a widget's static picture is shown
+nb_ipywidgets_js: dict[str, object] = {}  # they would come from elsewhere; a widget's static picture is shown
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 
 html_theme = "pydata_sphinx_theme"

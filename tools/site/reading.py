@@ -18,21 +18,23 @@ _TITLE = "{http://www.w3.org/2000/svg}title"
 _WITHOUT_WORDS = "Plot of the cell above"
 
 
-def leave_out_cog(app: Sphinx, docname: str, source: list[str]) -> None:
+def leave_out_cog(_app: Sphinx, _docname: str, source: list[str]) -> None:
     source[0] = _COG.sub("", source[0])
 
 
-class PicturesHaveWords(SphinxTransform):
+class PicturesHaveWords(SphinxTransform):  # type: ignore[misc]
     """The alternative text of a notebook's picture is its `text/plain`, else the title inside of it."""
 
     default_priority = 500
 
     def apply(self, **_: Any) -> None:
         for bundle in self.document.findall(lambda node: _is(node, "nb_element", "mime_bundle")):
-            plain = " ".join(text.astext() for text in bundle.findall(lambda node: _is(node, "mime_type", "text/plain")))
+            texts = bundle.findall(lambda node: _is(node, "mime_type", "text/plain"))
+            plain = " ".join(text.astext() for text in texts)
+            says_something = plain and not plain.startswith("<")  # as in <Figure size 800x300 with 1 Axes>
             for image in bundle.findall(nodes.image):
                 if not image.get("alt"):
-                    image["alt"] = plain if plain and not plain.startswith("<") else self._title(image) or _WITHOUT_WORDS
+                    image["alt"] = plain if says_something else self._title(image) or _WITHOUT_WORDS
 
     def _title(self, image: nodes.image) -> str | None:
         if not image["uri"].endswith(".svg"):
@@ -41,8 +43,8 @@ class PicturesHaveWords(SphinxTransform):
         return ElementTree.parse(file).getroot().findtext(_TITLE)
 
 
-class StylesStayInside(SphinxTransform):
-    """HTML with styles of its own, such as an e-mail, goes into a shadow tree: what it says of `body` is not for the page."""
+class StylesStayInside(SphinxTransform):  # type: ignore[misc]
+    """HTML with styles of its own, such as an e-mail, goes into a shadow tree: its `body` is not the page's."""
 
     default_priority = 500
 

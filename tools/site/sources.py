@@ -30,7 +30,7 @@ LINKED = "linked"
 """Among a page's metadata: the paths that it links to."""
 
 
-class LinksToSources(SphinxTransform):
+class LinksToSources(SphinxTransform):  # type: ignore[misc]
     """Replace the references that MyST makes of a link to what is no page."""
 
     default_priority = 500
@@ -51,7 +51,7 @@ def _is_of_no_page(node: nodes.Node) -> bool:
 
 def is_shown(path: str) -> bool:
     """Whether there is a page for the path: for folders, and for files that Pygments knows."""
-    return path in INSTEAD or (ROOT / path).is_dir() or (ROOT / path).is_file() and _lexer(path) is not None
+    return path in INSTEAD or (ROOT / path).is_dir() or ((ROOT / path).is_file() and _lexer(path) is not None)
 
 
 def _lexer(path: str) -> Any:
@@ -75,7 +75,9 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         up = f"{page_of(parent)}.html" if parent in shown else None
         if (ROOT / path).is_dir():
             inside = [posixpath.join(path, each.name) for each in _listed(ROOT / path)]
-            entries = [(posixpath.relpath(page_of(each) + ".html", path), _label(each), summary(each)) for each in inside]
+            entries = [
+                (posixpath.relpath(page_of(each) + ".html", path), _label(each), summary(each)) for each in inside
+            ]
             paths += [each for each in inside if each not in shown and each not in INSTEAD]
             shown.update(inside)
             yield page_of(path), {"title": f"{path}/", "entries": entries, "up": up}, "folder.html"
@@ -100,7 +102,7 @@ def code(path: str) -> str:
 
 
 def summary(path: str) -> str:
-    """What a file or a package says of itself, as HTML: the first line of its docstring, or of the comment at its top."""
+    """What a file or a package says of itself: the first line of its docstring, or the comment at its top; as HTML."""
     file = ROOT / path
     if file.is_dir():
         return summary(f"{path}/__init__.py") if (file / "__init__.py").is_file() else ""
