@@ -1,10 +1,10 @@
 """Builds the notebooks from their text sources, and checks that what is committed is what they say.
 
     npm run notebooks:build [-- 1 4]     run each, alone, on a stack of its own, and write it with its outputs
-    npm run notebooks:check [-- 1 4]     run each the same way, with the exercises' solutions; write nothing
+    npm run notebooks:check [-- 1 4]     run each the same way, with the labs' solutions; write nothing
 
-A source is a Python file with `# %%` cells (jupytext's percent format) in notebooks/build/sources/. An exercise is a
-cell with the tag `exercise`; its solution is the Python in the folded text below it.
+A source is a Python file with `# %%` cells (jupytext's percent format) in notebooks/build/sources/. A lab is a cell
+with the tag `exercise`; its solution is the Python in the folded text below it.
 """
 
 import argparse
@@ -27,12 +27,17 @@ from nbformat import NotebookNode
 
 from local.emulator.state import STATE_DIR_VARIABLE, State
 from local.launcher.running import stack
+from notebooks.build import excerpts
 
 FOLDER = Path(__file__).parent.parent
 SOURCES = Path(__file__).parent / "sources"
 _CELL_SECONDS = 300
 _SOLUTION = re.compile(r"<details>.*?```python\n(.*?)```", re.DOTALL)
 _EXERCISE = re.compile(r'tour\.check\("([^"]+)"')
+
+
+_REFUSED = 'from notebooks import labs; assert not labs.verdicts["{}"].right, "the blank was accepted"'
+_ACCEPTED = 'assert labs.verdicts["{0}"].right, labs.verdicts["{0}"].hint'
 
 
 def sources(numbers: Iterable[int] = ()) -> list[Path]:
@@ -58,7 +63,7 @@ def read(source: Path) -> NotebookNode:
 
 
 def with_solutions(notebook: NotebookNode) -> NotebookNode:
-    """A copy in which each exercise is followed by its solution: the blank must be refused, the solution accepted."""
+    """A copy in which each lab is followed by its solution: the blank must be refused, the solution accepted."""
     copy = nbformat.from_dict(notebook)
     cells = []
     for number, cell in enumerate(notebook.cells):
@@ -67,9 +72,9 @@ def with_solutions(notebook: NotebookNode) -> NotebookNode:
             continue
         [name] = set(_EXERCISE.findall(cell.source))
         [solution] = _SOLUTION.findall(notebook.cells[number + 1].source)
-        cells.append(nbformat.v4.new_code_cell(f'assert not tour.verdicts["{name}"].right, "the blank was accepted"'))
+        cells.append(nbformat.v4.new_code_cell(_REFUSED.format(name)))
         cells.append(nbformat.v4.new_code_cell(solution))
-        cells.append(nbformat.v4.new_code_cell(f'assert tour.verdicts["{name}"].right, tour.verdicts["{name}"].hint'))
+        cells.append(nbformat.v4.new_code_cell(_ACCEPTED.format(name)))
     copy.cells = cells
     return copy
 
@@ -104,6 +109,8 @@ def differs(source: Path) -> str | None:
         return "differs from its source"
     if any(cell.cell_type == "code" and cell.execution_count is None for cell in there.cells):
         return "has no outputs"
+    if stale := excerpts.stale(there):
+        return f"shows code that has changed: {', '.join(stale)}"
     return None
 
 
