@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Route
 from operations.loopback import HOST
 from tools.checkout import ROOT
 from tools.site.__main__ import Quiet, main
-from tools.site.building import SiteError, build
+from tools.site.building import build
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the extensions, which follow Sphinx
@@ -58,7 +58,7 @@ CUT_OFF = """() => {
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the site, built and served."""
     folder = tmp_path_factory.mktemp("site") / "site"
-    build(folder)
+    assert build(folder) == []
     with ThreadingHTTPServer((HOST, 0), partial(Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever).start()
         yield f"http://{HOST}:{server.server_port}/"
@@ -140,16 +140,18 @@ def test_a_port_that_is_in_use_is_said_in_a_line() -> None:
         taken.bind((HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(SiteError, match=rf"^port {port} is in use; take another: npm run docs -- --port \d+$"):
+        with pytest.raises(SystemExit, match=rf"^port {port} is in use; take another: npm run docs -- --port \d+$"):
             main(["--port", str(port)])
 
 
-def test_a_dead_link_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "index.md").write_text("# Home\n\n[dead](docs/no-such-document.md)\n")
     monkeypatch.setattr("tools.site.pages.HOME", home)
     monkeypatch.setattr("tools.site.pages.DOCUMENTS", ("notebooks/README.md",))
 
-    with pytest.raises(SiteError, match=r"docs/no-such-document\.md"):
-        build(tmp_path / "site")
+    [problem] = build(tmp_path / "site")
+
+    assert problem.startswith("index.md:3: ")
+    assert "docs/no-such-document.md" in problem

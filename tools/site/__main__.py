@@ -1,6 +1,7 @@
 """`npm run docs`: builds the site and serves it on loopback. `npm run docs -- --build` only builds it.
 
-A warning of Sphinx, a dead link or an asset from elsewhere is an error: it ends the command with 1.
+Warnings of Sphinx, dead links, pictures without text and assets from elsewhere are problems: each has its line, and with
+one `--build` ends with 1.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 from local.emulator.ports import free_port, is_taken
 from operations.loopback import HOST
 from tools.checkout import ROOT
-from tools.site.building import SiteError, build
+from tools.site.building import build
 
 PORT = 8000
 SITE = ROOT / ".local" / "site"
@@ -33,13 +34,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--port", type=int, default=PORT, help=f"serve on this port; default: {PORT}")
     options = parser.parse_args(arguments)
     if not options.build and is_taken(options.port):
-        raise SiteError(f"port {options.port} is in use; take another: npm run docs -- --port {free_port()}")
+        sys.exit(f"port {options.port} is in use; take another: npm run docs -- --port {free_port()}")
     started = time.monotonic()
     print("Building the site … ", end="", flush=True)
-    build(SITE)
+    problems = build(SITE)
     print(f"{time.monotonic() - started:.0f} s: {(SITE / 'index.html').relative_to(ROOT)}", flush=True)
-    if not options.build:
-        serve(SITE, options.port)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if options.build:
+        sys.exit(bool(problems))
+    serve(SITE, options.port)
 
 
 def serve(folder: Path, port: int) -> None:
@@ -51,7 +55,5 @@ def serve(folder: Path, port: int) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except SiteError as error:
-        sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(0)

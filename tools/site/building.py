@@ -15,12 +15,8 @@ from tools.site import checking, pages
 CONFIGURATION = Path(__file__).parent
 
 
-class SiteError(Exception):
-    """The site can't be built or served; the message says why."""
-
-
-def build(site: Path) -> None:
-    """Write the site to a folder, which is replaced. Raises SiteError with every problem that was found."""
+def build(site: Path) -> list[str]:
+    """Write the site to a folder, which is replaced. Returns what is wrong with it: Sphinx's warnings, else our own."""
     nocolor()
     shutil.rmtree(site, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="site-") as folder:
@@ -40,7 +36,5 @@ def build(site: Path) -> None:
                 warning=warnings,
             )
             app.build()
-    problems = [line.replace(f"{sources}/", "") for line in warnings.getvalue().splitlines() if line]
-    problems += checking.problems(site)
-    if problems:
-        raise SiteError("\n".join(["the site has problems:", *problems]))
+    found = [line.replace(f"{sources}/", "") for line in warnings.getvalue().splitlines() if line]
+    return found or checking.problems(site)

@@ -1,5 +1,4 @@
-"""While Sphinx reads a page: leave out what is for tools alone, give each picture of a notebook its text, and keep the
-styles of a notebook's HTML to that HTML."""
+"""While Sphinx reads a page: leave out what is for tools alone, and give each picture of a notebook its text."""
 
 import re
 from typing import Any
@@ -12,8 +11,6 @@ from sphinx.transforms import SphinxTransform
 _COG = re.compile(r"<!-- \[\[\[(?:cog|end).*?-->\n?", re.DOTALL)
 """What writes a table, and where it ends. The table stays."""
 
-_STYLES_THE_PAGE = re.compile(r"<(style|body|html)\b", re.IGNORECASE)
-_SHADOW = '<div class="html-output"><template shadowrootmode="open">{}</template></div>'
 _TITLE = "{http://www.w3.org/2000/svg}title"
 _WITHOUT_WORDS = "Plot of the cell above"
 
@@ -43,18 +40,6 @@ class PicturesHaveWords(SphinxTransform):  # type: ignore[misc]
         return ElementTree.parse(file).getroot().findtext(_TITLE)
 
 
-class StylesStayInside(SphinxTransform):  # type: ignore[misc]
-    """HTML with styles of its own, such as an e-mail, goes into a shadow tree: its `body` is not the page's."""
-
-    default_priority = 500
-
-    def apply(self, **_: Any) -> None:
-        for output in self.document.findall(lambda node: _is(node, "mime_type", "text/html")):
-            for html in output.findall(nodes.raw):
-                if _STYLES_THE_PAGE.search(html.astext()):
-                    html.replace_self(nodes.raw("", _SHADOW.format(html.astext()), format="html"))
-
-
 def _is(node: nodes.Node, attribute: str, value: str) -> bool:
     return isinstance(node, nodes.container) and node.get(attribute) == value
 
@@ -62,5 +47,4 @@ def _is(node: nodes.Node, attribute: str, value: str) -> bool:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", leave_out_cog)
     app.add_transform(PicturesHaveWords)
-    app.add_transform(StylesStayInside)
     return {"parallel_read_safe": True}

@@ -23,6 +23,7 @@ INSTEAD = {"docs/openapi.json": "api", "notebooks": "notebooks/README"}
 """What has a page of its own that says more."""
 
 _UNLISTED = re.compile(r"\.|__pycache__$|node_modules$")
+_HREF = re.compile(r'href="([^":#?]+)"')
 _CODE = re.compile(r"`([^`]+)`")
 _COMMENT = re.compile(r"(?:#|//|/\*)\s*(\w.*?)(?:\s*\*/)?$")
 
@@ -31,18 +32,26 @@ LINKED = "linked"
 
 
 class LinksToSources(SphinxTransform):  # type: ignore[misc]
-    """Replace the references that MyST makes of a link to what is no page."""
+    """Let the links to what is no page of Sphinx lead to the pages below: those of Markdown, and those in HTML."""
 
     default_priority = 500
 
     def apply(self, **_: Any) -> None:
-        here = PurePosixPath(self.env.docname).parent
         for link in [*self.document.findall(_is_of_no_page)]:
-            path = posixpath.normpath(here / link["reftarget"])
-            if not path.startswith("..") and is_shown(path):
-                uri = posixpath.relpath(page_of(path) + ".html", here)
-                self.env.metadata[self.env.docname].setdefault(LINKED, []).append(path)
+            if uri := self._uri(link["reftarget"]):
                 link.replace_self(nodes.reference("", "", *link.children, refuri=uri, internal=True))
+        for html in [*self.document.findall(nodes.raw)]:
+            text = _HREF.sub(lambda match: f'href="{self._uri(match[1]) or match[1]}"', html.astext())
+            html.replace_self(nodes.raw("", text, format=html["format"], classes=html["classes"]))
+
+    def _uri(self, target: str) -> str | None:
+        """Where the page of a path is, seen from this page; None where there is none."""
+        here = PurePosixPath(self.env.docname).parent
+        path = posixpath.normpath(here / target)
+        if path.startswith("..") or not is_shown(path):
+            return None
+        self.env.metadata[self.env.docname].setdefault(LINKED, []).append(path)
+        return posixpath.relpath(page_of(path) + ".html", here)
 
 
 def _is_of_no_page(node: nodes.Node) -> bool:
