@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route
 
 from operations.loopback import HOST
@@ -55,10 +57,16 @@ CUT_OFF = """() => {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of the site, built and served."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The folder of the site, and what is wrong with it."""
     folder = tmp_path_factory.mktemp("site") / "site"
-    assert build(folder) == []
+    return folder, build(folder)
+
+
+@pytest.fixture(scope="module")
+def site(built: tuple[Path, list[str]]) -> Iterator[str]:
+    """The URL of the site."""
+    folder, _ = built
     with ThreadingHTTPServer((HOST, 0), partial(Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever).start()
         yield f"http://{HOST}:{server.server_port}/"
@@ -85,16 +93,34 @@ def page(browser: Browser, site: str) -> Iterator[Page]:
     assert complaints == []
 
 
+def test_the_site_has_no_dead_link_and_nothing_from_elsewhere(built: tuple[Path, list[str]]) -> None:
+    _, problems = built
+
+    assert problems == []
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_is_cut_off_light_or_dark_wide_or_narrow(page: Page, name: str) -> None:
     page.goto(name)
 
-    for theme in ("light", "dark"):
+    themes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for theme in themes:
         page.emulate_media(color_scheme=theme)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": HEIGHT})
             assert page.evaluate(CUT_OFF) == [], f"{theme}, {width} px"
             assert page.evaluate("document.documentElement.dataset.theme") == theme
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["index.html", NOTEBOOKS[1]])
+def test_everybody_can_read_it(page: Page, name: str, theme: Literal["light", "dark"]) -> None:
+    """Axe finds nothing, contrast included."""
+    page.emulate_media(color_scheme=theme)
+    page.goto(name)
+
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa"]}).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

@@ -1,7 +1,7 @@
 """`npm run docs`: builds the site and serves it on loopback. `npm run docs -- --build` only builds it.
 
-Warnings of Sphinx, dead links, pictures without text and assets from elsewhere are problems: each has its line, and with
-one `--build` ends with 1.
+Warnings of Sphinx, dead links, pictures without text and assets from elsewhere are problems: each has its line, and
+with one `--build` ends with 1.
 """
 
 import argparse
