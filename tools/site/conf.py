@@ -21,6 +21,7 @@ html_theme = "pydata_sphinx_theme"
 html_static_path = ["static"]
 templates_path = ["templates"]
 html_css_files = ["site.css"]
+html_context = {"default_mode": "auto"}  # light or dark as the system is, until the reader switches
 html_favicon = "../../web/favicon.svg"
 html_copy_source = False
 html_show_sourcelink = False
