@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from uuid import uuid4
 
+from botocore.exceptions import EndpointConnectionError
+
 from operations.stack import Stack
 
 _registered: set[str] = set()
@@ -15,7 +17,7 @@ def new_name(stack: Stack) -> str:
     """A name for a rule, queue, table or role of the reader's; what has it is removed when the notebook ends."""
     if stack.name not in _registered:
         _registered.add(stack.name)
-        atexit.register(remove, stack)
+        atexit.register(_remove_at_exit, stack)
     return f"{_prefix(stack)}{uuid4().hex[:8]}"
 
 
@@ -25,6 +27,11 @@ def remove(stack: Stack) -> None:
     _remove_queues(stack)
     _remove_tables(stack)
     _remove_roles(stack)
+
+
+def _remove_at_exit(stack: Stack) -> None:
+    with suppress(EndpointConnectionError):  # the local stack has stopped, and everything went with it
+        remove(stack)
 
 
 def allow_rules(stack: Stack, queue_url: str, rule_arns: Iterable[str]) -> str:

@@ -9,7 +9,8 @@ _GAP, _ROW, _BOX = 70, 50, 32  # pixels: between two columns, from row to row, a
 
 def topology(edges: Sequence[tuple[str, str]], fired: Iterable[str] = ()) -> Picture:
     """A graph: each edge goes from a node to one further right. Edges that have not fired are drawn pale."""
-    strong = set(fired)
+    strong, of_a_life = set(fired), list(COLOURS)  # events are drawn in the order in which an order lives
+    edges = sorted(edges, key=lambda edge: of_a_life.index(edge[0]) if edge[0] in of_a_life else len(of_a_life))
     nodes = list(dict.fromkeys(node for edge in edges for node in edge))
     depth = dict.fromkeys(nodes, 0)
     for _ in nodes:  # the longest path to each node; the graph has no cycle

@@ -213,7 +213,7 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
         _line(invocations, "Lambda requests"),
         _line(gb_seconds(counts), f"Lambda {architecture}", f"duration, {architecture}"),
         _line(asked, f"{api} requests", f"{api} requests", "API Gateway"),
-        _line(answers, "data transfer out", "answers, out of AWS", "API Gateway"),
+        _line(answers, "data transfer out", "responses, out of AWS", "API Gateway"),
         *_websockets(counts),
         _line(counts["sqs requests"], "SQS requests"),
         _line(counts["sns publications"], "SNS publications"),

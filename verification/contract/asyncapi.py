@@ -1,7 +1,7 @@
-"""The AsyncAPI document of the events, made from their models and from the rules and rights of serverless.yml.
+"""The AsyncAPI document of the events, generated from their models and from the rules and rights of serverless.yml.
 
-Who sends an event is whoever may publish it, who receives it is whom a rule leads it to: nothing is listed here by hand
-but what only people can say. The schemas are also in a file for each event and version, below docs/events/.
+The senders of an event are the functions that may publish it, the receivers those to which a rule leads: only the
+descriptions are written by hand. The schemas are also in a file for each event and version, below docs/events/.
 """
 
 import inspect
@@ -20,13 +20,13 @@ Json = dict[str, Any]
 _SCHEMAS = "#/components/schemas/"
 _DESCRIPTION = (
     "The events of an order's life. They are delivered at least once and in any order; `metadata.eventId` is the same"
-    " for each publication of one fact. They hold no e-mail address, phone number or postal address. A consumer ignores"
-    " fields that it does not know. How to consume them from another stack or account: docs/events.md."
+    " in each publication of one fact. They contain no e-mail address, phone number or postal address. A consumer"
+    " ignores fields that it does not know. docs/events.md says how to consume them from another stack or account."
 )
 
 
 class _WithoutAliases(yaml.SafeDumper):
-    """Writes a value in full wherever it stands: no `&id001` in a document that people read."""
+    """Writes a repeated value in full each time: no `&id001` in a document that people read."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -73,16 +73,16 @@ def _document() -> Json:
             "bus": {
                 "address": f"{topology.name()}-{{stage}}",
                 "title": "The event bus",
-                "description": "Amazon EventBridge, a bus of its own. Its name is the stack's output EventBusName.",
+                "description": "A custom bus of Amazon EventBridge. Its name is the stack's output EventBusName.",
                 "parameters": {"stage": {"description": "The stage, such as dev or prod.", "default": "dev"}},
                 "messages": messages,
             },
             "notifications": {
                 "address": None,  # CloudFormation makes it
-                "title": "The topic of notifications",
+                "title": "The notification topic",
                 "description": (
-                    "Amazon SNS. The topic's ARN is the stack's output OrderNotificationTopicArn. A rule of the bus"
-                    " leads here, and a queue leads on to Notification."
+                    "A topic of Amazon SNS. Its ARN is the stack's output OrderNotificationTopicArn. A rule of the bus"
+                    " publishes to it, and a queue delivers its messages to Notification."
                 ),
                 "messages": topic,
                 "bindings": {"sns": {"name": "OrderNotificationTopic", "bindingVersion": "0.1.0"}},
@@ -113,7 +113,7 @@ def _operation(action: str, channel: str, function: str, events: list[str]) -> J
         "action": action,
         "channel": {"$ref": f"#/channels/{channel}"},
         "title": f"{topology.title(function)} {verb}",
-        "summary": f"What the function {function} {verb}.",
+        "summary": f"The events that the function {function} {verb}.",
         "messages": [{"$ref": f"#/channels/{channel}/messages/{event}"} for event in events],
     }
 
@@ -155,14 +155,14 @@ def _message(event: type[Event]) -> Json:
             "required": ["version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"],
             "properties": {
                 "version": {"const": "0"},
-                "id": {"type": "string", "description": "EventBridge's own id of this publication."},
+                "id": {"type": "string", "description": "EventBridge's id of this publication."},
                 "detail-type": {"const": name},
                 "source": {"const": event.source},
                 "account": {"type": "string"},
                 "time": {"type": "string", "format": "date-time"},
                 "region": {"type": "string"},
                 "resources": {"type": "array", "items": {"type": "string"}},
-                "replay-name": {"type": "string", "description": "Only there when an archive is replayed."},
+                "replay-name": {"type": "string", "description": "Present only when an archive is replayed."},
                 "detail": {"$ref": f"{_SCHEMAS}{name}"},
             },
         },

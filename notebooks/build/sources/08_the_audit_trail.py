@@ -198,7 +198,8 @@ tour.expect("the hole is closed", holes(rows) == [])
 import json
 
 row = rows[0]
-forged = tour.envelope_of({**row, "detail": {"data": {"orderId": broken}}})
+detail = {**row["detail"], "data": {**row["detail"]["data"], "totalAmount": 1}}
+forged = tour.envelope_of({**row, "detail": detail})
 response = boto3.client("lambda").invoke(
     FunctionName=stack.function("auditLogger"), Payload=json.dumps(forged)
 )

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 16 · To AWS and back
 #
-# ![The whole system](../docs/pictures/16_to_aws_and_back.svg)
+# ![The whole system, from the customer's request to the e-mail](../docs/pictures/16_to_aws_and_back.svg)
 #
 # In this notebook you look at what a deploy would create, who may do what there, and what it
 # costs when nobody orders. And you learn how to prove afterwards that nothing is left.
