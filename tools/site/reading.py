@@ -1,4 +1,4 @@
-"""While Sphinx reads a page: leave out what is for tools alone, and give each picture of a notebook its text."""
+"""While Sphinx reads a page: leave out what is for tools alone, and show pictures with text, and none from elsewhere."""
 
 import re
 from typing import Any
@@ -40,6 +40,17 @@ class PicturesHaveWords(SphinxTransform):  # type: ignore[misc]
         return ElementTree.parse(file).getroot().findtext(_TITLE)
 
 
+class NoPicturesFromElsewhere(SphinxTransform):  # type: ignore[misc]
+    """A picture of another site, such as a badge, becomes its text: a page of ours asks nobody for anything."""
+
+    default_priority = 500
+
+    def apply(self, **_: Any) -> None:
+        for image in [*self.document.findall(nodes.image)]:
+            if image["uri"].startswith("http"):
+                image.replace_self(nodes.Text(image["alt"]))
+
+
 def _is(node: nodes.Node, attribute: str, value: str) -> bool:
     return isinstance(node, nodes.container) and node.get(attribute) == value
 
@@ -47,4 +58,5 @@ def _is(node: nodes.Node, attribute: str, value: str) -> bool:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", leave_out_cog)
     app.add_transform(PicturesHaveWords)
+    app.add_transform(NoPicturesFromElsewhere)
     return {"parallel_read_safe": True}
