@@ -1,6 +1,7 @@
 """The site's pages are all there, and its checks find what they must not have."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,7 @@ def test_the_site_has_every_document_every_notebook_and_every_picture(tmp_path: 
 
     there = {file.relative_to(tmp_path / "pages").as_posix() for file in (tmp_path / "pages").rglob("*.*")}
     wanted = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/**/*.svg"), *ROOT.glob("notebooks/*.ipynb")]
+    wanted += ROOT.glob("notebooks/*.md")
     assert {file.relative_to(ROOT).as_posix() for file in wanted} - there == set()
 
 
@@ -100,6 +102,14 @@ def test_the_home_page_lists_the_notebooks_in_order(tmp_path: Path) -> None:
     positions = [home.index(f"(notebooks/{name})") for name in names]
     assert positions == sorted(positions)
     assert pages.LIST_OF_NOTEBOOKS not in home
+
+
+def test_each_document_is_in_the_contents_of_one_page(tmp_path: Path) -> None:
+    pages.gather(tmp_path / "pages")
+
+    text = "\n".join((tmp_path / "pages" / file.name).read_text() for file in pages.HOME.glob("*.md"))
+    listed = re.findall(r"^(?:.* <)?(docs/[\w-]+)>?$", text, re.MULTILINE)
+    assert sorted(listed) == sorted(f"docs/{file.stem}" for file in ROOT.glob("docs/*.md"))
 
 
 def test_the_page_of_the_api_has_every_operation_and_every_schema() -> None:
