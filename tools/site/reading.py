@@ -1,4 +1,4 @@
-"""While Sphinx reads a page: leave out what is for tools alone, and show each picture with its text, none from elsewhere."""
+"""While Sphinx reads a page: leave out what is for tools alone; no picture without its text, none from elsewhere."""
 
 import re
 from typing import Any
