@@ -81,7 +81,7 @@ def worth_a_redrive(choose: Callable[[list[DeadLetter]], Iterable[DeadLetter]]) 
 
         reader.wait_until(all_failed, "five dead letters", seconds=600)
     chosen = list(choose(found))
-    poison = {each.key for each in found if "GatewayUnavailable" not in each.reason}
+    poison = {each.key for each in found if "gateway" not in each.reason}
     useless = [each for each in chosen if each.key in poison]
     missing = 3 - len({each.order_id for each in chosen if each.key not in poison})
     if useless or missing:

@@ -149,8 +149,8 @@ tour.timeline(
 
 # %% [markdown]
 # If nobody redrives, the Reconciler publishes the order's event again after a minute: notebook 10
-# shows how. In the storefront, the order's page shows this recovery live; *Break it* there takes
-# the gateway down. And [the runbook](../docs/runbook.md) says what an operator does when an alarm
+# shows how. `tour.canvas(order_id)` shows such a recovery live, and so does the order's page in
+# the storefront; *Break it* there takes the gateway down. And [the runbook](../docs/runbook.md) says what an operator does when an alarm
 # fires.
 #
 # ## Break it: a poison message
@@ -277,7 +277,8 @@ tour.check("9.1", worth_a_redrive)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# `orders/errors.py` says for each error who retries. The reason begins with the error's name.
+# Look at the reasons: which error will be gone once the gateway is up? `orders/errors.py` says
+# for each error who retries.
 #
 # </details>
 #
@@ -285,7 +286,7 @@ tour.check("9.1", worth_a_redrive)
 #
 # ```python
 # def worth_a_redrive(dead_letters):
-#     return [each for each in dead_letters if "GatewayUnavailable" in each.reason]
+#     return [each for each in dead_letters if "gateway" in each.reason]
 #
 #
 # tour.check("9.1", worth_a_redrive)
