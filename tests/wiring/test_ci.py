@@ -13,6 +13,11 @@ def test_ci_runs_the_main_job_to_its_end() -> None:
     assert "npm start -- --once\n" in CI
 
 
+def test_ci_builds_the_site_which_fails_on_a_dead_link() -> None:
+    """tests/browser/test_site.py shows that it does."""
+    assert "npm run docs -- --build\n" in CI
+
+
 def test_ci_runs_every_file_that_npm_test_leaves_out() -> None:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"]
     left_out = [option.removeprefix("--ignore=") for option in options if option.startswith("--ignore=")]

@@ -93,6 +93,25 @@ def test_what_a_step_runs_is_a_command_of_ours_and_takes_nothing_from_an_event(f
             assert re.match(r"$|bash \.ci/run$|npx --yes \S+@\d|cat smoke\.md >> ", line)
 
 
+def test_the_site_is_published_from_main_alone_and_nothing_of_a_fork_ever_is() -> None:
+    site = workflow("site.yml")
+    build, publish = site["jobs"]["build"], site["jobs"]["publish"]
+
+    assert site[True] == {"push": {"branches": ["main"]}, "workflow_dispatch": None}
+    assert build["if"].startswith("github.ref == 'refs/heads/main' && ")
+    assert publish["needs"] == "build"
+    assert [step.get("run") for step in build["steps"] if "uses" not in step] == ["npm run docs -- --build"]
+
+
+def test_only_the_job_that_runs_no_code_of_ours_may_publish() -> None:
+    site = workflow("site.yml")
+
+    assert site["permissions"] == {"contents": "read"}
+    assert "permissions" not in site["jobs"]["build"]
+    assert site["jobs"]["publish"]["permissions"] == {"pages": "write", "id-token": "write"}
+    assert [step["uses"].partition("@")[0] for step in site["jobs"]["publish"]["steps"]] == ["actions/deploy-pages"]
+
+
 def test_all_commands_mean_the_same_stage_and_region() -> None:
     for step in steps("aws.yml"):
         if step.get("run", "").startswith("npm"):
