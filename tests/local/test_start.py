@@ -169,7 +169,7 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
         wait(process, tmp_path, lambda: re.search(f"^{number}  .* e-mail sent$", printed(tmp_path), re.MULTILINE))
         streamed = re.findall(rf"^{number} +\d+ ms  (\w+) +→ (.*)$", printed(tmp_path), re.MULTILINE)
         assert may_be_shown(sorted(streamed), APPROVED), streamed
-        assert re.search(r"^  │ Follow it with the tracking number \w+\.$", printed(tmp_path), re.MULTILINE)
+        assert re.search(r"^  │ Your tracking number is \w+\.$", printed(tmp_path), re.MULTILINE)
         assert (tmp_path / "token").stat().st_mode & 0o077 == 0
 
         environment_of_postman = json.loads((tmp_path / "postman.json").read_text())

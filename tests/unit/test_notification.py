@@ -451,7 +451,7 @@ def test_an_order_with_an_address_that_ses_can_not_take_is_recorded_as_rejected_
     # then
     assert shop.wire.of("ses:SendEmail") == []
     item = shop.item(_order_id(outcome))
-    assert "its @" in item["notification"]["rejection"]
+    assert "the @ " in item["notification"]["rejection"]
     assert "dueAt" not in item
     assert [line["NotificationsRejected"] for line in metrics() if "NotificationsRejected" in line] == [[1]]
     assert email not in json.dumps(log_lines(), ensure_ascii=False)
