@@ -10,13 +10,13 @@ const CALM = window.matchMedia('(prefers-reduced-motion: reduce)');
 const TRAVEL_MS = 900; // how long a dot takes for a step's path
 const APART_MS = 180; // between two steps that arrived together
 
-/** `element` is the picture, `legend` says what its signs mean. */
+/** `element` is the picture, `legend` explains its signs. */
 export class Picture {
   constructor(choreography, signal) {
     this.choreography = choreography;
     this.element = svg('svg', { class: 'picture', role: 'img', 'aria-label': 'The system' });
     this.legend = h('p.legend', {}, h('span.sign.now', {}, 'happens now'), h('span.sign.done', {}, 'has done its part'),
-      h('span.sign.waiting', {}, 'is awaited'), h('span.sign.failed', {}, 'has failed'), h('span', {}, 'Numbers are the steps below.'));
+      h('span.sign.waiting', {}, 'is awaited'), h('span.sign.failed', {}, 'has failed'), h('span', {}, 'The numbers are those of the steps below.'));
     this.last = [[], {}];
     this.#draw();
     NARROW.addEventListener('change', () => {

@@ -20,7 +20,7 @@ export class Timeline {
     });
   }
 
-  /** Of two events of the same time the API may list the later one first: then the row of the first becomes the repeated one. */
+  /** The API may list the later of two events of the same time first: then the row of the first becomes the repeated one. */
   #rowOf(step) {
     const known = this.rows.get(step.key);
     if (known?.dataset.says === said(step)) return known;

@@ -138,7 +138,7 @@ class Page:
         self.visitor.sees_the_end("is on its way")
         for event in EVENTS:
             self.sees(f"publishes {event}")
-        self.sees("moves the status: FULFILLED").sees("Notification sends the e-mail")
+        self.sees("updates the status: FULFILLED").sees("Notification sends the e-mail")
         return self
 
 

@@ -60,7 +60,7 @@ def test_an_outage_is_seen_from_the_first_attempt_to_the_rescue_and_once_more_in
     expect(letters).to_contain_text("✉ 1 kept")
     expect(picture.locator('[data-edge="paymentProcessing deadLetters"]')).to_have_attribute("data-state", "done")
     expect(picture.locator('[data-state="now"]')).to_have_count(0)
-    expect(moment(customer)).to_contain_text("Your order waits for PaymentProcessing")
+    expect(moment(customer)).to_contain_text("Your order is waiting for PaymentProcessing")
     expect(moment(customer)).to_contain_text("attempt 3 of 3: the payment gateway does not respond")
     expect(moment(customer)).to_contain_text("One dead letter is kept")
     expect(moment(customer)).to_contain_text(
@@ -93,7 +93,7 @@ def test_an_outage_is_seen_from_the_first_attempt_to_the_rescue_and_once_more_in
     expect(moment(customer)).to_contain_text("✉ Kept as a dead letter")
     expect(customer.node(PAYMENT)).to_contain_text("✗ attempt 3 of 3")
     expect(letters).to_contain_text("✉ 1 kept")
-    customer.button("On →").click()
+    customer.button("Next →").click()
     expect(moment(customer)).to_contain_text("↩ Redriven")
     expect(letters).to_contain_text("none")
     expect(letters).to_have_attribute("data-state", "now")
@@ -123,7 +123,7 @@ def test_without_the_operator_s_view_the_page_says_only_what_it_has_evidence_for
     customer.page.reload()
     customer.orders()
 
-    expect(moment(customer)).to_contain_text("Your order waits for PaymentProcessing", timeout=TIMEOUT_MS)
+    expect(moment(customer)).to_contain_text("Your order is waiting for PaymentProcessing", timeout=TIMEOUT_MS)
 
     expect(customer.page.locator('.picture [data-state="now"]')).to_have_count(0)
     expect(customer.node(PAYMENT)).to_have_attribute("data-state", "waiting")

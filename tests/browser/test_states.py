@@ -149,7 +149,7 @@ def test_what_is_added_leads_to_the_cart_with_amounts_as_people_write_them(visit
 
 def test_a_cart_asks_for_no_more_than_the_api_takes_and_says_so(visit: Visit) -> None:
     visitor = visit().fills_the_cart()
-    quantity, word = visitor.page.get_by_label("Quantity of Stoneware mug"), "1,000 is the most of one product"
+    quantity, word = visitor.page.get_by_label("Quantity of Stoneware mug"), "An order can have at most 1,000 of one product"
     expect(visitor.page.get_by_text(word)).to_have_count(0)
 
     quantity.fill("5000")
@@ -203,7 +203,7 @@ def test_a_reload_while_the_order_is_placed_places_it_once(customer: Visitor) ->
 def test_an_order_that_the_api_refuses_comes_back_to_the_cart_as_it_was(customer: Visitor) -> None:
     customer.fills_the_cart()
     customer.page.get_by_role("radio", name="Mastercard").check()
-    customer.page.get_by_label("Telephone").fill("+4915112345678")
+    customer.page.get_by_label("Phone number").fill("+4915112345678")
     customer.page.route("**/api/orders", lambda route: route.fulfill(status=500, json={}), times=1)
 
     customer.button("Order").click()
@@ -212,7 +212,7 @@ def test_an_order_that_the_api_refuses_comes_back_to_the_cart_as_it_was(customer
     expect(customer.alert).to_contain_text("The API has a problem")
     expect(customer.page.get_by_label("Quantity of Stoneware mug")).to_have_value("1")
     expect(customer.page.get_by_role("radio", name="Mastercard")).to_be_checked()
-    expect(customer.page.get_by_label("Telephone")).to_have_value("+4915112345678")
+    expect(customer.page.get_by_label("Phone number")).to_have_value("+4915112345678")
 
 
 def test_a_page_to_place_an_order_without_an_order_is_the_cart(customer: Visitor) -> None:

@@ -147,7 +147,7 @@ def test_a_refund_lights_the_path_from_the_request_to_the_refund() -> None:
         "bus", "paymentProcessing", "orders", "paymentProcessing", *logged,
     ]  # fmt: skip
     for status in ("CANCELLED", "REFUNDED"):
-        assert paths[f"OrderStatusUpdater moves the status: {status}"] == ["bus", "orderStatusUpdater", "orders"]
+        assert paths[f"OrderStatusUpdater updates the status: {status}"] == ["bus", "orderStatusUpdater", "orders"]
     [notified] = [step for step in steps if step["title"] == "Notification sends the e-mail"]
     assert notified["hop"]["from"] == "OrderCancelledEvent"
 
@@ -392,8 +392,8 @@ def test_the_cart_has_the_limits_of_the_api() -> None:
     [
         ({}, "MUG", None),
         ({"MUG": 999}, "MUG", None),
-        ({"MUG": 1000}, "MUG", "1,000 is the most of one product in an order."),
-        ({f"MUG-{n}": 1 for n in range(50)}, "MUG", "An order has at most 50 products."),
+        ({"MUG": 1000}, "MUG", "An order can have at most 1,000 of one product."),
+        ({f"MUG-{n}": 1 for n in range(50)}, "MUG", "An order can have at most 50 products."),
         ({f"MUG-{n}": 1 for n in range(50)}, "MUG-7", None),
     ],
     ids=["the first", "the last that fits", "one too many", "one product too many", "one more of a full cart's"],

@@ -100,7 +100,7 @@ function form(page, title, button, fields, send, links = () => []) {
   const submit = h('button.big', { type: 'submit' }, button);
   const element = h('form.card', {}, h('h1', { tabindex: -1 }, title), fields, problem, submit);
   const swap = (other) => {
-    page.say(''); // what was said is about the form that goes
+    page.say(''); // the notice is about the form that goes
     element.replaceWith(other);
     (other.querySelector('input:not([value])') ?? other.querySelector('input')).focus();
   };

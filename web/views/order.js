@@ -13,7 +13,7 @@ import { Timeline } from '../timeline.js';
 import { money, orderNumber, PAYMENT_METHODS, STATUSES, time } from '../words.js';
 
 const CALM = window.matchMedia('(prefers-reduced-motion: reduce)');
-const WAITING_AFTER_MS = 6000; // without a change: then the page says what the order waits for
+const WAITING_AFTER_MS = 6000; // without a change: then the page says what the order is waiting for
 
 export async function orderView({ api, choreography, inbox, operatorsView, announce, signal, orderChanged }, orderId) {
   const cancel = async () => {
@@ -32,7 +32,7 @@ export async function orderView({ api, choreography, inbox, operatorsView, annou
   let shown = '';
   let changedAt = Date.now();
 
-  /** Show what is known now; whether that is news. */
+  /** Show what is known now. Return whether anything has changed. */
   const show = () => {
     const now = JSON.stringify([order, events, rescue]);
     const changed = now !== shown;
@@ -66,7 +66,7 @@ export async function orderView({ api, choreography, inbox, operatorsView, annou
       view.trouble(error.message, h('a', { href: '#/account' }, 'Sign in'));
       return 'ended';
     }
-    view.trouble(`${error.message} What you see is what was known before; this page keeps trying.`);
+    view.trouble(`${error.message} You see the last known state; this page keeps trying.`);
     return null;
   };
   await read(false);
@@ -75,7 +75,7 @@ export async function orderView({ api, choreography, inbox, operatorsView, annou
   if (operatorsView) watchRescue();
   return view.element;
 
-  /** An order that has ended is looked at again when something more happens to it. */
+  /** Once an order has ended, read the operator's view only when the order or its events change. */
   function watchRescue() {
     let known = '';
     const what = () => JSON.stringify([order, events]);
@@ -114,7 +114,7 @@ class OrderView {
     this.problem = h('p.error', { role: 'alert', hidden: true });
     this.cancellation = new Cancellation(cancel);
     this.facts = h('dl.facts');
-    this.mail = h('section.letter', { 'aria-label': 'The e-mail', hidden: true });
+    this.mail = h('section.email', { 'aria-label': 'The e-mail', hidden: true });
     this.element = h('article.order', {},
       h('div.heading', {}, this.title, this.status, this.cancellation.element), this.problem,
       h('section.stage', { 'aria-label': 'The system' }, this.moment.element, this.picture.element, this.replay.element, this.picture.legend),
@@ -123,7 +123,7 @@ class OrderView {
         h('div.receipt', {}, h('section', {}, h('h2', {}, 'The order'), this.facts), this.mail)));
   }
 
-  /** Without a change for a while the order is still: what it waits for is shown, and no step as the present. */
+  /** An order that has not changed for a while is still: the page shows what it waits for, and no step as happening now. */
   update(order, events, rescue, isStill) {
     const before = new Set(this.steps.map(({ key }) => key));
     this.order = order;
