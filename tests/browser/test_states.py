@@ -149,7 +149,10 @@ def test_what_is_added_leads_to_the_cart_with_amounts_as_people_write_them(visit
 
 def test_a_cart_asks_for_no_more_than_the_api_takes_and_says_so(visit: Visit) -> None:
     visitor = visit().fills_the_cart()
-    quantity, word = visitor.page.get_by_label("Quantity of Stoneware mug"), "An order can have at most 1,000 of one product"
+    quantity, word = (
+        visitor.page.get_by_label("Quantity of Stoneware mug"),
+        "An order can have at most 1,000 of one product",
+    )
     expect(visitor.page.get_by_text(word)).to_have_count(0)
 
     quantity.fill("5000")

@@ -366,7 +366,7 @@ def test_an_order_that_nobody_knows_can_not_be_sent_twice(page: Browser, http: h
     ran = command(cloud, "operations.break_it", "send-twice", order_id)
 
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
-    assert answer.json()["detail"].startswith(f"the audit log knows no order {order_id}; look ")
+    assert answer.json()["detail"].startswith(f"the audit log has no order {order_id}; its number ")
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"{answer.json()['detail']}\n")
 
 
