@@ -115,7 +115,7 @@ async function checkPorts([...command]) {
     if (!(await isTaken(wanted))) continue;
     let free = 4576;
     while ((await isTaken(free)) || (await isTaken(free + 1))) free += 10;
-    throw new SetupError(`port ${wanted} is in use; take another: npm start -- --port ${free}`);
+    throw new SetupError(`port ${wanted} is in use; use another: npm start -- --port ${free}`);
   }
 }
 

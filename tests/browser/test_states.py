@@ -151,7 +151,7 @@ def test_a_cart_asks_for_no_more_than_the_api_takes_and_says_so(visit: Visit) ->
     visitor = visit().fills_the_cart()
     quantity, word = (
         visitor.page.get_by_label("Quantity of Stoneware mug"),
-        "An order can have at most 1,000 of one product",
+        "at most 1,000 of one product",
     )
     expect(visitor.page.get_by_text(word)).to_have_count(0)
 

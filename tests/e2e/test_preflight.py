@@ -239,7 +239,7 @@ def test_a_bucket_that_somebody_deleted_is_missed(cloud: Cloud, stage: Stack, pl
         (
             100,
             "Lambda runs 100 at once here; 7 functions and 2 of Notification need 9, and the events that the reconciler"
-            f" publishes after an outage need up to {8 * INVOCATIONS_OF_A_THREAD} more: customers may get 503 meanwhile.",
+            f" publishes after an outage need up to {8 * INVOCATIONS_OF_A_THREAD} more: customers may get 503",
         ),
     ],
 )

@@ -188,7 +188,7 @@ def test_failed_attempts_the_dead_letter_and_its_redrive_are_shown(stack: Stack,
     ("attempt", "line"),
     [
         (2, "C435834C  ↻ Reconciler publishes OrderPlacedEvent again"),
-        (1, "C435834C  ↻ OrderPlacedEvent came again"),
+        (1, "C435834C  ↻ OrderPlacedEvent arrived again"),
     ],
 )
 def test_an_event_that_comes_again_says_who_published_it(stack: Stack, shown: Shown, attempt: int, line: str) -> None:

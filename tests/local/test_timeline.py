@@ -161,7 +161,7 @@ def test_an_e_mail_is_shown_literally() -> None:
         "BodyText": "[bold]Hello\u202e\n\n  a table\n\nBye",
     }
 
-    Terminal(console(file=file, width=80, soft_wrap=True)).letters([message])
+    Terminal(console(file=file, width=80, soft_wrap=True)).emails([message])
 
     assert file.getvalue().splitlines() == [
         r"✉ to [/a]@example.com: \x1b]0;x\x07[/b]",
@@ -307,7 +307,7 @@ def test_a_time_out_says_which_event_was_last_seen_and_who_was_not_heard_from(
 ) -> None:
     stuck = earlier(recorded("approved"), statuses=statuses, events=events, without=without)
 
-    assert shortcoming(APPROVED, stuck, set()) == f"not done after 60 s: {seen}; not heard from: {silent}"
+    assert shortcoming(APPROVED, stuck, set()) == f"not done after 60 s: {seen}; still awaited: {silent}"
 
 
 def with_notification(evidence: OrderView, **notification: Any) -> OrderView:
