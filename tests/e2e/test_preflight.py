@@ -333,8 +333,8 @@ def test_a_variable_that_leads_to_an_emulator_stops_a_deploy_to_aws(environment:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--stage", "Dev"], "--stage Dev: a stage is named with small letters, digits and hyphens, a letter first."),
-        (["--stage", "a" * 64], "64 characters are too many for the names on AWS; take at most "),
+        (["--stage", "Dev"], "--stage Dev: use small letters, digits and hyphens, with a letter first."),
+        (["--stage", "a" * 64], "64 characters are too many for the names on AWS; use at most "),
         (["--param", "logLevel=LOUD"], '--param logLevel: "LOUD" is not one of DEBUG, INFO, WARN, ERROR.'),
         (["--param", "sender=x@example.com"], "there is no such parameter. Did you mean senderEmail?"),
     ],

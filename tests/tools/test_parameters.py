@@ -132,7 +132,7 @@ def test_a_parameter_is_given_once_or_not_at_all() -> None:
 
 def test_a_budget_without_anybody_to_tell_is_refused() -> None:
     assert refused("monthlyBudgetUsd=50") == (
-        "monthlyBudgetUsd needs an address to write to: --param alarmEmail=you@example.com"
+        "monthlyBudgetUsd needs an address to notify: --param alarmEmail=you@example.com"
     )
 
 

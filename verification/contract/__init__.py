@@ -1,1 +1,1 @@
-"""The HTTP API's contract as documents, made from the code: OpenAPI, and Postman's collection with its environments."""
+"""The HTTP API's contract as documents, generated from the code: OpenAPI, and a Postman collection."""

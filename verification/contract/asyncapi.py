@@ -1,7 +1,7 @@
-"""The AsyncAPI document of the events, made from their models and from the rules and rights of serverless.yml.
+"""The AsyncAPI document of the events, generated from their models and from the rules and rights of serverless.yml.
 
-Who sends an event is whoever may publish it, who receives it is whom a rule leads it to: nothing is listed here by hand
-but what only people can say. The schemas are also in a file for each event and version, below docs/events/.
+The senders of an event are the functions that may publish it, the receivers those to which a rule leads: only the
+descriptions are written by hand. The schemas are also in a file for each event and version, below docs/events/.
 """
 
 import inspect
@@ -26,7 +26,7 @@ _DESCRIPTION = (
 
 
 class _WithoutAliases(yaml.SafeDumper):
-    """Writes a value in full wherever it stands: no `&id001` in a document that people read."""
+    """Writes a repeated value in full each time: no `&id001` in a document that people read."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -113,7 +113,7 @@ def _operation(action: str, channel: str, function: str, events: list[str]) -> J
         "action": action,
         "channel": {"$ref": f"#/channels/{channel}"},
         "title": f"{topology.title(function)} {verb}",
-        "summary": f"What the function {function} {verb}.",
+        "summary": f"The events that the function {function} {verb}.",
         "messages": [{"$ref": f"#/channels/{channel}/messages/{event}"} for event in events],
     }
 
@@ -162,7 +162,7 @@ def _message(event: type[Event]) -> Json:
                 "time": {"type": "string", "format": "date-time"},
                 "region": {"type": "string"},
                 "resources": {"type": "array", "items": {"type": "string"}},
-                "replay-name": {"type": "string", "description": "Only there when an archive is replayed."},
+                "replay-name": {"type": "string", "description": "Present only when an archive is replayed."},
                 "detail": {"$ref": f"{_SCHEMAS}{name}"},
             },
         },

@@ -1,8 +1,8 @@
 """How events evolve: today's models, compared with the JSON Schemas that were recorded when they were released.
 
-A field may be added if it is optional. Everything else breaks somebody: an event from before, in flight, in the archive
-or in a dead-letter queue, which this code must decode; or a consumer from before, which must decode what this code
-publishes. A new meaning is therefore a new event, or the next version.
+A field may be added if it is optional. Any other change breaks something: an earlier event in flight, in the archive or
+in a dead-letter queue, which this code must decode; or an earlier consumer, which must decode this code's events. A new
+meaning is therefore a new event, or the next version.
 """
 
 import json
@@ -16,16 +16,16 @@ Schema = Mapping[str, Any]
 """A JSON Schema, as pydantic writes it."""
 
 _PROSE = {"title", "description", "default", "examples"}
-"""What says nothing about which values are valid."""
+"""Keywords that don't restrict the valid values."""
 
 
 def file_of(folder: Path, version: str, detail_type: str) -> Path:
-    """Where an event's recorded schema is, below tests/recorded."""
+    """The path of an event's recorded schema, below tests/recorded."""
     return folder / f"v{version}" / "schemas" / f"{detail_type}.json"
 
 
 def record(folder: Path) -> list[Path]:
-    """Write the schema of every event of every version; the files. Raises ValueError for a breaking change."""
+    """Write the schema of every event of every version; return the files. Raises ValueError for a breaking change."""
     files = []
     for version, events in VERSIONS.items():
         for detail_type, event in events.items():
@@ -59,7 +59,7 @@ def resolved(schema: Schema) -> dict[str, Any]:
 
 
 def breaking_changes(recorded: Schema, current: Schema, path: str = "") -> Iterator[str]:
-    """What of a resolved schema breaks events or consumers of the recorded one, a line each: `data.reason is gone`."""
+    """The changes that break events or consumers of the recorded schema, a line each: `data.reason is gone`."""
     for part in sorted((recorded.keys() | current.keys()) - {"properties", "required", "items"}):
         if recorded.get(part) != current.get(part):
             yield f"{path or 'the event'}: {part} was {recorded.get(part)!r} and is {current.get(part)!r}"

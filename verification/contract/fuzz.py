@@ -1,4 +1,4 @@
-"""`npm run fuzz`: thousands of requests, good ones and bad ones, against the document, on a stack of their own.
+"""`npm run fuzz`: thousands of valid and invalid requests, checked against the document, on a stack of their own.
 
 schemathesis makes the requests from docs/openapi.json and checks each response against it: no server error, and no
 status, content type, header or body that the document does not have.
@@ -33,7 +33,7 @@ _EMAIL = "fuzz@example.com"
 
 
 def fuzz(requests: int, seed: int) -> int:
-    """Returns schemathesis's exit code: 0 where the document has every response."""
+    """Return schemathesis's exit code: 0 if the document has every response."""
     terminal, state = Terminal(), State(Path(".local/fuzz"))
     schema = document()
     operations = sum(len(path) for path in schema["paths"].values())

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 class GatewayMessage(BaseModel):
-    """What the gateway says by itself."""
+    """The gateway's own responses."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,7 +34,7 @@ class Success(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """What one route does. `problems` are names of PROBLEMS, besides `internal`, which every route may send."""
+    """One route. `problems` are names of PROBLEMS, in addition to `internal`, which every route may send."""
 
     id: str
     summary: str
@@ -67,7 +67,7 @@ LIMIT: Json = {
 NEXT_TOKEN: Json = {
     "name": "nextToken",
     "in": "query",
-    "description": "As the page before gave it.",
+    "description": "The `nextToken` of the page before.",
     "schema": {"type": "string"},
 }
 HEADERS: Mapping[str, Json] = {
@@ -113,7 +113,7 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "GET /orders": Operation(
         "listOrders",
-        "List one's own orders, newest first",
+        "List your orders, newest first",
         {200: Success("A page of orders", responses.OrdersResponse)},
         ("not-an-id-token", "validation-failed"),
         (LIMIT, NEXT_TOKEN),
@@ -134,7 +134,7 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "POST /orders/{orderId}/cancellation": Operation(
         "cancelOrder",
-        "Cancel an order that is neither shipped nor declined; what was charged is refunded",
+        "Cancel an order that is neither shipped nor declined; a charge is refunded in full",
         {
             200: Success("The order, which an earlier request cancelled", responses.OrderResponse),
             202: Success("The order with its `cancellation`; its status follows", responses.OrderResponse),
@@ -145,12 +145,16 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /orders/{orderId}/ticket": Operation(
         "createTicket",
         "Get a ticket for a WebSocket that sends the order's events as they happen; only where there is a storefront",
-        {201: Success("What opens one WebSocket, once, for the page that asked", responses.TicketResponse)},
+        {
+            201: Success(
+                "A ticket that opens one WebSocket, once, for the page that requested it", responses.TicketResponse
+            )
+        },
         ("not-an-id-token", "order-not-found"),
         (ORDER_ID,),
     ),
 }
-"""Route → what it takes and sends."""
+"""Route → its request and its responses."""
 
 
 def document() -> Json:

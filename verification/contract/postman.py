@@ -1,4 +1,4 @@
-"""The Postman collection, made from the OpenAPI document: sign in, follow an order, and see what is refused.
+"""The Postman collection, generated from the OpenAPI document: sign in, follow an order, and see refused requests.
 
 Each request checks the status of its response. On the local stack the first folder makes an account and reads the code
 from the local mailbox; on AWS it is skipped, and you sign in with the account that the environment names.
