@@ -1,4 +1,4 @@
-"""Checks everything that can be checked without running it: format, lint, types and the CloudFormation template.
+"""Checks everything that can be checked without running it: format, lint, types, words and the CloudFormation template.
 
 AsyncAPI's own parser validates docs/asyncapi.yaml. cfn-lint checks whether CloudFormation accepts the template, with
 AWS's rules for serverless applications, and checkov whether the template is secure. Neither needs the network. The
@@ -32,6 +32,7 @@ CHECKS = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "lint": ["ruff", "check", "--quiet", "."],
     "types": ["mypy"],
+    "words": [sys.executable, "-m", "tools.words"],
     "documents": [sys.executable, "-m", "cogapp", "--check", *DOCUMENTS],
     "events' document": ["node", "tools/asyncapi/validate.mjs", "docs/asyncapi.yaml"],
     "package": [*PACKAGE, "dev"],

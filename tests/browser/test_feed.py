@@ -433,7 +433,7 @@ def test_after_the_end_nothing_is_read_and_a_late_event_is_still_heard(page: Pag
     assert len(page.requests) == asked
 
 
-def test_whoever_leaves_the_page_closes_its_websocket_and_ends_its_reads(
+def test_leaving_the_page_closes_its_websocket_and_ends_its_reads(
     page: Page, cloud: Cloud, anna: Shopper, sockets: Sockets
 ) -> None:
     order_id = an_order_that_waits(cloud, anna)

@@ -191,7 +191,7 @@ def test_the_first_order_plays_in_slow_motion_by_itself_and_the_next_does_not(vi
     visitor.orders()
 
     expect(visitor.button("Skip")).to_be_visible(timeout=TIMEOUT_MS)
-    expect(visitor.button("Skip")).not_to_be_focused()  # whoever reads or types meanwhile is left alone
+    expect(visitor.button("Skip")).not_to_be_focused()  # the focus of somebody who reads or types stays where it is
     expect(visitor.button("▶ Replay in slow motion")).to_be_visible(timeout=TIMEOUT_MS)  # it ends by itself
     shown = visitor.page.evaluate("moments")
     assert [step for step, _ in shown] == [*range(1, len(shown) + 1)]
@@ -234,7 +234,7 @@ def test_the_slow_motion_of_the_first_order_can_be_skipped(visit: Visit) -> None
     expect(visitor.button("Skip")).to_be_hidden()  # once is enough
 
 
-def test_nothing_plays_by_itself_for_whoever_prefers_no_motion(visit: Visit) -> None:
+def test_nothing_plays_by_itself_where_reduced_motion_is_preferred(visit: Visit) -> None:
     visitor = visit(plays_first_order=True, reduced_motion="reduce").signs_up()
     visitor.orders().sees_the_end("is on its way")
 

@@ -76,7 +76,7 @@ def test_the_code_fills_itself_in_and_what_was_typed_stays(visit: Visit) -> None
     expect(newcomer.button("Sign out")).to_be_visible()
 
 
-def test_a_weak_password_is_told_the_rule_before_cognito_refuses_it(visit: Visit) -> None:
+def test_the_page_shows_the_rule_for_a_weak_password_before_cognito_refuses_it(visit: Visit) -> None:
     visitor = visit().opens("#/account")
     asked: list[str] = []
     visitor.page.on("request", lambda request: asked.append(request.url) if "cognito" in request.url else None)
@@ -298,7 +298,7 @@ def test_no_word_is_broken_on_a_phone(visit: Visit, ada: ShopAccount) -> None:
 
 
 def baseline(element: Locator) -> float:
-    """Where the letters of an element stand: the bottom of an empty box among them."""
+    """The baseline of an element's text: the bottom of an empty box in it."""
     return float(
         element.evaluate(
             """(element) => {
@@ -313,7 +313,7 @@ def baseline(element: Locator) -> float:
     )
 
 
-def test_the_badge_of_a_status_stands_on_the_line_of_its_order(visit: Visit, ada: ShopAccount) -> None:
+def test_the_badge_of_a_status_is_on_the_line_of_its_order(visit: Visit, ada: ShopAccount) -> None:
     visitor = visit()
     visitor.button("Continue as Ada").click()
     row = visitor.page.locator(".orders li").first

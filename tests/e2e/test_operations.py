@@ -137,7 +137,7 @@ def test_what_notification_gave_up_goes_to_its_queue(cloud: Cloud, anna: Shopper
 
     assert letter.target == stack.outputs["NotificationQueueUrl"]
     wait_for("invocation of notification", lambda: cloud.invocations("notification") > before)
-    assert len(anna.inbox_of(order_id)) == 1, "the customer was told before"
+    assert len(anna.inbox_of(order_id)) == 1, "the customer was notified before"
 
 
 def test_a_purge_asks_first(cloud: Cloud, stack: Stack) -> None:

@@ -150,7 +150,7 @@ def test_an_order_that_rests_is_not_read_again(stack: Stack, shown: Shown, clock
     assert stack.read == []
 
 
-def test_an_outage_is_told_when_it_begins_and_when_it_ends(shown: Shown) -> None:
+def test_an_outage_is_shown_when_it_begins_and_when_it_ends(shown: Shown) -> None:
     assert [shown(gateway) for gateway in ("down", "down", "up")] == [
         ["✗ the payment gateway is down"],
         [],

@@ -1,4 +1,4 @@
-"""What `npm start` shows of an order, from what the API told of four real ones."""
+"""The timelines of `npm start`, for four real orders as the API showed them."""
 
 import json
 import re
@@ -302,7 +302,7 @@ def test_a_parcel_is_not_awaited_of_a_cancelled_order(name: str) -> None:
         (3, 2, (), "the last event seen is PaymentCompletedEvent, after 12 ms", "AuditLogger"),
     ],
 )
-def test_a_time_out_says_which_event_was_last_seen_and_who_was_not_heard_from(
+def test_a_time_out_says_which_event_was_last_seen_and_which_functions_are_awaited(
     statuses: int, events: int, without: tuple[str, ...], seen: str, silent: str
 ) -> None:
     stuck = earlier(recorded("approved"), statuses=statuses, events=events, without=without)

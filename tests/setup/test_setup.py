@@ -366,7 +366,7 @@ def test_a_python_without_ensurepip_says_what_to_install(checkout: Checkout) -> 
         ("Something.\nSomething else.", "failed: Something else."),
     ],
 )
-def test_what_npm_fails_on_is_said_in_one_line_with_the_mend(checkout: Checkout, npm_says: str, line: str) -> None:
+def test_an_error_of_npm_s_is_one_line_with_the_fix(checkout: Checkout, npm_says: str, line: str) -> None:
     checkout.python()
     checkout.program("npm", f"#!/bin/sh\necho '{npm_says}' >&2\nexit 1\n")
 

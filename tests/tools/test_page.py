@@ -418,7 +418,7 @@ def test_the_cart_refuses_in_words_what_the_api_would_refuse(
         ("Ünsäfe-€", "an upper-case letter and a number"),
     ],
 )
-def test_a_password_is_told_what_cognito_s_rule_asks_for(password: str, lacks: str | None) -> None:
+def test_a_password_s_weakness_is_what_cognito_s_rule_lacks(password: str, lacks: str | None) -> None:
     expected = lacks and f"The password still needs {lacks}."
     assert in_the_page("password.js", "page.weakness(v[0])", password) == expected
 

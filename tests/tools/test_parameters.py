@@ -137,7 +137,7 @@ def test_a_budget_without_anybody_to_tell_is_refused() -> None:
 
 
 @pytest.mark.parametrize("params", [{"monthlyBudgetUsd": 50}, {}])
-def test_whom_a_budget_mails_may_stand_in_serverless_yml_as_well(params: dict[str, int]) -> None:
+def test_the_address_that_a_budget_mails_may_be_in_serverless_yml_as_well(params: dict[str, int]) -> None:
     given = ["monthlyBudgetUsd=50"] if not params else []
     default = {"alarmEmail": "ops@example.com", "monthlyBudgetUsd": 0}
 

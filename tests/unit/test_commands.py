@@ -430,7 +430,7 @@ def test_a_list_says_what_has_become_of_each_order_within_80_columns(
     )
 
 
-def test_a_wide_list_has_a_line_for_each_letter_with_the_whole_order_id(
+def test_a_wide_list_has_a_line_for_each_dead_letter_with_the_whole_order_id(
     called: Called, queues: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_letters_of_orders(queues)
@@ -473,7 +473,7 @@ def test_letters_whose_orders_can_not_be_read_are_shown_all_the_same(
     assert re.fullmatch(r"the orders could not be read: .*AccessDeniedException.*BatchGetItem.*\n", err)
 
 
-def test_no_letter_is_one_line(called: Called, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_list_is_one_line(called: Called, capsys: pytest.CaptureFixture[str]) -> None:
     assert called("dlq", "list") == 0
     assert called("dlq", "redrive") == 0
     assert called("dlq", "purge") == 0

@@ -263,7 +263,7 @@ def told(**causes: str | None) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_cancelled_order_s_trail_tells_of_a_refund_because_of_the_cancellation_or_of_no_payment() -> None:
+def test_a_cancelled_order_s_trail_has_a_refund_because_of_the_cancellation_or_no_payment() -> None:
     before = told(OrderPlaced=None, OrderCancelled=None)
     after = told(
         OrderPlaced=None, PaymentCompleted="OrderPlaced", OrderCancelled=None, PaymentRefunded="OrderCancelled"
