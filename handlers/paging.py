@@ -35,7 +35,7 @@ def page(request: Request, customer_id: str) -> Page:
 
 
 def next_token(position: Position | None, customer_id: str) -> str | None:
-    """The token of the page that starts at the position; None where there is no such page."""
+    """The token of the page that starts at the position; None if there is no such page."""
     if position is None:
         return None
     return urlsafe_b64encode(json.dumps([customer_id, *position]).encode()).decode()

@@ -56,9 +56,9 @@ class DeadLetter(NamedTuple):
     queue_url: str
     message_id: str
     event: Mapping[str, Any]
-    """EventBridge's envelope; empty where the message holds none."""
+    """EventBridge's envelope; empty if the message holds none."""
     target: str
-    """ARN or URL to which a redrive delivers the payload; empty where the message does not say."""
+    """ARN or URL to which a redrive delivers the payload; empty if the message does not say."""
     reason: str
     payload: str
     """The failed payload, as the target got it."""

@@ -303,7 +303,7 @@ docs/architecture.md, "How events evolve".
 
 
 def decode(envelope: Mapping[str, object]) -> Event:
-    """The event in an EventBridge envelope, by its version. Raises MalformedEvent where no model accepts it."""
+    """The event in an EventBridge envelope, by its version. Raises MalformedEvent if no model accepts it."""
     detail_type, detail = envelope.get("detail-type"), envelope.get("detail")
     version = _version(detail)
     if version not in VERSIONS:

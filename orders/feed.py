@@ -33,7 +33,7 @@ class StoredTicket(NamedTuple):
 
     order_id: str
     origin: str | None
-    """The origin of the page that asked for it, as its browser named it; None where no browser asked."""
+    """The origin of the page that asked for it, as its browser named it; None if no browser asked."""
     expires_at: int
     """Unix time in seconds."""
 
@@ -53,7 +53,7 @@ class Feed(Protocol):
         """Store a ticket until it is burned or has expired."""
 
     def burn_ticket(self, ticket_hash: str) -> StoredTicket | None:
-        """Delete a ticket and return it; None where there is none, or no longer: it can be used once."""
+        """Delete a ticket and return it; None if there is none, or no longer: it can be used once."""
 
     def add(self, connection: Connection, *, expires_at: int) -> None:
         """Store a connection until it is forgotten or has expired (Unix time in seconds)."""
@@ -69,7 +69,7 @@ class Sockets(Protocol):
     """The open WebSockets."""
 
     def send(self, connection_id: str, message: str) -> bool:
-        """Send a message; False where the connection is gone, or not open yet."""
+        """Send a message; False if the connection is gone, or not open yet."""
 
 
 def issue_ticket(order_id: str, origin: str | None, feed: Feed) -> Ticket:
@@ -80,7 +80,7 @@ def issue_ticket(order_id: str, origin: str | None, feed: Feed) -> Ticket:
 
 
 def connect(secret: str, origin: str | None, connection_id: str, feed: Feed) -> str | None:
-    """Burn the ticket and store the connection that it opens: the order's id, or None where the ticket opens nothing.
+    """Burn the ticket and store the connection that it opens: the order's id, or None if the ticket opens nothing.
 
     DynamoDB deletes expired items late, by days even, so the expiry is compared here.
     """

@@ -110,7 +110,7 @@ def _equal(left: Value | None, right: Value | None) -> bool:
 
 
 def _ordered(left: Value | None, right: Value | None) -> tuple[Any, Any] | None:
-    """Both as comparable values; None where one is absent or the types differ: then no comparison holds."""
+    """Both as comparable values; None if one is absent or the types differ: then no comparison holds."""
     if left is None or right is None:
         return None
     (left_kind, first), (right_kind, second) = _plain(left), _plain(right)

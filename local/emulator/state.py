@@ -35,7 +35,7 @@ class State:
         """The state with which `npm start -- --keep` continues the next time."""
 
     def read_emulator(self) -> dict[str, Any]:
-        """The running emulator. Raises LocalError where none runs, or where it is not on this machine."""
+        """The running emulator. Raises LocalError if none runs, or if it is not on this machine."""
         try:
             emulator: dict[str, Any] = json.loads(self.emulator.read_text())
         except FileNotFoundError:

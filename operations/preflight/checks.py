@@ -34,7 +34,7 @@ _MARKS = {"passed": "[green]✓[/]", "warning": "[yellow]![/]", "blocked": "[red
 
 
 def preflight(stack: Stack, arguments: argparse.Namespace) -> int:
-    """Print each finding; 1 where one blocks a deploy, else 0."""
+    """Print each finding; 1 if one blocks a deploy, else 0."""
     screen, blocking = console(soft_wrap=True), 0
     plan = read_plan(stack.stage, arguments.region, arguments.aws_profile, arguments.param)
     for finding in findings(stack, plan):

@@ -163,7 +163,7 @@ def counts(story: Sequence[Invocation]) -> Counts:
     to_topic = sum("notification" in flow.consumers()[event["detail-type"]] for event in events)
     sent = Counter(call.action for call in calls)
     lines = [line for each in story for line in each.log.splitlines()]
-    answers = [each.response["body"] for each in story if each.response and "body" in each.response]
+    bodies = [each.response["body"] for each in story if each.response and "body" in each.response]
     of_sockets = [each for each in story if each.response and each.response.keys() == {"statusCode"}]
     messages = [call.message for call in calls if call.message]
     return {
@@ -185,11 +185,11 @@ def counts(story: Sequence[Invocation]) -> Counts:
         "largest item": _largest_items(calls),
         "stored bytes": usage.stored_bytes,
         "stored index bytes": usage.stored_index_bytes,
-        "requests": len(answers),
+        "requests": len(bodies),
         "websocket messages": len(of_sockets) + sum(ceil(len(each) / MESSAGE_BYTES) for each in messages),
         "websocket bytes": sum(map(len, messages)),
         "connection minutes": len(of_sockets) // 2,  # no page here is open for longer
-        "answer bytes": sum(len(body.encode()) for body in answers),
+        "response bytes": sum(len(body.encode()) for body in bodies),
         "invocations": dict(Counter(each.function for each in story)),
         "log lines": len(lines),
         "log bytes": sum(len(line.encode()) + LOG_EVENT_BYTES for line in lines),

@@ -200,7 +200,7 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
     logs = (counts["log bytes"] + invocations * lambdas_bytes + asked * access_log_bytes()) / GB
     archive = counts["event bytes"] / GB
     stored_logs = logs * STORED_SHARE_OF_LOGS * log_days / 30
-    answers = (counts["answer bytes"] + HEADER_BYTES * asked + counts["websocket bytes"]) / GB
+    responses = (counts["response bytes"] + HEADER_BYTES * asked + counts["websocket bytes"]) / GB
     story = [
         _line(counts["write units"], "DynamoDB write units"),
         _line(counts["index write units"], "DynamoDB write units", "write units of the indexes"),
@@ -213,7 +213,7 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
         _line(invocations, "Lambda requests"),
         _line(gb_seconds(counts), f"Lambda {architecture}", f"duration, {architecture}"),
         _line(asked, f"{api} requests", f"{api} requests", "API Gateway"),
-        _line(answers, "data transfer out", "answers, out of AWS", "API Gateway"),
+        _line(responses, "data transfer out", "responses, out of AWS", "API Gateway"),
         *_websockets(counts),
         _line(counts["sqs requests"], "SQS requests"),
         _line(counts["sns publications"], "SNS publications"),

@@ -72,7 +72,7 @@ class OnlineChecker:
     ledger: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By idempotency key, each row of the provider's ledger as it was last written, as plain values."""
     cancellations: dict[str, set[int]] = field(default_factory=dict)
-    """By order, the statuses with which its customer's cancellations were answered."""
+    """By order, the statuses of the responses to its customer's cancellations."""
     forged: set[str] = field(default_factory=set)
     stored: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Each order as it was last written, as plain values."""

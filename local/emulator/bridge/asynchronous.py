@@ -86,7 +86,7 @@ def _work_off(function: Function, event: Any) -> None:
 
 
 def _attempt(function: Function, event: Any, request_id: str) -> dict[str, Any] | None:
-    """One invocation: `{"body": …}`, with a true `error` where it failed; None where it was throttled."""
+    """One invocation: `{"body": …}`, with a true `error` where it failed; None if it was throttled."""
     line = _lines.setdefault(function["config"]["FunctionArn"], threading.BoundedSemaphore(AT_ONCE))
     with line:
         found, configuration, _ = lambda_svc._get_func_record_for_ref(function["config"]["FunctionArn"])

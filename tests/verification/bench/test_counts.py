@@ -22,7 +22,7 @@ from verification.bench.journey import FUNCTIONS, WITH_STOREFRONT, functions
 
 RECONCILE_CONCURRENCY = int(topology.setting("${param:reconcileConcurrency}"))
 REQUESTS_OF_A_PAGE = 10
-BYTES = ("log bytes", "event bytes", "answer bytes", "websocket bytes", "stored bytes", "stored index bytes")
+BYTES = ("log bytes", "event bytes", "response bytes", "websocket bytes", "stored bytes", "stored index bytes")
 """May differ by a few: log lines contain durations and line numbers."""
 
 
