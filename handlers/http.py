@@ -32,7 +32,7 @@ class Authorizer(TypedDict):
 
 
 class RequestContext(TypedDict):
-    """What the gateway adds to a request. A public route has no `authorizer`."""
+    """The gateway's own part of a request. A public route has no `authorizer`."""
 
     requestId: str
     authorizer: NotRequired[Authorizer]

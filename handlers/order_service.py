@@ -33,7 +33,7 @@ def handler(request: Request, _context: object) -> GatewayResponse:
 
 
 def list_products(_request: Request) -> GatewayResponse:
-    """200: what the shop sells."""
+    """200: the shop's products."""
     return respond(200, ProductsResponse.model_validate({"products": tuple(PRODUCTS.values())}))
 
 

@@ -99,7 +99,7 @@ class ProductResponse(Response):
 
 
 class ProductsResponse(Response):
-    """What the shop sells."""
+    """The shop's products."""
 
     products: tuple[ProductResponse, ...]
 
@@ -194,7 +194,7 @@ class EventResponse(BaseModel):
         strict=True,
         alias_generator=to_camel,
         serialize_by_alias=True,
-        json_schema_extra={"additionalProperties": False},  # in what is sent; the item may have more
+        json_schema_extra={"additionalProperties": False},  # in the response; the stored item may have more
         json_schema_serialization_defaults_required=True,
     )
 

@@ -1,4 +1,4 @@
-"""`npm run dlq`: show what is in the dead-letter queues and why, redrive it, or delete it."""
+"""`npm run dlq`: show the dead letters and why they failed, redrive them, or delete them."""
 
 import argparse
 import sys

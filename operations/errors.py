@@ -13,4 +13,4 @@ OperatorError        the message is one line: what is wrong, and what to do
 
 
 class OperatorError(Exception):
-    """The command can't do what it was asked; the message is one line that says why, and what to do."""
+    """The command can't do its work; the message is one line that says why, and what to do."""

@@ -122,7 +122,7 @@ class Comparison(NamedTuple):
 
 
 def difference(order_id: str, item: Item | None, items: Sequence[Item]) -> Difference | None:
-    """What is wrong between an order (None: there is no such order) and its rows in the ledger; None if nothing is."""
+    """The difference between an order (None: there is no such order) and its rows in the ledger; None if they agree."""
     try:
         order, rows = _read(item, items)
     except ValidationError as error:

@@ -54,7 +54,7 @@ class Delivery(NamedTuple):
 
 
 def replay_span(stack: Stack, start: datetime, end: datetime) -> Generator[Replay, None, None]:
-    """Replay what was archived from `start` to `end`; yields its progress until it has ended.
+    """Replay the events archived from `start` to `end`; yields its progress until it has ended.
 
     Closing the generator before that cancels the replay. Raises ReplayFailed.
     """

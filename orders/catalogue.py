@@ -1,4 +1,4 @@
-"""What the shop sells and how it can be paid for. Prices come from here: a request that names a price is rejected."""
+"""The shop's products and payment methods. Prices come from here: a request that names a price is rejected."""
 
 from typing import Literal
 

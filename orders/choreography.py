@@ -396,13 +396,13 @@ def _close_if_ended(order: Order, store: OrderStore) -> None:
 def record_event(envelope: Mapping[str, object], log: AuditLog) -> bool:
     """Add an EventBridge event to the audit log once, whether a model accepts it or not; False for a repetition.
 
-    Raises MalformedEvent for what EventBridge never delivers.
+    Raises MalformedEvent for payloads that EventBridge never delivers.
     """
     return log.add(audit_entry(envelope))
 
 
 def audit_entry(envelope: Mapping[str, object]) -> AuditEntry:
-    """What the audit log stores of an EventBridge event. Raises MalformedEvent for what EventBridge never delivers."""
+    """The entry for an EventBridge event. Raises MalformedEvent for payloads that EventBridge never delivers."""
     time, detail = _required_text(envelope, "time"), envelope.get("detail")
     metadata, data = _map(detail, "metadata"), _map(detail, "data")
     occurred_at, attempt = metadata.get("occurredAt"), metadata.get("attempt")

@@ -1,4 +1,4 @@
-"""What the deployment tells the code, read once from the environment that `serverless.yml` sets."""
+"""The deployment's configuration, read once from the environment that `serverless.yml` sets."""
 
 import os
 from functools import cache

@@ -67,7 +67,7 @@ class Line(Frozen):
 
 
 class Metadata(Frozen):
-    """What every event says about itself."""
+    """The metadata of every event."""
 
     event_id: Id
     """The same for every publication of the same fact."""
@@ -82,7 +82,7 @@ class Metadata(Frozen):
 
 
 class EventData(Frozen):
-    """What every event says about its order."""
+    """The data of every event: at least its order's id."""
 
     order_id: Id
 

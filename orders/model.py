@@ -1,4 +1,4 @@
-"""An order: what a customer may order, what is stored, and which status may follow which.
+"""An order: the request for it, the stored item, and the statuses with their transitions.
 
     PLACED ──PaymentCompleted──▶ PAID ──FulfillmentCompleted──▶ FULFILLED
        └─────PaymentFailed─────▶ PAYMENT_FAILED
@@ -63,7 +63,7 @@ TRANSITIONS: Mapping[type[Event], tuple[Status, frozenset[Status]]] = {
 
 
 class _Request(BaseModel):
-    """What a client sends: camelCase only, no coercion, no unknown fields."""
+    """A client's request: camelCase only, no coercion, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
 
@@ -108,7 +108,7 @@ class StatusChange(Frozen):
 
 
 class _Result(Frozen):
-    """What a step stores on the order: all that its event is built from, so that each publication is the same."""
+    """A step's result, stored on the order. Its event is built from this alone, so each publication is the same."""
 
     event_id: Id
     occurred_at: Timestamp

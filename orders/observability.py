@@ -1,4 +1,4 @@
-"""What an operator sees: one JSON line for each outcome, and business metrics in CloudWatch's embedded metric format.
+"""Logs and metrics: one JSON line for each outcome, and business metrics in CloudWatch's embedded metric format.
 
 Most outcomes are counted: then the metric's line says in `message` what happened, with the order's ids.
 

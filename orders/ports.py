@@ -1,4 +1,4 @@
-"""The ports: what the steps need from the outside, as protocols, and the values that cross them.
+"""The ports: the steps' interfaces to the outside, as protocols, and the values that cross them.
 
 The steps in `choreography.py` know these and nothing behind them. `orders/aws` has the adapters, the simulated payment
 provider's as well, and `handlers/wiring.py` decides which ones run. An adapter inherits from nothing here: it has the

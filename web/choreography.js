@@ -4,7 +4,7 @@
 import { rescueSteps } from './rescue.js';
 import { STATUSES, titleOf } from './words.js';
 
-/** An event in two words, and what it means to a customer. One that is not here is described by its consumers. */
+/** An event in two words, and its meaning to a customer. An unknown event is described by its consumers. */
 const EVENTS = {
   OrderPlacedEvent: ['Order placed', 'The order is stored, and its event is on the bus. The customer already has the response.'],
   PaymentCompletedEvent: ['Payment taken', 'The card was charged, once: the charge is stored on the order before the event is published.'],
@@ -46,7 +46,7 @@ export class Choreography {
       .map((step) => ({ ...step, after: Date.parse(step.at) - placedAt, hop: hop(step, events) }));
   }
 
-  /** The consumers that should have reacted by now, and of which there is no sign yet. None when the order has ended. */
+  /** The consumers that should have reacted by now and have not yet. None when the order has ended. */
   awaited(order, events) {
     if (isOver(order)) return [];
     const names = events.flatMap((event) => this.#consumersOf(event).filter((name) => !this.#reacted(name, event, order, events)));
@@ -96,7 +96,7 @@ export class Choreography {
     });
   }
 
-  /** Of the publishers of a source, the scheduled one publishes again what the others published first, and cancels by itself. */
+  /** Of the publishers of a source, the scheduled one republishes the others' events, and cancels by itself. */
   #publisherOf({ source }, scheduled) {
     return this.publishers[source]?.find((name) => (this.functions[name].kind === 'schedule') === scheduled);
   }

@@ -2,7 +2,7 @@
 // A lost message does no harm: while no message arrives, the page reads the order with growing pauses, until it has ended.
 // A hidden page reads nothing.
 
-const FIRST_PAUSE_MS = 200; // between an event and reading what it has led to: a status, the notification
+const FIRST_PAUSE_MS = 200; // between an event and reading its effects: a status, the notification
 const LONGEST_PAUSE_MS = 30_000; // the pauses double up to it while nothing happens
 
 export class Follower {

@@ -1,4 +1,4 @@
-// What will happen to an order, as a small picture: its steps, and the event that leads from each to the next.
+// The path of an order as a small picture: its steps, and the event that leads from each to the next.
 
 import { h, svg } from './dom.js';
 

@@ -25,7 +25,7 @@ export class Picture {
     }, { signal });
   }
 
-  /** Lights what has happened. The last step is the one that happens now, unless nothing does: `still`; `travelling` moves. */
+  /** Light the steps so far. The last one is happening now, unless the order is `still`; dots move for `travelling` steps. */
   show(steps, { waiting = [], still = false, travelling = [] } = {}) {
     this.last = [steps, { waiting, still }];
     const now = still ? [] : steps.slice(-1);

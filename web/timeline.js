@@ -1,4 +1,4 @@
-// What happened, as a list: a row for each step, with its time and how long it took since the event that led to it.
+// The steps as a list: a row for each, with its time and how long it took since the event that led to it.
 
 import { h } from './dom.js';
 import { duration, when } from './words.js';

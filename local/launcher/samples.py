@@ -85,7 +85,7 @@ def follow(
 def shortcoming(
     sample: Sample, evidence: OrderView, messages: Container[str], seconds: float = ORDER_TIMEOUT_SECONDS
 ) -> str | None:
-    """What is wrong with how the order ended; None when its status is the expected one and its e-mail was sent.
+    """Why the order did not end as expected; None if its status is the expected one and its e-mail was sent.
 
     `messages` are the ids of the e-mails that SES has sent.
     """

@@ -33,7 +33,7 @@ _MOST_KEPT = 1_000
 
 @dataclass
 class _Shown:
-    """An order whose lines are shown, and what was shown of it."""
+    """An order whose lines are shown, and the lines that were shown."""
 
     began_at: float
     changed_at: float

@@ -1,4 +1,4 @@
-"""What was seen of each order: failed attempts, dead letters, and whether those were redriven."""
+"""The operator's view of each order: failed attempts, dead letters, and whether those were redriven."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence

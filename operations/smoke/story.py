@@ -15,7 +15,7 @@ Check = Callable[[Visit], str]
 
 
 class Seen(NamedTuple):
-    """A check and what it saw."""
+    """A check and its result."""
 
     title: str
     result: Literal["passed", "failed", "not tried"]

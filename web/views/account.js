@@ -94,7 +94,7 @@ async function offerCode({ inboxOf }, email, code, element, isAnother = false) {
   code.after(h('p.offer', {}, `Filled in for you: ${found} is the code in the e-mail, which stays on this machine.`));
 }
 
-/** A form that sends its values, once at a time, and shows what went wrong; `swap` replaces it with another form. */
+/** A form that sends its values, once at a time, and shows errors; `swap` replaces it with another form. */
 function form(page, title, button, fields, send, links = () => []) {
   const problem = h('p.error', { role: 'alert', hidden: true });
   const submit = h('button.big', { type: 'submit' }, button);

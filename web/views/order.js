@@ -1,4 +1,4 @@
-// One order: what happens to it while it happens, and once more in slow motion.
+// One order: its steps as they happen, and once more in slow motion.
 
 import { Cancellation } from '../cancellation.js';
 import { isComplete, isOver, republished } from '../choreography.js';
