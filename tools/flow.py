@@ -51,13 +51,22 @@ def recorders() -> list[str]:
     return [function for _, pattern, function in topology.rules() if "detail-type" not in pattern]
 
 
+def writers(table: str) -> list[str]:
+    """The functions whose roles may write to a table, by its logical id, in the order of serverless.yml."""
+    writes = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
+    return [
+        function
+        for function in topology.functions()
+        if any(
+            statement.get("Resource") == {"Fn::GetAtt": f"{table}.Arn"} and writes & set(_listed(statement["Action"]))
+            for statement in _statements(function)
+        )
+    ]
+
+
 def writes_orders(function: str) -> bool:
     """Whether the function's role may write to the table of the orders."""
-    return any(
-        statement.get("Resource") == {"Fn::GetAtt": "OrdersTable.Arn"}
-        and {"dynamodb:PutItem", "dynamodb:UpdateItem"} & set(_listed(statement["Action"]))
-        for statement in _statements(function)
-    )
+    return function in writers("OrdersTable")
 
 
 def asks_the_provider(function: str) -> bool:

@@ -1,21 +1,24 @@
 """Builds the notebooks from their text sources, and checks that what is committed is what they say.
 
     npm run notebooks:build [-- 1 4]     run each, alone, on a stack of its own, and write it with its outputs
-    npm run notebooks:check [-- 1 4]     run each the same way, with the exercises' solutions; write nothing
+    npm run notebooks:check [-- 1 4]     run each the same way, with the labs' solutions; write nothing
+    npm run notebooks:check -- --twice   run each twice on one stack, in a random order
 
-A source is a Python file with `# %%` cells (jupytext's percent format) in notebooks/build/sources/. An exercise is a
-cell with the tag `exercise`; its solution is the Python in the folded text below it.
+A source is a Python file with `# %%` cells (jupytext's percent format) in notebooks/build/sources/. A lab is a cell
+with the tag `exercise`; its solution is the Python in the folded text below it.
 """
 
 import argparse
 import os
+import random
 import re
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +28,20 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
+from local.emulator.ports import free_port
 from local.emulator.state import STATE_DIR_VARIABLE, State
 from local.launcher.running import stack
+from notebooks.build import excerpts
 
 FOLDER = Path(__file__).parent.parent
 SOURCES = Path(__file__).parent / "sources"
 _CELL_SECONDS = 300
 _SOLUTION = re.compile(r"<details>.*?```python\n(.*?)```", re.DOTALL)
 _EXERCISE = re.compile(r'tour\.check\("([^"]+)"')
+
+
+_REFUSED = 'from notebooks import labs; assert not labs.verdicts["{}"].right, "the blank was accepted"'
+_ACCEPTED = 'assert labs.verdicts["{0}"].right, labs.verdicts["{0}"].hint'
 
 
 def sources(numbers: Iterable[int] = ()) -> list[Path]:
@@ -58,7 +67,7 @@ def read(source: Path) -> NotebookNode:
 
 
 def with_solutions(notebook: NotebookNode) -> NotebookNode:
-    """A copy in which each exercise is followed by its solution: the blank must be refused, the solution accepted."""
+    """A copy in which each lab is followed by its solution: the blank must be refused, the solution accepted."""
     copy = nbformat.from_dict(notebook)
     cells = []
     for number, cell in enumerate(notebook.cells):
@@ -67,32 +76,33 @@ def with_solutions(notebook: NotebookNode) -> NotebookNode:
             continue
         [name] = set(_EXERCISE.findall(cell.source))
         [solution] = _SOLUTION.findall(notebook.cells[number + 1].source)
-        cells.append(nbformat.v4.new_code_cell(f'assert not tour.verdicts["{name}"].right, "the blank was accepted"'))
+        cells.append(nbformat.v4.new_code_cell(_REFUSED.format(name)))
         cells.append(nbformat.v4.new_code_cell(solution))
-        cells.append(nbformat.v4.new_code_cell(f'assert tour.verdicts["{name}"].right, tour.verdicts["{name}"].hint'))
+        cells.append(nbformat.v4.new_code_cell(_ACCEPTED.format(name)))
     copy.cells = cells
     return copy
 
 
-def execute(notebook: NotebookNode) -> None:
-    """Run all cells in a new kernel, on a new stack. Raises CellExecutionError."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+@contextmanager
+def new_stack() -> Iterator[Path]:
+    """A new stack; yields the folder that describes it."""
     with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
         state = State(Path(folder))
-        with stack(state, port):
-            os.environ[STATE_DIR_VARIABLE] = str(state.folder)
-            try:
-                NotebookClient(
-                    notebook,
-                    timeout=_CELL_SECONDS,
-                    kernel_name="python3",
-                    resources={"metadata": {"path": str(FOLDER)}},
-                    record_timing=False,
-                ).execute(stderr=subprocess.DEVNULL)  # the kernel's own log; errors of cells come as messages
-            finally:
-                del os.environ[STATE_DIR_VARIABLE]
+        with stack(state, free_port()):
+            yield state.folder
+
+
+def execute(notebook: NotebookNode, stack_folder: Path) -> None:
+    """Run all cells in a new kernel, on the stack that the folder describes. Raises CellExecutionError."""
+    NotebookClient(
+        notebook,
+        timeout=_CELL_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(FOLDER)}},
+        record_timing=False,
+    ).execute(  # the kernel's own log goes nowhere; errors of cells come as messages
+        stderr=subprocess.DEVNULL, env={**os.environ, STATE_DIR_VARIABLE: str(stack_folder)}
+    )
 
 
 def differs(source: Path) -> str | None:
@@ -104,6 +114,8 @@ def differs(source: Path) -> str | None:
         return "differs from its source"
     if any(cell.cell_type == "code" and cell.execution_count is None for cell in there.cells):
         return "has no outputs"
+    if stale := excerpts.stale(there):
+        return f"shows code that has changed: {', '.join(stale)}"
     return None
 
 
@@ -111,27 +123,79 @@ def _text(cell: Any) -> tuple[str, str]:
     return cell.cell_type, cell.source.strip()
 
 
+def build(source: Path) -> str | None:
+    """Run a lesson on a new stack, and write the notebook with its outputs; what went wrong."""
+    notebook = read(source)
+    with new_stack() as folder:
+        if problem := _failure(notebook, folder):
+            return problem
+    nbformat.write(notebook, target(source))
+    return None
+
+
+def check(source: Path) -> str | None:
+    """Run a lesson on a new stack, with the solutions of its labs; what went wrong, or is out of date."""
+    if problem := differs(source):
+        return problem
+    with new_stack() as folder:
+        return _failure(with_solutions(read(source)), folder)
+
+
+def check_cheat_sheet() -> str | None:
+    """Run the code of the cheat sheet, top to bottom; what went wrong."""
+    blocks = re.findall(r"```python\n(.*?)```", (FOLDER / "cheat_sheet.md").read_text(), re.DOTALL)
+    with new_stack() as folder:
+        return _failure(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(block) for block in blocks]), folder)
+
+
+def _failure(notebook: NotebookNode, stack_folder: Path) -> str | None:
+    try:
+        execute(notebook, stack_folder)
+    except CellExecutionError as error:
+        return f"fails:\n{error}"
+    return None
+
+
+def _reported(name: str, work: Callable[[], str | None]) -> list[str]:
+    """Do the work and say how it went; the name, if something is wrong."""
+    started = time.monotonic()
+    print(f"{name} … ", end="", flush=True)
+    problem = work()
+    print(f"{problem or 'ok'}, {time.monotonic() - started:.0f} s", flush=True)
+    return [name] if problem else []
+
+
+def _twice_in_any_order(chosen: Sequence[Path], seed: int) -> list[str]:
+    """Run each lesson twice on one stack, in a random order; the names of those that failed."""
+    order = [*chosen, *chosen]
+    random.Random(seed).shuffle(order)
+    with new_stack() as folder:
+        return [
+            name
+            for source in order
+            for name in _reported(source.stem, partial(_failure, with_solutions(read(source)), folder))
+        ]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("numbers", nargs="*", type=int, help="default: all")
     parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument(
+        "--twice", action="store_true", help="each twice on one stack, in a random order; write nothing"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the random order")
     arguments = parser.parse_args()
-    failed = []
-    for source in sources(arguments.numbers):
-        started = time.monotonic()
-        print(f"{source.stem} … ", end="", flush=True)
-        notebook = read(source)
-        problem = differs(source) if arguments.check else None
-        try:
-            execute(with_solutions(notebook) if arguments.check else notebook)
-        except CellExecutionError as error:
-            problem = f"fails:\n{error}"
-        if not arguments.check and not problem:
-            nbformat.write(notebook, target(source))
-        print(f"{problem or 'ok'}, {time.monotonic() - started:.0f} s", flush=True)
-        failed += [source.stem] if problem else []
+    chosen = sources(arguments.numbers)
+    if arguments.twice:
+        failed = _twice_in_any_order(chosen, arguments.seed)
+    else:
+        work = check if arguments.check else build
+        failed = [name for source in chosen for name in _reported(source.stem, partial(work, source))]
+        if arguments.check and not arguments.numbers:
+            failed += _reported("cheat_sheet", check_cheat_sheet)
     if failed:
-        print(f"Not good: {', '.join(failed)}. Made anew by: npm run notebooks:build", file=sys.stderr)
+        print(f"Not good: {', '.join(failed)}. To build one again: npm run notebooks:build -- N", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -87,7 +87,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     _insert(folder / "serverless.yml", before="\npackage:\n", text=FUNCTION)
     _insert(folder / "resources" / "roles.yml", before="", text=ROLE)
     _run(copy, "python", "-m", "notebooks.build.architecture")
-    _run(copy, "python", "-m", "cogapp", "-r", "README.md")
+    _run(copy, "python", "-m", "cogapp", "-r", "README.md", "docs/blog.md")
     return copy
 
 

@@ -21,6 +21,19 @@ CODE = "".join(
     for pattern in ("tools/setup.mjs", "local/*/*.py", "tools/*.js", "operations/*.py")
     for file in ROOT.glob(pattern)
 )
+GUESSED = (
+    r"\banew\b",  # again
+    r"\bfor ever\b",  # forever
+    r"\bbears? out\b",  # matches
+    r"\btaken by\b",  # consumed by
+    r"\bhands? (?:it |them )?along\b",  # publishes the next event
+    r"\bstands? (?:in|on) (?!for\b)",  # is listed in, is stored on
+    r"\bt(?:old|ells?) (?:the|its|their|a) customers?\b",  # notified, notifies
+    r"\bhears? (?:of|its|the)\b",  # receives
+    r"\bwhat (?:hangs on|comes last|can't be delivered)\b",  # a name in place of a riddle
+    r"\bwho comes (?:last|second)\b",
+)
+"""A word or phrase → in the comment, the one to use."""
 PUBLISHERS = {
     "order-processing.orders": "OrderService, Reconciler",
     "order-processing.payment": "PaymentProcessing",
@@ -58,12 +71,37 @@ def test_each_link_leads_somewhere(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub makes of a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_each_link_to_a_section_leads_to_its_heading(document: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", document.read_text())
+
+    assert [
+        f"{file}#{anchor}"
+        for file, anchor in links
+        if anchor not in anchors(document.parent / file if file else document)
+    ] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
 def test_each_npm_command_exists(document: Path) -> None:
     text = document.read_text()
     named = set(re.findall(r"npm run ([a-z:-]+)", text)) | set(re.findall(r"npm (start|test)\b", text))
 
     assert named - set(SCRIPTS) == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_each_document_uses_the_words_of_the_field(document: Path) -> None:
+    """Words that readers would have to guess, or could not search for in AWS's documentation."""
+    text = re.sub(r"`[^`]*`", "", document.read_text())  # names of tests and messages stay as they are
+
+    assert [found for pattern in GUESSED for found in re.findall(pattern, text, re.IGNORECASE)] == []
 
 
 def test_the_longest_stage_is_the_one_that_the_guard_lets_through() -> None:
@@ -103,7 +141,7 @@ def test_the_table_of_events_is_the_choreography() -> None:
 
 
 def test_each_trouble_is_one_that_the_code_reports() -> None:
-    reported = [row[0].strip("`") for row in rows("When something is in the way") if row[0].startswith("`")]
+    reported = [row[0].strip("`") for row in rows("Troubleshooting") if row[0].startswith("`")]
 
     assert len(reported) == 11
     for message in reported:

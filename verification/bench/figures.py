@@ -94,7 +94,7 @@ def _reached() -> Iterator[tuple[str, float, float]]:
     (least_size, least), *_, (most_size, most) = _GROWTH.items()
     worst = max(most[what][kind] / n for what, counts in least.items() for kind, n in counts.items() if n)
     sizes = f"{int(most_size):,} orders ÷ at {int(least_size):,}"
-    yield f"calls and units at {sizes}, the worst", TARGETS["growth"], worst
+    yield f"calls and units at {sizes}, worst case", TARGETS["growth"], worst
 
 
 def _warm_ratio(function: str) -> float:
@@ -145,7 +145,7 @@ def stories() -> str:
         )
         for name, each in _STORIES.items()
     ]
-    columns = ("calls", "provider's calls", "read units", "write units", "of them in indexes", "events", "invocations")
+    columns = ("calls", "provider's calls", "read units", "write units", "of which in indexes", "events", "invocations")
     bytes_ = {"log bytes": ",", "largest item, bytes": ","}
     return table({"story": "", **dict.fromkeys(columns, "g"), **bytes_}, rows)
 
@@ -193,7 +193,7 @@ def a_million() -> str:
 def provider() -> str:
     """The cost of the simulated payment provider's calls; they are in no other sum."""
     bill = price.providers(_APPROVED)
-    return table(_OF_A_BILL, [*_lines(bill), _sum("the simulated provider's", bill)])
+    return table(_OF_A_BILL, [*_lines(bill), _sum("the simulated provider", bill)])
 
 
 def a_month_with_orders() -> str:
@@ -214,10 +214,10 @@ def open_pages() -> str:
     """The additional cost of the orders' pages, by how long they stay open."""
     rows = [(what, *each) for what, each in price.pages(_STORIES).items()]
     columns = {
-        "requests, when it polled": "",
+        "requests, with polling": "",
         "requests": "",
         "messages": "",
-        "USD, when it polled": ".2f",
+        "USD, with polling": ".2f",
         "USD": ".2f",
     }
     return table({"a million pages, each": "", **columns}, rows)
@@ -249,31 +249,31 @@ def a_day_at_most() -> str:
     story, (order, mails) = max(bills.items(), key=lambda bill: bill[1])
     millions = int(topology.setting("${param:throttleRate}")) * DAY_SECONDS / MILLION
     rows: list[Row] = [
-        (f"orders (*{story}*)", order, order * millions),
+        (f"the orders (*{story}*)", order, order * millions),
         ("their e-mails", mails, mails * millions),
         ("**sum**", order + mails, f"**{(order + mails) * millions:,.0f}**"),
     ]
-    return table({f"{millions:g} million of": "", "USD for a million": ".2f", "USD": ",.0f"}, rows)
+    return table({f"{millions:g} million orders in a day": "", "USD for a million": ".2f", "USD": ",.0f"}, rows)
 
 
 def assumptions() -> str:
     """The assumptions of the bill."""
     memory = sorted({price.memory_mb(name) for name in _APPROVED["invocations"]})
     rows = [
-        ("how long a function waits for a call", ", ".join(f"{name} {ms} ms" for name, ms in price.CALL_MS.items())),
+        ("time that a function waits for a call", ", ".join(f"{name} {ms} ms" for name, ms in price.CALL_MS.items())),
         (
-            "how long it works beside that",
+            "time that it works in addition",
             "the measured processor time of an event ÷ the memory's share of a processor: "
             + ", ".join(f"{price.processor_share(mb):.2f} at {mb} MB" for mb in memory),
         ),
-        ("cold starts", f"one of {1 / price.COLD_SHARE:.0f} invocations; its processor time likewise"),
+        ("cold starts", f"one in {1 / price.COLD_SHARE:.0f} invocations, with the processor time of a cold start"),
         (
-            "so the functions of an order run for",
+            "run time of an order's functions, as a result",
             f"{_run_for(_APPROVED):.0f} ms in all, {1000 * price.gb_seconds(_APPROVED):.0f} GB-ms"
             f" at {' and '.join(map(str, memory))} MB",
         ),
-        ("`$connect` and `$disconnect` of a WebSocket", "a message each; AWS may not bill them"),
-        ("when an open page's order changes", f"every {page.STEP_MS / 1000:g} s: paid, shipped, notified"),
+        ("`$connect` and `$disconnect` of a WebSocket", "billed as a message each; AWS may not bill them"),
+        ("how often the order of an open page changes", f"every {page.STEP_MS / 1000:g} s: paid, shipped, notified"),
         ("API Gateway's access log", f"{price.access_log_bytes()} bytes a request"),
         ("prices from memory", ", ".join(PRICES["unchecked"])),
     ]
@@ -304,7 +304,7 @@ def healing() -> str:
     """How fast the reconciler works through a backlog, and how fast the e-mails follow."""
     rows: list[Row] = [
         ("calls for an order", f"{_HEALING.calls:.2f}"),
-        ("waiting for them, divided by the threads", f"{_HEALING.waiting_ms:.2f} ms an order"),
+        ("waiting for these calls, divided by the threads", f"{_HEALING.waiting_ms:.2f} ms an order"),
         ("processor time, which the threads share", f"{_HEALING.working_ms:.2f} ms an order"),
         (f"so a run's {price.RECONCILING_SECONDS} seconds are enough for", f"{_HEALING.orders_a_minute:,.0f} orders"),
         (f"and {_BACKLOG:,} orders are republished within", f"{_BACKLOG / _HEALING.orders_a_minute:.1f} minutes"),

@@ -20,8 +20,8 @@ Json = dict[str, Any]
 _SCHEMAS = "#/components/schemas/"
 _DESCRIPTION = (
     "The events of an order's life. They are delivered at least once and in any order; `metadata.eventId` is the same"
-    " for each publication of one fact. They hold no e-mail address, phone number or postal address. A consumer ignores"
-    " fields that it does not know. How to consume them from another stack or account: docs/events.md."
+    " in each publication of one fact. They contain no e-mail address, phone number or postal address. A consumer"
+    " ignores fields that it does not know. docs/events.md says how to consume them from another stack or account."
 )
 
 
@@ -73,16 +73,16 @@ def _document() -> Json:
             "bus": {
                 "address": f"{topology.name()}-{{stage}}",
                 "title": "The event bus",
-                "description": "Amazon EventBridge, a bus of its own. Its name is the stack's output EventBusName.",
+                "description": "A custom bus of Amazon EventBridge. Its name is the stack's output EventBusName.",
                 "parameters": {"stage": {"description": "The stage, such as dev or prod.", "default": "dev"}},
                 "messages": messages,
             },
             "notifications": {
                 "address": None,  # CloudFormation makes it
-                "title": "The topic of notifications",
+                "title": "The notification topic",
                 "description": (
-                    "Amazon SNS. The topic's ARN is the stack's output OrderNotificationTopicArn. A rule of the bus"
-                    " leads here, and a queue leads on to Notification."
+                    "A topic of Amazon SNS. Its ARN is the stack's output OrderNotificationTopicArn. A rule of the bus"
+                    " publishes to it, and a queue delivers its messages to Notification."
                 ),
                 "messages": topic,
                 "bindings": {"sns": {"name": "OrderNotificationTopic", "bindingVersion": "0.1.0"}},
@@ -155,7 +155,7 @@ def _message(event: type[Event]) -> Json:
             "required": ["version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"],
             "properties": {
                 "version": {"const": "0"},
-                "id": {"type": "string", "description": "EventBridge's own id of this publication."},
+                "id": {"type": "string", "description": "EventBridge's id of this publication."},
                 "detail-type": {"const": name},
                 "source": {"const": event.source},
                 "account": {"type": "string"},

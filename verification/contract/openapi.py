@@ -26,7 +26,7 @@ class GatewayMessage(BaseModel):
 
 
 class Success(NamedTuple):
-    """A response that is no problem."""
+    """A response that reports no problem."""
 
     description: str
     model: type[BaseModel]
@@ -56,7 +56,7 @@ ORDER_ID: Json = {"name": "orderId", "in": "path", "required": True, "schema": {
 IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "The same key and the same body: the same order, once.",
+    "description": "Identifies the order: the same key with the same body places one order, once.",
     "schema": {"type": "string", "pattern": "^[ -~]+$", "minLength": 1, "maxLength": 255},
 }
 LIMIT: Json = {
@@ -88,8 +88,8 @@ ORDER_BODY: Json = {
 OPERATIONS: Mapping[str, Operation] = {
     "GET /products": Operation(
         "products",
-        "List what the shop sells",
-        {200: Success("What the shop sells", responses.ProductsResponse)},
+        "List the products of the shop",
+        {200: Success("The products of the shop", responses.ProductsResponse)},
     ),
     "POST /orders": Operation(
         "placeOrder",
@@ -136,15 +136,15 @@ OPERATIONS: Mapping[str, Operation] = {
         "cancelOrder",
         "Cancel an order that is neither shipped nor declined; a charge is refunded in full",
         {
-            200: Success("The order, which an earlier request cancelled", responses.OrderResponse),
-            202: Success("The order with its `cancellation`; its status follows", responses.OrderResponse),
+            200: Success("The order; an earlier request cancelled it", responses.OrderResponse),
+            202: Success("The order with its `cancellation`; its status changes later", responses.OrderResponse),
         },
         ("not-an-id-token", "order-not-found", "too-late"),
         (ORDER_ID,),
     ),
     "POST /orders/{orderId}/ticket": Operation(
         "createTicket",
-        "Get a ticket for a WebSocket that sends the order's events as they happen; only where there is a storefront",
+        "Get a ticket for a WebSocket that sends the order's events as they happen; only with the storefront",
         {
             201: Success(
                 "A ticket that opens one WebSocket, once, for the page that requested it", responses.TicketResponse
@@ -169,16 +169,19 @@ def document() -> Json:
             "title": "Order processing",
             "version": "1",
             "description": (
-                "Place an order and follow it. Everything after the order is placed happens by events:"
+                "Place an order, follow it, and cancel it. Everything after the order is placed happens by events:"
                 " payment, fulfilment and the message to the customer."
             ),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [
-            {"url": "http://127.0.0.1:4567/api", "description": "npm start: the storefront's server forwards it."},
+            {
+                "url": "http://127.0.0.1:4567/api",
+                "description": "The local stack of npm start; the storefront's server forwards each request.",
+            },
             {
                 "url": "{apiUrl}",
-                "description": "AWS: HttpApiUrl, as npm run info shows it.",
+                "description": "A stage on AWS: the output HttpApiUrl, which npm run info shows.",
                 "variables": {"apiUrl": {"default": "https://example.com"}},
             },
         ],
@@ -189,7 +192,7 @@ def document() -> Json:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "The ID token that Cognito gives, not the access token.",
+                    "description": "Cognito's ID token, not the access token.",
                 }
             },
             "schemas": _schemas(),
@@ -205,9 +208,9 @@ def _operation(operation: Operation) -> Json:
         of_this_status = ", ".join(name for name in names if PROBLEMS[name] == status)
         found[str(status)] = _content(f"{TITLES[status]} ({of_this_status})", responses.ProblemResponse)
     if with_token:
-        found["401"] = _content("The gateway's own: no ID token, or an invalid one.", GatewayMessage)
-    found["429"] = _content("The gateway's own: too many requests.", GatewayMessage)
-    found["503"] = _content("The gateway's own: the function did not respond.", GatewayMessage)
+        found["401"] = _content("From API Gateway itself: no ID token, or an invalid one.", GatewayMessage)
+    found["429"] = _content("From API Gateway itself: too many requests.", GatewayMessage)
+    found["503"] = _content("From API Gateway itself: the function did not respond.", GatewayMessage)
     made: Json = {"operationId": operation.id, "summary": operation.summary, "responses": dict(sorted(found.items()))}
     if with_token:
         made["security"] = [{"idToken": []}]

@@ -65,10 +65,10 @@ def hunt_all(bugs: Sequence[Bug], jobs: int, done: Callable[[HuntResult], None])
 def report(verdicts: Sequence[HuntResult]) -> str:
     """Return the text of docs/sensitivity.md."""
     lines = [
-        "# Bugs put in on purpose",
+        "# Bugs planted on purpose",
         "",
-        "Each of these bugs breaks a guarantee of the design. Planted alone in a copy of the code, it must make the",
-        f"simulator report a broken promise within {MOST_SCHEDULES} schedules of 20 orders, seeds 0 and up.",
+        "Each of these bugs breaks a guarantee of the design. When it is planted alone in a copy of the code, the",
+        f"simulator must report a broken promise within {MOST_SCHEDULES} schedules of 20 orders, with seeds from 0.",
         "`npm run simulate -- --bugs` writes this table; the patches are in"
         " [verification/simulation/bugs/](../verification/simulation/bugs/).",
         "",

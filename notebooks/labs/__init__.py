@@ -1,0 +1,36 @@
+"""The labs, by number: each takes the reader's result and says whether the running stack then does what it should."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from notebooks.labs import audit, flow, operating, queues, writes
+from notebooks.labs.verdict import Verdict
+from notebooks.showing import say
+
+LABS: Mapping[str, Callable[..., Verdict]] = {
+    "1.1": flow.declined_order,
+    "2.1": flow.consumers,
+    "3.1": flow.customer_of,
+    "4.1": flow.large_orders,
+    "5.1": writes.refund_once,
+    "6.1": writes.parcel,
+    "7.1": queues.batch_consumer,
+    "8.1": audit.tampered_orders,
+    "9.1": queues.worth_a_redrive,
+    "10.1": writes.due_orders,
+    "15.1": operating.safe_client,
+    "16.1": operating.what_is_left,
+}
+
+verdicts: dict[str, Verdict] = {}
+"""The last verdict on each lab."""
+
+
+def check(lab: str, *result: Any) -> None:
+    """Show the verdict on a lab, with a hint where something is missing. Never raises."""
+    try:
+        verdict = LABS[lab](*result)
+    except Exception as error:  # noqa: BLE001 # a result may be anything, also something that can't be checked
+        verdict = Verdict(False, f"This could not be checked: {type(error).__name__}: {error}")
+    verdicts[lab] = verdict
+    say(f"{'✅' if verdict.right else '🤔'} **Lab {lab}:** {verdict.hint}")

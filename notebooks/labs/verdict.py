@@ -1,0 +1,9 @@
+"""What a lab says of a result."""
+
+from typing import NamedTuple
+
+
+class Verdict(NamedTuple):
+    right: bool
+    hint: str
+    """In Markdown: what was seen, and where something is missing, what to look at."""
