@@ -1,4 +1,4 @@
-"""What each function that consumes events does around its step: decode, log with the event's ids, swallow no error."""
+"""The code around each step that consumes events: decode the event, log with its ids, raise every error."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ Envelope = Mapping[str, object]
 
 
 class Context(Protocol):
-    """What the handlers use of Lambda's context."""
+    """The part of Lambda's context that the handlers use."""
 
     @property
     def aws_request_id(self) -> str:
@@ -54,9 +54,9 @@ def _accepted_by(function: Callable[[E], None]) -> tuple[type[E], ...]:
 
 @contextmanager
 def logged(envelope: Envelope, context: Context) -> Iterator[None]:
-    """Put the event's ids on every log line inside, and log an exception before it passes on.
+    """Put the event's ids on every log line inside, and log an exception before it propagates.
 
-    Its traceback is left to whoever ends it: Lambda logs one for each failed invocation.
+    That line has no traceback: Lambda logs one for each failed invocation, and Notification for each failed message.
     """
     detail = _member(envelope, "detail")
     ids = {

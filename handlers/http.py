@@ -32,7 +32,7 @@ class Authorizer(TypedDict):
 
 
 class RequestContext(TypedDict):
-    """What the gateway adds to a request. A public route has no `authorizer`."""
+    """The gateway's own part of a request. A public route has no `authorizer`."""
 
     requestId: str
     authorizer: NotRequired[Authorizer]
@@ -51,7 +51,7 @@ class Request(TypedDict):
 
 
 class GatewayResponse(TypedDict):
-    """What API Gateway makes an HTTP response of."""
+    """A function's response, from which API Gateway makes the HTTP response."""
 
     statusCode: int
     headers: dict[str, str]
@@ -65,13 +65,13 @@ class Fault(NamedTuple):
     """Its place, such as `("items", 0, "sku")`."""
     msg: str
     logged_as: str
-    """The place as `detail` has it, which is logged: without a name that the client chose."""
+    """The place as `detail` has it. `detail` is logged, so names that the client chose are left out."""
 
 
 class Problem(Exception):
-    """Raised to send an error: a name of PROBLEMS, which gives the status, and what is wrong, where, what to do.
+    """An error response: a name in PROBLEMS, which gives the status, and a `detail`: what is wrong, where, what to do.
 
-    Its text, which is logged, is `logged` where `detail` quotes the request.
+    The exception's text is logged. It is `logged` where `detail` quotes the request.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ Routes = Mapping[str, Callable[[Request], GatewayResponse]]
 
 
 def respond_by(routes: Routes, request: Request) -> GatewayResponse:
-    """Respond to one request. An unexpected exception is logged, and its response is a 500 that shows none of it."""
+    """Respond to one request. An unexpected exception is logged, and the response is a 500 without details."""
     with logger.append_context_keys(correlationId=request["requestContext"]["requestId"], route=request["routeKey"]):
         try:
             response = routes[request["routeKey"]](request)
         except Problem as problem:
             logger.info("Refused: %s", problem)
             response = problem.response()
-        except Exception as error:  # noqa: BLE001 # logged, and the client gets a 500 that says nothing of the inside
+        except Exception as error:  # noqa: BLE001 # logged, and the client gets a 500 without details
             logger.exception("%s: %s", type(error).__name__, error)
             response = Problem("internal", "something went wrong on our side; try again later").response()
         return response
@@ -119,7 +119,7 @@ def validation_failed(faults: Sequence[Fault]) -> Problem:
 
 
 def respond(status: int, body: BaseModel, headers: Mapping[str, str] | None = None) -> GatewayResponse:
-    """A JSON response, with `headers` besides those that every response has."""
+    """A JSON response, with `headers` in addition to those that every response has."""
     response = _response(status, body, "application/json")
     response["headers"].update(headers or {})
     return response
@@ -151,7 +151,7 @@ def json_body(request: Request, model: type[M]) -> M:
     text = request.get("body") or ""
     body = b64decode(text) if request.get("isBase64Encoded") else text.encode(errors="surrogatepass")
     if len(body) > LARGEST_BODY:
-        raise Problem("body-too-large", f"the body has {len(body)} bytes; send {LARGEST_BODY} at most")
+        raise Problem("body-too-large", f"the body has {len(body)} bytes; send at most {LARGEST_BODY}")
     try:
         from_json(body)
     except ValueError as error:
@@ -166,12 +166,12 @@ def json_body(request: Request, model: type[M]) -> M:
 
 
 def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> None:
-    """Raise Problem 400 for an object that has a key twice: a parser that keeps the first reads another order."""
+    """Raise Problem 400 for an object that has a key twice: a parser that keeps the first would read another order."""
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:
             shown = json.dumps(key[:LONGEST_NAME], ensure_ascii=False)
-            detail = f"the key {shown} is repeated; name it once"
+            detail = f"the key {shown} is repeated; send it once"
             raise Problem("repeated-key", detail, logged="a key of the body is repeated")
         seen.add(key)
 

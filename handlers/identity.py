@@ -22,11 +22,11 @@ def customer(request: Request) -> Customer:
     claims = _claims(request)
     email = claims.get("email")
     if not email or claims.get("email_verified", "").lower() != "true":
-        raise Problem("email-not-verified", "verify your e-mail address, then sign in again and repeat the order")
+        raise Problem("email-not-verified", "verify your e-mail address, then sign in again and place the order again")
     try:
         deliverable(email)
     except UndeliverableAddress as error:
-        detail = f"we can't write to your e-mail address: {error}; use another one, then sign in again"
+        detail = f"we can't send e-mails to your address: {error}; use another address, then sign in again"
         raise Problem("undeliverable-email", detail) from None
     return Customer(customer_id=claims["sub"], email=email)
 

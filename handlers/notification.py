@@ -41,7 +41,7 @@ class PartialBatchResponse(TypedDict):
 
 
 def handler(batch: Batch, context: Context) -> PartialBatchResponse:
-    """Notify each message's customer. SQS delivers the failed messages again, and at last moves them to the DLQ."""
+    """Notify each message's customer. SQS delivers the failed messages again, and finally moves them to the DLQ."""
     notifier().reconnect()
     records = batch["Records"]
     failed = [each["messageId"] for position, each in enumerate(records) if not _is_notified(each, position, context)]
@@ -65,7 +65,7 @@ def _is_notified(record: Record, position: int, context: Context) -> bool:
 
 
 def _envelope(body: str) -> Any:
-    """Raw delivery: the body is the EventBridge envelope. The consumer refuses, and logs, what is no JSON."""
+    """Raw delivery: the body is the EventBridge envelope. The consumer refuses and logs a body that isn't JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

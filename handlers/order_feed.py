@@ -21,7 +21,7 @@ from orders.observability import logger
 
 
 class SocketContext(TypedDict):
-    """What API Gateway says of a WebSocket."""
+    """What API Gateway says about a WebSocket."""
 
     routeKey: str
     connectionId: str
@@ -36,7 +36,7 @@ class SocketRequest(TypedDict):
 
 
 def handler(event: Any, context: Context) -> Any:
-    """Each trigger's event has a shape of its own."""
+    """Call the function of the event's trigger: each trigger's events have their own shape."""
     if not isinstance(event, dict) or "requestContext" not in event:
         return send_event(event, context)
     if "routeKey" in event:
@@ -74,7 +74,7 @@ def send_event(envelope: Envelope, context: Context) -> None:
     """Send an event to its order's pages, as `GET /orders/{orderId}/events` would show it."""
     with logged(envelope, context):
         entry = audit_entry(envelope)
-        if entry.order_id and is_id(entry.order_id):  # what is no id has no page
+        if entry.order_id and is_id(entry.order_id):  # anything else has no page
             shown = EventResponse.model_validate({to_camel(name): value for name, value in entry._asdict().items()})
             push(entry.order_id, shown.model_dump_json(), feed(), sockets())
 

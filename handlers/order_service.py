@@ -1,4 +1,4 @@
-"""OrderService: the HTTP API. The routes that don't publish only read.
+"""OrderService: the HTTP API. Two routes publish an event; the others only read.
 
 POST /orders ─▶ OrderPlacedEvent, POST /orders/{orderId}/cancellation ─▶ OrderCancelledEvent
 """
@@ -33,7 +33,7 @@ def handler(request: Request, _context: object) -> GatewayResponse:
 
 
 def list_products(_request: Request) -> GatewayResponse:
-    """200: what the shop sells."""
+    """200: the shop's products."""
     return respond(200, ProductsResponse.model_validate({"products": tuple(PRODUCTS.values())}))
 
 
@@ -67,7 +67,7 @@ def create_order(request: Request) -> GatewayResponse:
 def create_cancellation(request: Request) -> GatewayResponse:
     """Cancel the caller's order in the path, then publish that: 202. Cancelled by an earlier request: 200, no event.
 
-    The response does not wait until the payment is settled. There is no body to send, and one that is sent is ignored.
+    The response does not wait until the payment is settled. The request needs no body; one that is sent is ignored.
     """
     caller = customer_id(request)
     try:
@@ -121,7 +121,7 @@ ROUTES: Routes = {
 
 
 def _publish(event: Event) -> None:
-    """Publish what is stored. Where that fails, the request does not: the reconciler publishes it."""
+    """Publish the stored event. If that fails, the request still succeeds: the reconciler publishes the event."""
     try:
         bus().publish(event)
     except PublishFailed as error:

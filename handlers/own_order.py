@@ -9,7 +9,7 @@ from orders.model import Order
 
 
 def own_order(request: Request) -> Order:
-    """The order in the path. Raises Problem 404, also where it is another customer's: only they may know of it."""
+    """The order in the path. Raises Problem 404, also for another customer's order: only they may know of it."""
     caller = customer_id(request)
     try:
         order = store().get(order_id(request))
@@ -21,7 +21,7 @@ def own_order(request: Request) -> Order:
 
 
 def order_id(request: Request) -> str:
-    """The order's id in the path. Raises Problem 404 for what can't be one."""
+    """The order's id in the path. Raises Problem 404 for text that can't be an id."""
     in_path = request["pathParameters"]["orderId"]
     if not is_id(in_path):
         raise not_found()

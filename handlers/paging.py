@@ -35,7 +35,7 @@ def page(request: Request, customer_id: str) -> Page:
 
 
 def next_token(position: Position | None, customer_id: str) -> str | None:
-    """The token of the page that starts at the position; None where there is no such page."""
+    """The token of the page that starts at the position; None if there is no such page."""
     if position is None:
         return None
     return urlsafe_b64encode(json.dumps([customer_id, *position]).encode()).decode()
@@ -45,13 +45,13 @@ def _position(token: str, customer_id: str) -> Position:
     try:
         _, placed_at, order_id = json.loads(urlsafe_b64decode(token))
         position = Position(placed_at, order_id)
-        # No more is asked of the two: an order that was put into the table by hand may be the last one of a page.
+        # Any keys will do: an order that was put into the table by hand may be the last one of a page.
         keys = is_key(placed_at, SORT_KEY_MAX_BYTES) and is_key(order_id, PARTITION_KEY_MAX_BYTES)
         own = keys and next_token(position, customer_id) == token
     except (ValueError, TypeError, RecursionError):
         own = False
     if not own:
-        raise _invalid("nextToken", "was not given to you by this list; start again without it")
+        raise _invalid("nextToken", "is not a token that this list gave you; start again without it")
     return position
 
 

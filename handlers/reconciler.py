@@ -17,7 +17,7 @@ from orders.observability import count, logger
 from orders.ports import Due
 
 _ROUND_MS = 65_000
-"""With less time left, a run begins no round: the next run, which starts a minute after this one, goes on.
+"""With less time left, a run starts no further round: the next run, a minute after this one, continues.
 
 A round takes a fraction of a second, and less than this time even if several of its calls hang.
 """
@@ -25,7 +25,7 @@ A round takes a fraction of a second, and less than this time even if several of
 
 @dataclass
 class _Outcome:
-    """What became of a batch of due orders."""
+    """The outcome of a batch of due orders."""
 
     published: list[Event] = field(default_factory=list)
     failures: list[tuple[str, Exception]] = field(default_factory=list)
@@ -38,7 +38,7 @@ def handler(_event: object, context: Context) -> None:
     """Reconcile the due orders in rounds, the oldest due first, one batch for each thread.
 
     An order that fails does not hold up the others: the run raises at its end. If the bus accepts no events, the run
-    leaves the other orders as they are: the first run after the outage finds them due.
+    leaves the other orders as they are, and the first run after the outage finds them due.
     """
     overdue = store().overdue()
     count("OrdersOpenOverAnHour", overdue.open)
@@ -48,12 +48,12 @@ def handler(_event: object, context: Context) -> None:
         due = store().due(pool)
         while batches := list(islice(_batches(due), config().reconcile_concurrency)):
             if context.get_remaining_time_in_millis() < _ROUND_MS:
-                logger.warning("Out of time: the next run goes on with the orders due since %s", batches[0][0].due_at)
+                logger.warning("Out of time: the next run continues with the orders due since %s", batches[0][0].due_at)
                 break
             outcomes = list(pool.map(partial(reconcile_batch, bus()), batches))  # clients are made by one thread
             failed += _report(outcomes)
             if any(outcome.is_bus_down for outcome in outcomes):
-                logger.warning("The bus accepts no events: the next run goes on with the orders that are due")
+                logger.warning("The bus accepts no events: the next run continues with the orders that are due")
                 break
     if failed:
         raise ReconciliationIncomplete(f"{len(failed)} orders could not be reconciled, the first is {failed[0]}")
@@ -66,7 +66,7 @@ def _batches(due: Iterator[Due]) -> Iterator[Sequence[Due]]:
 
 
 def reconcile_batch(event_bus: EventBus, batch: Sequence[Due]) -> _Outcome:
-    """Read the orders together, reconcile each by a write of its own, and publish their events together."""
+    """Read the orders together, reconcile each with its own write, and publish their events together."""
     outcome, republications = _Outcome(), []
     try:
         orders = store().get_all([due.order_id for due in batch])
@@ -100,7 +100,7 @@ def _publish(event_bus: EventBus, republications: Sequence[Republication], outco
 
 
 def _report(outcomes: Sequence[_Outcome]) -> list[str]:
-    """Log and count what became of a round's orders. Return the ids of those that failed."""
+    """Log and count the outcomes of a round. Return the ids of the orders that failed."""
     published = [event for outcome in outcomes for event in outcome.published]
     failures = [failure for outcome in outcomes for failure in outcome.failures]
     for event in published:

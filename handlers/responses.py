@@ -1,4 +1,4 @@
-"""What the API sends: one model per response. The models make the JSON and, in docs/openapi.json, its schemas."""
+"""The API's responses, one model each. The JSON and its schemas in docs/openapi.json are made from the models."""
 
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -36,7 +36,7 @@ PROBLEMS = {
     "validation-failed": 422,
     "internal": 500,
 }
-"""Each problem's name, with which its type ends → its HTTP status."""
+"""A problem's name, which is the end of its type → its HTTP status."""
 
 TITLES = {  # RFC 9110's; Python's own differ from version to version
     400: "Bad Request",
@@ -65,7 +65,7 @@ def _is_none(value: object) -> bool:
 def _null_if_invalid(value: object, validate: ValidatorFunctionWrapHandler) -> Any:
     try:
         valid = validate(value)
-        to_json(valid)  # half a character is a str, and no JSON can have it
+        to_json(valid)  # a lone surrogate is a valid str, but not valid JSON
     except (ValidationError, PydanticSerializationError):
         return None
     return valid
@@ -74,7 +74,7 @@ def _null_if_invalid(value: object, validate: ValidatorFunctionWrapHandler) -> A
 AbsentIfNone = Annotated[T | SkipJsonSchema[None], Field(exclude_if=_is_none)]
 """A field that the response leaves out while it isn't known."""
 NullIfInvalid = Annotated[T | None, WrapValidator(_null_if_invalid)]
-"""A field that is null where the stored value has another type or is no JSON: others may have written to the table."""
+"""A field that is null if the stored value has another type or isn't JSON: others may have written to the table."""
 
 
 class Response(BaseModel):
@@ -99,7 +99,7 @@ class ProductResponse(Response):
 
 
 class ProductsResponse(Response):
-    """What the shop sells."""
+    """The shop's products."""
 
     products: tuple[ProductResponse, ...]
 
@@ -114,7 +114,7 @@ class LineResponse(Response):
 
 
 class PaymentResponse(Response):
-    """The order's payment. `reason` says why it failed. One that is voided was never made, and has no id."""
+    """The order's payment. `reason` says why it failed. A voided payment was never made and has no id."""
 
     payment_id: AbsentIfNone[Text] = None
     status: Literal["COMPLETED", "FAILED", "VOIDED"]
@@ -135,7 +135,7 @@ class CancellationResponse(Response):
 
 
 class RefundResponse(Response):
-    """What the card got back: all that was charged, in minor units (cents)."""
+    """The refund: the whole amount that was charged, in minor units (cents)."""
 
     refund_id: Text
     amount: MinorUnits
@@ -144,7 +144,7 @@ class RefundResponse(Response):
 
 
 class NotificationResponse(Response):
-    """The message to the customer: the provider's id of it, or why the provider rejected it. No address."""
+    """The message to the customer: the provider's message id, or why the provider rejected it. No address."""
 
     channel: Channel
     at: Timestamp
@@ -179,14 +179,14 @@ class OrderResponse(Response):
 
 
 class OrdersResponse(Response):
-    """A page of the caller's orders, newest first. The last page has no token of a next one: null."""
+    """A page of the caller's orders, newest first. `nextToken` is null on the last page."""
 
     orders: tuple[OrderResponse, ...]
     next_token: str | None
 
 
 class EventResponse(BaseModel):
-    """An event that was published, as the audit log has it; null is what the log doesn't have."""
+    """A published event, as the audit log has it. A field that the log doesn't have is null."""
 
     # Made from the stored item.
     model_config = ConfigDict(
@@ -194,7 +194,7 @@ class EventResponse(BaseModel):
         strict=True,
         alias_generator=to_camel,
         serialize_by_alias=True,
-        json_schema_extra={"additionalProperties": False},  # in what is sent; the item may have more
+        json_schema_extra={"additionalProperties": False},  # in the response; the stored item may have more
         json_schema_serialization_defaults_required=True,
     )
 
@@ -216,7 +216,7 @@ class EventsResponse(Response):
 
 
 class TicketResponse(Response):
-    """What opens one WebSocket for the order's events, once, until `expiresAt`; `url` has the ticket in it."""
+    """A ticket opens one WebSocket for the order's events, once, until `expiresAt`; `url` contains the ticket."""
 
     ticket: Text
     expires_at: Timestamp
@@ -231,7 +231,7 @@ class ErrorResponse(Response):
 
 
 class ProblemResponse(Response):
-    """An error as RFC 9457 has it. `errors` is there where the request failed validation."""
+    """An error in the form of RFC 9457. `errors` is present if the request failed validation."""
 
     type: Annotated[str, Field(json_schema_extra={"enum": [problem_type(name) for name in PROBLEMS]})]
     title: Annotated[str, Field(json_schema_extra={"enum": [*TITLES.values()]})]

@@ -61,7 +61,7 @@ def sockets() -> ApiGatewaySockets:
 
 @cache
 def notifier() -> SesSnsNotifier:
-    """E-mail and text messages. A lost response may mean a sent message: so there are no retries, and more time."""
+    """E-mail and text messages. A lost response may mean a sent message, so there are no retries and more time."""
     ses = client("sesv2", attempts=1, read_timeout=MAIL_SECONDS)
     prefixes = config().sms_country_prefixes
     return SesSnsNotifier(
@@ -73,15 +73,15 @@ def notifier() -> SesSnsNotifier:
 
 
 def reconcile_after() -> timedelta:
-    """How long after it was placed the reconciler looks at an order first."""
+    """How long after an order was placed the reconciler first looks at it."""
     return timedelta(seconds=config().reconcile_after_seconds)
 
 
 def cancel_after() -> timedelta | None:
-    """How long an order may be open before the reconciler cancels it; None for as long as it takes."""
+    """How long an order may be open before the reconciler cancels it; None: it never does."""
     return timedelta(hours=config().cancel_after_hours) or None
 
 
 def claim_stale_after() -> timedelta:
-    """The age at which a claim counts for nothing."""
+    """The age at which a claim no longer counts."""
     return timedelta(seconds=config().claim_seconds)

@@ -1,4 +1,4 @@
-"""The embedded AWS: starts MiniStack on this machine, bridges what it lacks, deploys stage `local` and stops cleanly.
+"""The embedded AWS: start MiniStack on this machine, bridge its gaps, deploy stage `local` and stop cleanly.
 
 `python -m local` is `npm start`. For tests and notebooks, `local.running.stack` is the same as a context manager.
 """

@@ -1,4 +1,4 @@
-"""What an operator does by hand, on stage `local` and on AWS alike: look after dead letters, and replay events.
+"""The operator's commands, for stage `local` and for AWS alike: handle dead letters, replay events.
 
     npm run dlq -- list|redrive|purge [--stage dev] [--region …] [--aws-profile …]
     npm run replay -- --from 2026-01-31T09:00Z [--to …] [--stage dev]
@@ -7,5 +7,5 @@
     npm run smoke -- [--stage dev] [--report FILE]                 after one: a customer's and an operator's story
 
 All may be repeated and interrupted at will: no second charge, no second e-mail, nothing lost. What comes from a queue,
-a table, AWS or a user is shown literally; what goes wrong is one line on stderr and an exit code, see `command`.
+a table, AWS or a user is shown literally; an error is one line on stderr and an exit code, see `command`.
 """

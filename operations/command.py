@@ -1,4 +1,4 @@
-"""One way to write a command of the operator's: a parser, and a function of the stack that returns the exit code.
+"""The form of every operator's command: a parser, and a function of the stack that returns the exit code.
 
 Exit codes: 0 it is done; 1 it failed, with one line on stderr; 2 it was called wrongly; 130 it was stopped by Ctrl-C.
 """
@@ -22,7 +22,7 @@ INTERRUPTED = 130
 
 Work = Callable[[Stack, argparse.Namespace], int]
 Fault = Callable[[argparse.Namespace], str | None]
-"""What is wrong with arguments that are right one by one; None where nothing is."""
+"""What is wrong with a combination of arguments; None if nothing is."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(parser: Parser, work: Work, fault: Fault = lambda _: None, *, deployed: bool = True) -> int:
-    """Parse the command line, find the stack, do the work; the exit code. An error of our own code is not hidden.
+    """Parse the command line, find the stack, do the work; return the exit code. A bug in our own code is not hidden.
 
     `deployed=False` is for work that comes before the first deploy: it gets a stack without outputs.
     """
@@ -70,7 +70,7 @@ def run(parser: Parser, work: Work, fault: Fault = lambda _: None, *, deployed: 
 
 
 def ask(question: str) -> str:
-    """What the operator types; nothing where there is nobody to type."""
+    """The operator's answer; empty if nobody is there to type one."""
     try:
         return input(question)
     except (EOFError, RuntimeError):  # the input has ended, or was closed from the start
@@ -79,7 +79,7 @@ def ask(question: str) -> str:
 
 
 def moment(text: str) -> datetime:
-    """A time on the command line, in UTC where no other zone is named. Raises ArgumentTypeError."""
+    """A time on the command line, in UTC unless it names another zone. Raises ArgumentTypeError."""
     try:
         found = datetime.fromisoformat(text)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""A customer to try a stack with: signs up and in through Cognito and talks to the API, on stage `local` and on AWS."""
+"""A customer for trying a stack: signs up and in through Cognito and calls the API, on stage `local` and on AWS."""
 
 import json
 import secrets
@@ -8,12 +8,12 @@ from typing import Any
 
 
 class ShopAccount:
-    """One signed-in customer, with a password of its own; `token` is the ID token, which is good for an hour."""
+    """One signed-in customer, with a password of its own; `token` is the ID token, which is valid for an hour."""
 
     def __init__(
         self, cognito: Any, outputs: Mapping[str, str], api_url: str, email: str, *, may_exist: bool = False
     ) -> None:
-        """With `may_exist`, an account that is there already gets a new password."""
+        """With `may_exist`, an existing account gets a new password."""
         self.email = email
         self._cognito = cognito
         self._outputs = outputs
@@ -28,7 +28,7 @@ class ShopAccount:
         self.token = self.sign_in()
 
     def _sign_up(self) -> None:
-        """As a customer does, but for the code by e-mail: the administrator confirms the account and the address."""
+        """As a customer does, except for the code by e-mail: the administrator confirms account and address."""
         self._cognito.sign_up(
             ClientId=self._outputs["UserPoolClientId"],
             Username=self.email,
@@ -41,19 +41,19 @@ class ShopAccount:
         self._cognito.admin_update_user_attributes(**account, UserAttributes=verified)
 
     def _replace_password(self) -> None:
-        """As the administrator may, since the old one is known to nobody any more."""
+        """As the administrator may: nobody knows the old password any more."""
         self._cognito.admin_set_user_password(
             UserPoolId=self._outputs["UserPoolId"], Username=self.email, Password=self.password, Permanent=True
         )
 
     def sign_in(self) -> str:
         """Get a new ID token."""
-        answer = self._cognito.initiate_auth(
+        response = self._cognito.initiate_auth(
             ClientId=self._outputs["UserPoolClientId"],
             AuthFlow="USER_PASSWORD_AUTH",
             AuthParameters={"USERNAME": self.email, "PASSWORD": self.password},
         )
-        self.token = str(answer["AuthenticationResult"]["IdToken"])
+        self.token = str(response["AuthenticationResult"]["IdToken"])
         return self.token
 
     def remove(self) -> None:

@@ -1,10 +1,10 @@
-"""The two dead-letter queues: what is in them, why, and how it goes on its way again.
+"""The two dead-letter queues: their messages, the reasons, and how to redrive them.
 
-`DeadLetterQueue` holds what a function failed on (Lambda's on-failure record) and what EventBridge could not deliver to
-a target (the event, with the reason in message attributes). `NotificationDeadLetterQueue` holds what Notification
-failed on (the event alone: SQS keeps no reason, the function's log does).
+`DeadLetterQueue` holds failed invocations (Lambda's on-failure records) and undeliverable events (the event, with
+EventBridge's reason in message attributes). `NotificationDeadLetterQueue` holds the notifications that failed (the
+event alone: SQS keeps no reason, the function's log does).
 
-Anybody's event can end there, whatever it is: a message is shown with what can be read of it, and stays as it is.
+Any event can end there: the readable parts of a message are shown, and the message stays as it is.
 
 After an outage there may be ten thousand. So both queues are read in rounds, and within a round several threads
 receive, deliver and delete.
@@ -29,7 +29,7 @@ _THREADS = 16
 """How many calls are under way at once, and how many receives of each queue a round has at most."""
 
 _BATCH = 10
-"""How many messages SQS gives, deletes or releases in one call."""
+"""How many messages SQS returns, deletes or releases in one call."""
 
 _VISIBILITY_TIMEOUT_SECONDS = 60
 """How long a received message is hidden from other consumers, at first; see `_Look`."""
@@ -45,7 +45,7 @@ _LOGIN_REFUSED = {
 _Key = tuple[str, str]
 """A message's queue and id."""
 _Message = Mapping[str, Any]
-"""As SQS gives it."""
+"""A message as SQS returns it."""
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -56,16 +56,16 @@ class DeadLetter(NamedTuple):
     queue_url: str
     message_id: str
     event: Mapping[str, Any]
-    """EventBridge's envelope; empty where the message holds none."""
+    """EventBridge's envelope; empty if the message holds none."""
     target: str
-    """ARN or URL to which a redrive delivers the payload; empty where the message does not say."""
+    """ARN or URL to which a redrive delivers the payload; empty if the message does not say."""
     reason: str
     payload: str
-    """What failed, as the target got it."""
+    """The failed payload, as the target got it."""
 
     @property
     def key(self) -> _Key:
-        """What identifies it, however often it is received: its queue and its id."""
+        """Its queue and its id, which identify it however often it is received."""
         return self.queue_url, self.message_id
 
     @property
@@ -85,7 +85,7 @@ class DeadLetter(NamedTuple):
 
 
 class Undelivered(OperatorError):
-    """A redrive left these in their queue, each with the reason; all others were delivered."""
+    """A redrive left these dead letters in their queue, each with the reason; all others were delivered."""
 
     def __init__(self, failures: list[tuple[DeadLetter, str]]) -> None:
         self.failures = failures
@@ -95,7 +95,7 @@ class Undelivered(OperatorError):
 
 
 class Undeleted(OperatorError):
-    """SQS refused to delete these, each with the reason; `deleted` others are gone."""
+    """SQS refused to delete these dead letters, each with the reason; `deleted` others are gone."""
 
     def __init__(self, deleted: int, failures: list[tuple[DeadLetter, str]]) -> None:
         self.deleted = deleted
@@ -103,7 +103,7 @@ class Undeleted(OperatorError):
 
 
 def dead_letters(stack: Stack, progress: Callable[[int], object] = lambda _: None) -> list[DeadLetter]:
-    """All that the two queues hold. Nothing is taken out: afterwards each message is visible again.
+    """All dead letters of the two queues. None is removed: afterwards each message is visible again.
 
     `progress` is called with how many were found so far.
     """
@@ -116,20 +116,20 @@ def dead_letters(stack: Stack, progress: Callable[[int], object] = lambda _: Non
 
 
 def redrive(stack: Stack, letters: Collection[DeadLetter] | None = None) -> Generator[DeadLetter, None, None]:
-    """Deliver these dead letters, or else all that there are, to the consumer that failed; yields what was delivered.
+    """Deliver these dead letters, or else all of them, to the consumer that failed; yields each delivered one.
 
     Each is deleted once it is delivered.
 
     The event reaches that one consumer only, under its own id: nothing is logged or done twice. A crash between the two
-    delivers it again, which every consumer bears. What can't be delivered keeps nothing else back: it stays in its
-    queue, and at the end Undelivered says why.
+    delivers it again, and every consumer is idempotent. One that can't be delivered does not hold up the others: it
+    stays in its queue, and at the end Undelivered says why.
     """
     failures: list[tuple[DeadLetter, str]] = []
     with _look(stack, letters) as look:
         targets = Targets(stack, connections=_THREADS)
 
         def deliver(letter: DeadLetter) -> str:
-            """Why the letter can't be delivered; nothing where it was."""
+            """Why the dead letter can't be delivered; empty if it was."""
             try:
                 targets.deliver(letter.target, letter.payload)
                 look.is_done(letter)
@@ -157,7 +157,7 @@ def purge(
     letters: Collection[DeadLetter] | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> int:
-    """Delete these dead letters, or else all that there are, and return how many were deleted. Raises Undeleted.
+    """Delete these dead letters, or else all of them, and return how many were deleted. Raises Undeleted.
 
     `progress` is called with how many were deleted so far.
     """
@@ -180,7 +180,7 @@ def _at_once(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> li
 
 @contextmanager
 def _look(stack: Stack, letters: Collection[DeadLetter] | None = None) -> Iterator["_Look"]:
-    """Look at both queues, for these letters or for all. However it ends, what was not deleted is visible again.
+    """Read both queues, for these dead letters or for all. However it ends, undeleted messages are visible again.
 
     If the process is killed, or can't reach SQS any more, that happens when the visibility timeout ends.
     """
@@ -195,11 +195,11 @@ def _look(stack: Stack, letters: Collection[DeadLetter] | None = None) -> Iterat
 
 
 class _Look:
-    """Sees each message once, by its id, and holds it by its visibility timeout, so that it does not come again.
+    """Returns each message once, by its id, and hides it by the visibility timeout, so that it does not come again.
 
-    A look may take longer than the hold. Then a message comes again, with a new receipt, which is the one to delete
-    or release it by; and the hold is doubled, so that the next round gets further than the last. Messages that come in
-    while we look are left for the next time: a redriven event may fail again at once, and would have no end.
+    Reading may take longer than that timeout. Then a message comes again, with a new receipt handle, which deletes or
+    releases it from then on; and the timeout is doubled, so that the next round gets further than the last. Messages
+    that arrive meanwhile are left for the next time: a redriven event may fail again at once, and this would never end.
     """
 
     def __init__(self, stack: Stack, wanted: Collection[_Key] | None) -> None:
@@ -210,19 +210,19 @@ class _Look:
         started = time.time() * 1000
         self._queues = [_Queue(stack.outputs[output], started) for output in topology.dead_letter_outputs()]
         self._receipts: dict[_Key, str] = {}
-        """The last one of each message that we hold."""
+        """The last receipt handle of each message that we hide."""
         self._done: dict[_Key, DeadLetter] = {}
-        """What is to be deleted."""
+        """The messages to delete."""
         self._refused: dict[_Key, tuple[DeadLetter, Mapping[str, Any]]] = {}
-        """What was to be deleted, with SQS's error."""
+        """The messages that SQS refused to delete, with its error."""
 
     def rounds(self) -> Iterator[list[DeadLetter]]:
-        """Yield the new letters of each round, until the queues are empty or all wanted letters were found."""
+        """Yield the new dead letters of each round, until the queues are empty or all wanted ones were found."""
         missing = None if self._wanted is None else set(self._wanted)
         while (missing != set() or self._refused) and (queues := [each for each in self._queues if not each.is_over]):
             receives = [queue for queue in queues for _ in range(queue.width)]
             batches = list(zip(receives, _at_once(self._receive, receives), strict=True))
-            self.delete_done()  # what could not be deleted, and came again
+            self.delete_done()  # messages that could not be deleted, and came again
             found = [
                 _letter(self._stack, queue.url, message)
                 for queue in queues
@@ -251,11 +251,11 @@ class _Look:
         return messages
 
     def is_done(self, letter: DeadLetter) -> None:
-        """Mark a letter, which any thread may, for the next `delete_done`."""
+        """Mark a dead letter for the next `delete_done`. Any thread may call this."""
         self._done[letter.key] = letter
 
     def delete_done(self) -> None:
-        """Delete the letters that are done."""
+        """Delete the dead letters that are done."""
         done = dict(self._done)
         refused = self._each(self._sqs.delete_message_batch, done)
         for key, letter in done.items():
@@ -267,7 +267,7 @@ class _Look:
         self.deleted += len(done) - len(refused)
 
     def refused(self) -> list[tuple[DeadLetter, str]]:
-        """What SQS would not delete, and why. What we no longer held is gone, or somebody else holds it."""
+        """The messages that SQS did not delete, and why. One that we no longer hide is gone or somebody else's."""
         return [
             (letter, f"{error['Code']}, {error.get('Message', '')}")
             for letter, error in self._refused.values()
@@ -275,7 +275,7 @@ class _Look:
         ]
 
     def release(self) -> None:
-        """Let others see what we still hold. What SQS refuses is visible when the hold ends."""
+        """Make the messages that we still hide visible. If SQS refuses, the visibility timeout does that."""
         self._each(self._sqs.change_message_visibility_batch, self._receipts, VisibilityTimeout=0)
 
     def _each(
@@ -312,7 +312,7 @@ class _Look:
 
 
 class _Queue:
-    """What a look has seen of one queue."""
+    """The messages that were read from one queue."""
 
     def __init__(self, url: str, started: float) -> None:
         self.url = url
@@ -320,13 +320,13 @@ class _Queue:
         self.width = 1
         """How many receives the next round has."""
         self.is_over = False
-        """Whether a receive was empty, or many had nothing to show: others may go on filling the queue for ever."""
+        """Whether a receive was empty, or many had nothing new: others may keep filling the queue for ever."""
         self._started = started
         self._seen: set[str] = set()
         self._shown = self._fruitless = 0
 
     def take(self, batches: Sequence[Sequence[_Message]]) -> list[_Message]:
-        """Return the messages of a round that are new to the look and were in the queue when it began."""
+        """Return the messages of a round that are new and were in the queue when reading began."""
         messages = [message for batch in batches for message in batch]
         new = {message["MessageId"]: message for message in messages if message["MessageId"] not in self._seen}
         if len(new) < len(messages) and not self._fruitless:
@@ -342,7 +342,7 @@ class _Queue:
 
 
 def _is_about_us(error: Exception) -> bool:
-    """Whether every other message would meet the same."""
+    """Whether every other message would fail in the same way."""
     return isinstance(error, ClientError) and error.response["Error"]["Code"] in _LOGIN_REFUSED
 
 
@@ -367,9 +367,9 @@ def _arn(value: Any) -> str:
 
 
 def _failure(response: Any) -> str:
-    """What a function's response says of its failure."""
-    told = response.get("errorMessage") if isinstance(response, dict) else response
-    return "" if told is None else told if isinstance(told, str) else json.dumps(told)
+    """The failure in a function's response."""
+    reason = response.get("errorMessage") if isinstance(response, dict) else response
+    return "" if reason is None else reason if isinstance(reason, str) else json.dumps(reason)
 
 
 def _object(value: Any) -> dict[str, Any]:

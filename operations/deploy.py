@@ -1,6 +1,6 @@
-"""`npm run deploy`: preflight, and then, where nothing blocks, `sls deploy` with the same arguments.
+"""`npm run deploy`: preflight, and then, if nothing blocks, `sls deploy` with the same arguments.
 
-Stage `local` has nothing to check, and neither have `sls deploy function` and `sls deploy list`: sls gets them at once.
+There is nothing to check for stage `local`, `sls deploy function` and `sls deploy list`: they run without preflight.
 """
 
 import argparse
@@ -15,7 +15,7 @@ _NOT_ALL_OF_IT = {"function", "list", "--help", "-h"}
 
 
 class _PartOfALine(Parser):
-    """Reads what preflight wants of a line; the rest is for sls."""
+    """Reads the arguments that preflight needs; the rest is for sls."""
 
     def parse_args(self, *words: Any) -> argparse.Namespace:  # type: ignore[override]
         known: argparse.Namespace = self.parse_known_args(*words)[0]
@@ -23,7 +23,7 @@ class _PartOfALine(Parser):
 
 
 def main() -> int:
-    """Ends where preflight ends it; else this process becomes sls, whose exit code and Ctrl-C are its own."""
+    """Return preflight's exit code if it blocks; else become sls, which handles Ctrl-C and exits by itself."""
     words = sys.argv[1:]
     if _parser().parse_args(words).stage != "local" and not _NOT_ALL_OF_IT & set(words):
         code = run(_parser(), preflight, deployed=False)
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def _parser() -> Parser:
-    """As sls names them."""
+    """The options, named as in sls."""
     parser = _PartOfALine(prog="npm run deploy --", add_help=False, allow_abbrev=False)
     parser.add_argument("-s", "--stage", default="dev")
     parser.add_argument("-r", "--region")

@@ -1,4 +1,4 @@
-"""`npm run dlq`: what lies in the dead-letter queues and why; send it on its way again; or throw it away."""
+"""`npm run dlq`: show the dead letters and why they failed, redrive them, or delete them."""
 
 import argparse
 import sys
@@ -61,7 +61,7 @@ def _redrive(screen: Console, stack: Stack, letters: Sequence[DeadLetter]) -> in
     screen.print(f"{len(seen):,} delivered again" + (f", {len(failures):,} left in the queue" if failures else ""))
     if seen:
         again = f"npm run dlq -- list --stage {stack.stage}"
-        screen.print(f"what fails again is there again after a few minutes: {again}", soft_wrap=True)
+        screen.print(f"events that fail again are back after a few minutes: {again}", soft_wrap=True)
     seen |= {letter.key for letter, _ in failures}
     return 1 if _others_were_faster(len(letters) - len(seen)) or failures else 0
 
@@ -92,7 +92,7 @@ def _purge(screen: Console, stack: Stack, letters: Sequence[DeadLetter], *, conf
 
 
 def _say_what_was_done(what: str) -> None:
-    print_error(f"{what}; the others are still there, and visible again within minutes. Repeat the command to go on")
+    print_error(f"{what}; the others are still there, and visible again within minutes. Repeat the command to continue")
 
 
 def _others_were_faster(gone: int) -> bool:
@@ -147,12 +147,12 @@ def _line(words: str, screen: Console, stack: Stack, letter: DeadLetter) -> Text
 
 
 def _number(screen: Console, letter: DeadLetter) -> str:
-    """The order's number, as its customer knows it; on a wide screen the whole id, which other commands take."""
+    """The order's number, as its customer knows it; on a wide screen the whole id, which other commands accept."""
     return letter.order_id if screen.width >= _WIDE else letter.order_id[:8].upper()
 
 
 def _consumer(stack: Stack, letter: DeadLetter) -> str:
-    """The short name of what failed. A redrive delivers a dead letter of Notification to its queue."""
+    """The short name of the function that failed. A redrive delivers a dead letter of Notification to its queue."""
     if letter.target == stack.outputs["NotificationQueueUrl"]:
         return "notification"
     return letter.consumer.removeprefix(stack.function(""))
@@ -162,8 +162,8 @@ def _parser() -> Parser:
     parser = Parser(prog="npm run dlq --", description=__doc__.partition(": ")[2])
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
-        ("list", "show what could not be handled, why, and whether its order has healed since"),
-        ("redrive", "deliver each dead letter to the function that failed on it, and delete it"),
+        ("list", "show each dead letter, why it failed, and whether its order has healed since"),
+        ("redrive", "deliver each dead letter to the function that failed, and delete it"),
         ("purge", "show all dead letters, ask, and delete those that were shown"),
     ):
         command = commands.add_parser(name, help=text, description=text)

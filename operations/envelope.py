@@ -1,4 +1,4 @@
-"""The envelope in which EventBridge hands an event to its targets."""
+"""The envelope in which EventBridge delivers an event to its targets."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def envelope(
     """An event as a rule's targets get it.
 
     `event_id` is EventBridge's own. Of `timestamp` (UTC, as `2026-01-31T09:30:00.123Z` or without milliseconds) the
-    envelope keeps whole seconds, as EventBridge does. Account and region default to those of no account.
+    envelope keeps whole seconds, as EventBridge does. The default account is nobody's.
     """
     return {
         "version": "0",

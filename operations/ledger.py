@@ -1,11 +1,10 @@
-"""`npm run ledger`: compare what the orders say of their money with what the payment provider's ledger says.
+"""`npm run ledger`: compare the payments of the orders with the payment provider's ledger.
 
 It reads both tables and changes nothing. An order is compared with all rows that have its id as their `reference`: so a
 charge under a second idempotency key shows as a second charge.
 
-What a running shop does meanwhile is no difference. An open order may be charged or refunded, and not know it yet. And
-the tables are read one after the other: so a pair that differs is read again, in a way that shows both as they were at
-one moment.
+Work in progress is no difference. An open order may be charged or refunded, and not have it stored yet. And the tables
+are read one after the other, so a pair that differs is read again, such that both are as they were at one moment.
 """
 
 import argparse
@@ -37,7 +36,7 @@ Item = Mapping[str, Any]
 
 
 class OrdersMoney(Frozen):
-    """What an order says of its money, and whether anything may still happen to it."""
+    """The payment of an order as the order has it, and whether anything may still happen to it."""
 
     order_id: str
     status: str
@@ -72,7 +71,7 @@ class OrdersMoney(Frozen):
 
 
 class LedgerRow(Frozen):
-    """What the provider remembers of one idempotency key. One that was never charged has no amount and no payment."""
+    """The provider's row of one idempotency key. One that was never charged has no amount and no payment."""
 
     idempotency_key: str
     reference: str
@@ -93,7 +92,7 @@ class LedgerRow(Frozen):
 
 
 class Difference(NamedTuple):
-    """What is wrong with an order's money, both sides of it, and what to do."""
+    """A difference between order and ledger: what is wrong, what each of them says, and what to do."""
 
     order_id: str
     what: str
@@ -103,7 +102,7 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """All that was compared."""
+    """The result of a comparison."""
 
     orders: int
     states: Counter[str]
@@ -113,7 +112,7 @@ class Comparison(NamedTuple):
     refunded: Mapping[str, int]
     """Currency → amount, in minor units."""
     under_way: int
-    """Open orders that may not know yet what the provider did."""
+    """Open orders that may not have the provider's result yet."""
     unsettled: int
     """Open orders that are cancelled, and neither voided nor refunded yet."""
     differences: Sequence[Difference]
@@ -123,7 +122,7 @@ class Comparison(NamedTuple):
 
 
 def difference(order_id: str, item: Item | None, items: Sequence[Item]) -> Difference | None:
-    """What is wrong between an order (None: there is no such order) and its rows in the ledger; None if nothing is."""
+    """The difference between an order (None: there is no such order) and its rows in the ledger; None if they agree."""
     try:
         order, rows = _read(item, items)
     except ValidationError as error:
@@ -155,7 +154,10 @@ def _contradiction(order: OrdersMoney | None, rows: Sequence[LedgerRow]) -> tupl
     if charges > 1 or refunds > charges:
         return f"charged {charges} times and refunded {refunds} times", "at the provider, leave one charge or none"
     if status == "COMPLETED" and not charges:
-        return "paid, and the ledger has no charge", f"{_FIND_OUT}; leave out what is older than the ledger: --since"
+        return (
+            "paid, and the ledger has no charge",
+            f"{_FIND_OUT}; leave out orders older than the ledger: --since",
+        )
     if status in ("FAILED", "VOIDED") and charges:
         return f"the payment is {status}, and the ledger has a charge", _REFUND
     if charges and not payment and not order.is_open:
@@ -186,13 +188,13 @@ def _contradiction(order: OrdersMoney | None, rows: Sequence[LedgerRow]) -> tupl
 
 
 _REFUND = "refund the charge at the provider"
-_FIND_OUT = "ask the provider which of the two is true, and repair the other by hand"
+_FIND_OUT = "ask the provider which of the two is correct, and repair the other by hand"
 
 
 def check(stack: Stack, order_id: str, keys: Sequence[str] = ()) -> Difference | None:
-    """What is wrong with one order now; `keys` are the idempotency keys that are known, besides the order's own.
+    """The difference of one order now; `keys` are known idempotency keys in addition to the order's own.
 
-    The order is compared with rows that are the same before and after it was read: so they were that at that moment.
+    The order is compared with rows that were the same before and after it was read, and so at that moment.
     """
     rows = _rows(stack, order_id, keys)
     for _ in range(_READS):
@@ -212,7 +214,7 @@ def _rows(stack: Stack, order_id: str, keys: Sequence[str]) -> list[Item]:
 
 
 def compare(stack: Stack, *, since: str = "", progress: Callable[[str], object] = lambda _: None) -> Comparison:
-    """Compare the orders that were placed since then. `progress` hears how far it is.
+    """Compare the orders that were placed since then. `progress` is called with the state of the work.
 
     The ledger is in memory as a whole, the orders one by one.
     """
@@ -240,7 +242,7 @@ def compare(stack: Stack, *, since: str = "", progress: Callable[[str], object] 
 
 
 class _Totals:
-    """Sums over what can be read; what can't is a difference."""
+    """Sums over the readable rows; an unreadable one is a difference."""
 
     def __init__(self) -> None:
         self._orders = self._under_way = self._unsettled = 0
@@ -277,7 +279,7 @@ class _Totals:
 
 
 def _scan(stack: Stack, table: str, model: type[Frozen], progress: Callable[[str], object]) -> Iterator[dict[str, Any]]:
-    """All items, with what the model needs of them."""
+    """All items, with the attributes that the model needs."""
     names, count = {f"#{field.alias}": str(field.alias) for field in model.model_fields.values()}, 0
     pages = stack.client("dynamodb").get_paginator("scan")
     for page in pages.paginate(
@@ -319,7 +321,7 @@ def _show(stack: Stack, arguments: argparse.Namespace) -> int:
     table.add_row("refunded", f"{found.states['REFUNDED']:,}", _sum(found.refunded))
     table.add_row("declined", f"{found.states['DECLINED']:,}")
     table.add_row("voided", f"{found.states['VOIDED']:,}")
-    table.add_row("under way", f"{found.under_way:,}", "open orders that don't know yet what the provider did")
+    table.add_row("under way", f"{found.under_way:,}", "open orders without the provider's result yet")
     table.add_row("to be settled", f"{found.unsettled:,}", "open orders that are cancelled")
     screen.print(table)
     for each in found.differences:

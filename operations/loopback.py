@@ -1,4 +1,4 @@
-"""This machine's own addresses: what everything local binds to, and what counts as this machine."""
+"""This machine's own addresses: the one that every local server binds to, and those that count as this machine."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ def is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in _NAMES
 
 
-def answers(url: str) -> bool:
+def is_listening(url: str) -> bool:
     """Whether a server listens there."""
     address = urlsplit(url)
     with socket.socket() as probe:

@@ -1,4 +1,4 @@
-"""What can be taken away from a stage for a while, and given back: the payment gateway, and a function's events."""
+"""Outages of a stage, for a while: take down the payment gateway, or stop the events of a function."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,12 +11,12 @@ _FUNCTION, _VARIABLE = "paymentProcessing", "PAYMENT_GATEWAY"
 
 
 def gateway(stack: Stack, functions: Any = None) -> Gateway:
-    """The simulated one, by one variable of PaymentProcessing. Who asks often has a client of Lambda's for it."""
+    """The state of the simulated gateway: a variable of PaymentProcessing. `functions` is a Lambda client to reuse."""
     return "down" if _variables(stack, functions).get(_VARIABLE) == "down" else "up"
 
 
 def switch_gateway(stack: Stack, to: Gateway) -> None:
-    """From the next event on. On AWS a change takes effect in some seconds; until then this waits."""
+    """Take the gateway up or down, from the next event on. Waits until the change takes effect: on AWS some seconds."""
     functions, name = stack.client("lambda"), stack.function(_FUNCTION)
     variables = {**_variables(stack), _VARIABLE: to}
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
@@ -25,7 +25,7 @@ def switch_gateway(stack: Stack, to: Gateway) -> None:
 
 @contextmanager
 def without_events_for(stack: Stack, function: str) -> Iterator[None]:
-    """No enabled rule leads to a function, such as `fulfillment`; the reconciler heals the orders that this holds up.
+    """Disable the rules that lead to a function, such as `fulfillment`; the reconciler later heals the delayed orders.
 
     Each rule that was enabled is enabled again, whatever happens in between or to another rule.
     """

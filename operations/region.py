@@ -5,7 +5,7 @@ from tools import topology
 
 
 def default_region() -> str:
-    """Raises OperatorError where serverless.yml has a variable there."""
+    """Read the region. Raises OperatorError if serverless.yml has a variable there."""
     region = str(topology.service()["provider"].get("region", "${}"))
     if "$" in region:
         raise OperatorError("serverless.yml has no plain text at provider.region; name the region with: --region")

@@ -1,4 +1,4 @@
-"""An event comes twice, as EventBridge may deliver it: at least once."""
+"""Publish an event again: EventBridge delivers at least once, so consumers must cope with duplicates."""
 
 import json
 import re
@@ -13,14 +13,14 @@ from orders.aws.dynamodb import from_item, names_in, to_item
 from orders.events import OrderPlacedEvent
 
 _EVENT = {"eventId", "timestamp", "eventType", "source", "detail"}
-"""What an entry has that came over the bus. AuditLogger logs whatever it is invoked with."""
+"""The attributes of an entry that came over the bus. AuditLogger logs every payload that it is invoked with."""
 
 _NUMBER = re.compile(r"[0-9a-f]{8}", re.IGNORECASE)
 """An order's number, as people see it everywhere: the first eight digits of its id."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
-_WHERE = "look into its e-mail, or at its page in the storefront, for its number"
+_WHERE = "its number is in its e-mail and on its page in the storefront"
 """What to do where an order is unknown."""
 
 
@@ -33,7 +33,7 @@ class AmbiguousOrder(OperatorError):
 
 
 class EventRefused(OperatorError):
-    """EventBridge did not take the event."""
+    """EventBridge did not accept the event."""
 
 
 def order_id(typed: str) -> str:
@@ -76,12 +76,12 @@ def trail(stack: Stack, order: str) -> list[dict[str, Any]]:
     entries = AuditLogTable(stack.client("dynamodb"), stack.outputs["AuditLogTableName"]).trail(order)
     events = [entry for entry in entries if entry.keys() >= _EVENT]
     if not events:
-        raise UnknownOrder(f"the audit log knows no order {order}; {_WHERE}")
+        raise UnknownOrder(f"the audit log has no order {order}; {_WHERE}")
     return events
 
 
 def detail_of(entry: Mapping[str, Any]) -> Any:
-    """An entry's detail as it was published: the audit log keeps what can't be a map as JSON text."""
+    """An entry's detail as it was published: the audit log keeps a detail that can't be a map as JSON text."""
     detail = entry["detail"]
     try:
         return json.loads(detail) if isinstance(detail, str) else detail
@@ -97,7 +97,7 @@ def publish_again(stack: Stack, order: str) -> str:
     """
     placed = [entry for entry in trail(stack, order) if entry["eventType"] == OrderPlacedEvent.__name__]
     if not placed:
-        raise UnknownOrder(f"the audit log knows no {OrderPlacedEvent.__name__} of order {order}")
+        raise UnknownOrder(f"the audit log has no {OrderPlacedEvent.__name__} of order {order}")
     first = placed[0]
     again = {
         "EventBusName": stack.outputs["EventBusName"],
@@ -105,8 +105,8 @@ def publish_again(stack: Stack, order: str) -> str:
         "DetailType": first["eventType"],
         "Detail": json.dumps(detail_of(first)),
     }
-    answer = stack.client("events").put_events(Entries=[again])
-    if answer["FailedEntryCount"]:
-        refusal = answer["Entries"][0]
+    response = stack.client("events").put_events(Entries=[again])
+    if response["FailedEntryCount"]:
+        refusal = response["Entries"][0]
         raise EventRefused(f"EventBridge refused the event: {refusal.get('ErrorCode')}, {refusal.get('ErrorMessage')}")
-    return str(answer["Entries"][0]["EventId"])
+    return str(response["Entries"][0]["EventId"])

@@ -1,11 +1,11 @@
-"""`npm run replay`: put events on their way once more. Consumers bear it: what is finished starts nothing.
+"""`npm run replay`: publish events again. Consumers are idempotent: a finished order starts nothing.
 
-A span of time comes from the archive: EventBridge puts its events on the bus again, marked with `replay-name`, which
-the audit log's rule leaves out. On AWS the archive takes up to ten minutes to hold an event, and a replay keeps no
-order.
+A period is replayed from the archive: EventBridge puts its events on the bus again, marked with `replay-name`, and the
+audit log's rule does not match those. On AWS it takes up to ten minutes until the archive has an event, and a replay
+does not keep the order of events.
 
-One order comes from its rows in AuditLog, since an archive can't choose one: each event goes, marked alike and oldest
-first, to the targets of the deployed rules that match it.
+One order is replayed from its rows in AuditLog, since an archive can't select an order: each event is delivered, with
+the same mark and oldest first, to the targets of the deployed rules that match it.
 """
 
 import argparse
@@ -39,7 +39,7 @@ class ReplayFailed(OperatorError):
 
 
 class Replay(NamedTuple):
-    """A replay under way: its state, and up to which event it has come."""
+    """A replay under way: its state, and the time of the last event that it has replayed."""
 
     name: str
     state: str
@@ -47,16 +47,16 @@ class Replay(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """One event of an order, handed once more to one target."""
+    """One event of an order, delivered again to one target."""
 
     event_type: str
     target: str
 
 
 def replay_span(stack: Stack, start: datetime, end: datetime) -> Generator[Replay, None, None]:
-    """Replay what was archived from `start` to `end`; yields its progress until it has ended.
+    """Replay the events archived from `start` to `end`; yields its progress until it has ended.
 
-    Whoever stops listening before that cancels the replay. Raises ReplayFailed.
+    Closing the generator before that cancels the replay. Raises ReplayFailed.
     """
     events = stack.client("events")
     bus = events.describe_event_bus(Name=stack.outputs["EventBusName"])["Arn"]
@@ -68,29 +68,29 @@ def replay_span(stack: Stack, start: datetime, end: datetime) -> Generator[Repla
     state = "STARTING"
     try:
         while state in _NOT_ENDED:
-            answer = events.describe_replay(ReplayName=name)
-            state = answer["State"]
-            yield Replay(name, state, str(answer.get("EventLastReplayedTime", "-")))
+            response = events.describe_replay(ReplayName=name)
+            state = response["State"]
+            yield Replay(name, state, str(response.get("EventLastReplayedTime", "-")))
             time.sleep(_POLL_INTERVAL_SECONDS)
     finally:
         if state in _NOT_ENDED:
             _cancel(events, name)
     if state != "COMPLETED":
-        raise ReplayFailed(f"{name} ended as {state}: {answer.get('StateReason', 'EventBridge does not say why')}")
+        raise ReplayFailed(f"{name} ended as {state}: {response.get('StateReason', 'EventBridge does not say why')}")
 
 
 def _cancel(events: Any, name: str) -> None:
     try:
         events.cancel_replay(ReplayName=name)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "IllegalStatusException":  # it has ended since we looked
+        if error.response["Error"]["Code"] != "IllegalStatusException":  # it has ended meanwhile
             raise
 
 
 def replay_order(stack: Stack, order: str) -> Iterator[Delivery]:
-    """Hand each event of an order to the targets that the deployed rules lead it to; yields each delivery.
+    """Deliver each event of an order to the targets of the deployed rules that match it; yields each delivery.
 
-    A target that can't be reached keeps nothing from the others. Raises UnknownOrder, and at the end ReplayFailed.
+    A target that can't be reached does not hold up the others. Raises UnknownOrder, and at the end ReplayFailed.
     """
     name = f"replay-{uuid4()}"
     routes, targets, failures = list(_routes(stack)), Targets(stack), []
@@ -133,8 +133,8 @@ def _envelope(stack: Stack, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _matches(stack: Stack, pattern: str, event: Mapping[str, Any]) -> bool:
-    answer = stack.client("events").test_event_pattern(EventPattern=pattern, Event=json.dumps(event))
-    return bool(answer["Result"])
+    response = stack.client("events").test_event_pattern(EventPattern=pattern, Event=json.dumps(event))
+    return bool(response["Result"])
 
 
 def main() -> int:
@@ -162,7 +162,7 @@ def _work(stack: Stack, arguments: argparse.Namespace) -> int:
 
 
 def _fault(arguments: argparse.Namespace) -> str | None:
-    """What is wrong with the span of time."""
+    """What is wrong with the period."""
     now = datetime.now(UTC)
     if arguments.order is not None:
         return "--to needs --from; --order replays all of the order" if arguments.end else None
@@ -178,7 +178,7 @@ def _parser() -> Parser:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--from", dest="start", type=moment, metavar="TIME", help="such as 2026-01-31T09:00Z")
     what.add_argument(
-        "--order", metavar="ID", type=order_id, help="one order, by its id or number, instead of a span of time"
+        "--order", metavar="ID", type=order_id, help="one order, by its id or number, instead of a period"
     )
     parser.add_argument("--to", dest="end", type=moment, metavar="TIME", help="default: now")
     add_stage(parser)

@@ -1,4 +1,4 @@
-"""How words of ours and data from elsewhere are printed: the words may be marked up, the data never is.
+"""Printing of our own words and of data from elsewhere: the words may contain markup, the data never does.
 
 console().print(filled("[green]✓[/] {order} is on its way", order=order_id))
 """
@@ -17,13 +17,13 @@ from operations.streams import print_error, printable
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _UNWRAPPED = 10_000
-"""Columns that hold any line: what reads a pipe or a file has none of its own."""
+"""Columns for any line: a pipe or a file has no width of its own."""
 _LINE_INTERVAL = 1_000
-"""How many are done between two lines, where there is no terminal for a bar."""
+"""How many are done between two lines, if there is no terminal for a bar."""
 
 
 def console(**options: Any) -> Console:
-    """A console that takes text as it is: no markup, no `:emoji:`, no colours by guess. Only a terminal wraps lines."""
+    """A console that prints text as it is: no markup, no `:emoji:`, no guessed colours. Only a terminal wraps lines."""
     made = Console(markup=False, emoji=False, highlight=False, **options)
     if not (made.is_terminal or "width" in options or "COLUMNS" in os.environ):
         made.width = _UNWRAPPED
@@ -46,7 +46,7 @@ def filled(words: str, **data: object) -> Text:
 
 @contextmanager
 def progress(screen: Console, words: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show how far a long command is: a bar on a terminal, until it is done; elsewhere a line on stderr per thousand.
+    """Show the progress of a long command: a bar on a terminal, until it is done; elsewhere a line on stderr per 1,000.
 
     The command calls the yielded function with how many it has done so far.
     """

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperatorError
-from operations.loopback import answers, is_loopback
+from operations.loopback import is_listening, is_loopback
 from operations.region import default_region
 from tools import topology
 
@@ -22,7 +22,7 @@ _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"mode": "st
 """No call here takes ten seconds, so after ten the SDK retries; three attempts at most."""
 
 _STAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
-"""What can be a part of a stack's name, which has at most 128 characters."""
+"""A stage that can be a part of a stack's name, which has at most 128 characters."""
 
 DEPLOYED_BY_DEFAULT = "dev"
 """The stage of a deploy that names none."""
@@ -31,7 +31,7 @@ _CONNECTION = ("endpointUrl", "region", "accessKeyId", "secretAccessKey")
 
 
 class StackUnavailable(OperatorError):
-    """There is no such stack, or it can't be asked; the message says what to do about it."""
+    """There is no such stack, or it can't be read; the message says what to do about it."""
 
 
 def stack_name(stage: str) -> str:
@@ -43,7 +43,7 @@ class Outputs(dict[str, Any]):
     """A stack's outputs by name. One that is missing raises StackUnavailable: the stack is of another version."""
 
     def __missing__(self, name: str) -> Any:
-        raise StackUnavailable(f"the stack has no output {name}: deploy it again, and look whether that succeeds")
+        raise StackUnavailable(f"the stack has no output {name}: deploy it again, and check that the deploy succeeds")
 
 
 class Stack(NamedTuple):
@@ -61,7 +61,7 @@ class Stack(NamedTuple):
 
     @property
     def api_url(self) -> str:
-        """Where the API answers; locally that is not the URL of the output."""
+        """The API's URL; locally that is not the URL of the output."""
         return str(self.outputs["apiUrl" if "apiUrl" in self.outputs else "HttpApiUrl"])
 
     def client(self, service: str, *, connections: int = 10) -> Any:
@@ -85,22 +85,22 @@ class Stack(NamedTuple):
 
 
 def add_stage(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
-    """Add what says which stack: `--stage`, `--region` and `--aws-profile`, the last two as `sls deploy` has them.
+    """Add the options that select a stack: `--stage`, `--region` and `--aws-profile`, the last two as in `sls deploy`.
 
-    Without a default it is the one of `default_stage`.
+    Without a default, the stage is that of `default_stage`.
     """
     text = default or f"local where the local stack runs, else {DEPLOYED_BY_DEFAULT}"
     parser.add_argument("--stage", default=default, help=f"local, or a stage on AWS; default: {text}")
     parser.add_argument("--region", help="where the stage is on AWS; default: provider.region of serverless.yml")
     parser.add_argument(
-        "--aws-profile", metavar="NAME", help="whose credentials to take; default: those of your environment"
+        "--aws-profile", metavar="NAME", help="whose credentials to use; default: those of your environment"
     )
 
 
 def default_stage(region: str | None = None, profile: str | None = None) -> str:
-    """The stage of a command that names none: the local stack where it runs, else the one that a deploy takes.
+    """The stage of a command that names none: `local` if the local stack runs, else the default stage of a deploy.
 
-    Who names a region or a profile means AWS.
+    With a region or a profile it is always that on AWS.
     """
     if region or profile:
         return DEPLOYED_BY_DEFAULT
@@ -108,14 +108,14 @@ def default_stage(region: str | None = None, profile: str | None = None) -> str:
         endpoint_url = _local(None).endpoint_url
     except StackUnavailable:
         return DEPLOYED_BY_DEFAULT
-    return "local" if endpoint_url and answers(endpoint_url) else DEPLOYED_BY_DEFAULT
+    return "local" if endpoint_url and is_listening(endpoint_url) else DEPLOYED_BY_DEFAULT
 
 
 def find(stage: str, region: str | None = None, profile: str | None = None) -> Stack:
     """The stack of a stage: `local` as .local/stack.json describes it, others with your AWS credentials.
 
     On AWS it looks where `sls deploy` would deploy to: in the region of serverless.yml, unless one is named. A default
-    region of the user's plays no part. Raises StackUnavailable.
+    region of the user is ignored. Raises StackUnavailable.
     """
     if not _STAGE.fullmatch(stage):
         raise StackUnavailable(f"{stage!r} can't be a stage: use letters, digits and hyphens, such as dev")
@@ -155,12 +155,12 @@ def _local(region: str | None) -> Stack:
 
 
 def described(stack: Mapping[str, Any]) -> Stack:
-    """The local stack that this description, the content of `stack.json`, is of. Raises StackUnavailable."""
+    """The local stack, from its description in `stack.json`. Raises StackUnavailable."""
     if not isinstance(stack, Mapping) or not all(isinstance(stack.get(name), str) for name in _CONNECTION):
         raise StackUnavailable("stack.json describes no stack; stop npm start, and start it again")
     if not is_loopback(stack["endpointUrl"]):
         raise StackUnavailable(f"{stack['endpointUrl']} is not on this machine; stage local talks to nothing else")
-    # The user's profiles are for AWS, and one that is gone would stop us: none is read.
+    # The user's profiles are for AWS, and a missing one would be an error, so none is read.
     nothing = {"profile": None, "config_file": os.devnull, "credentials_file": os.devnull}
     unconfigured = botocore.session.Session({name: (None, None, value, None) for name, value in nothing.items()})
     session = boto3.Session(

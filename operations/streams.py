@@ -1,4 +1,4 @@
-"""What a command reads and prints: any character on any terminal, and data that can't act on it."""
+"""A command's input and output: any character on any terminal, and data that can't act on the terminal."""
 
 import io
 import os
@@ -15,8 +15,8 @@ def replace_unencodable() -> None:
 def printable(data: object) -> str:
     r"""Data as one line that can't act on a terminal.
 
-    Shown as escapes (`\x1b`, `\n`, `\u202e`): control characters, line ends, and what turns the direction of text or
-    can't be seen.
+    Shown as escapes (`\x1b`, `\n`, `\u202e`): control characters, line ends, and characters that are invisible or
+    change the direction of text.
 
     >>> printable("a\x1b[2Jb\nc")
     'a\\x1b[2Jb\\nc'
@@ -38,6 +38,6 @@ def print_error_lines(message: object) -> None:
 
 
 def print_nothing_more() -> None:
-    """Nobody reads standard output any more: what is still to be printed, at the exit too, goes nowhere."""
+    """Discard all further output, at the exit too: nobody reads standard output any more."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

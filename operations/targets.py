@@ -1,4 +1,4 @@
-"""Where an event goes: the functions, topics and queues that EventBridge, or an operator in its place, delivers to."""
+"""The targets of events: functions, topics and queues to which EventBridge, or an operator in its place, delivers."""
 
 import re
 
@@ -16,7 +16,7 @@ class Targets:
         )
 
     def deliver(self, target: str, payload: str) -> None:
-        """Hand a payload to a function, topic or queue, by its ARN (or a queue's URL), as EventBridge would.
+        """Deliver a payload to a function, topic or queue, by its ARN (or a queue's URL), as EventBridge would.
 
         Raises ValueError for any other target.
         """
@@ -31,4 +31,4 @@ class Targets:
                 queue_url = self._sqs.get_queue_url(QueueName=target.rpartition(":")[2])["QueueUrl"]
                 self._sqs.send_message(QueueUrl=queue_url, MessageBody=payload)
             case _:
-                raise ValueError(f"{target} is no function, topic or queue")
+                raise ValueError(f"{target} is not a function, topic or queue")

@@ -1,4 +1,4 @@
-"""What the shop sells and how it can be paid for. Prices come from here: a request that names a price is rejected."""
+"""The shop's products and payment methods. Prices come from here: a request that names a price is rejected."""
 
 from typing import Literal
 
@@ -22,7 +22,7 @@ CURRENCY = "EUR"  # ISO 4217; the whole shop has one currency, so that an order 
 PaymentMethod = Literal["tok_visa", "tok_mastercard", "tok_declined", "tok_insufficient_funds"]
 """The payment tokens that `POST /orders` accepts: the simulated provider's (`aws/gateway.py`).
 
-Only the request is held to them. A stored order and its events take any text.
+Only a request is limited to them. A stored order and its events accept any text.
 """
 
 PRODUCTS = {

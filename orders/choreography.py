@@ -5,7 +5,7 @@
     cancel_order ─▶ OrderCancelledEvent ─▶ settle ─▶ PaymentRefundedEvent, where the card was charged
 
     update_status    changes the order's status after payment, fulfilment, cancellation and refund
-    notify_customer  writes to the customer when the order was shipped, its payment failed or it was cancelled
+    notify_customer  notifies the customer when the order was shipped, its payment failed or it was cancelled
     record_event     adds every event to the audit log
     reconcile        republishes an order that has been open for too long, and cancels one at its deadline
 
@@ -15,8 +15,8 @@ between the two or for any other reason, returns the same event. Each step verif
 is the truth, and returns an event of its own only while the order is open.
 
 A cancellation may come at any moment before the shipment. The order decides which of the two comes first: each is a
-write that requires the absence of the other. The payment provider decides whether there is money to give back: it voids
-what was not charged, so that a charge that is still under way can't succeed later, and refunds what was.
+write that requires the absence of the other. The payment provider decides whether there is money to refund: it refunds
+a charge, and where there is none it voids the payment, so that a charge that is still under way can't succeed later.
 """
 
 from collections.abc import Mapping
@@ -124,7 +124,7 @@ def place_order(
     if placed.applied:
         count("OrdersPlaced", message="Placed the order", orderId=order_id)
     elif not placed.order.matches(request):
-        raise IdempotencyKeyReused("this Idempotency-Key belongs to another order; take a new key for a new order")
+        raise IdempotencyKeyReused("this Idempotency-Key belongs to another order; use a new key for a new order")
     return placed
 
 
@@ -234,7 +234,7 @@ def _charge(order: Order, placed: OrderPlacedEvent, store: OrderStore, gateway: 
 
 
 def settle(cancelled: OrderCancelledEvent, store: OrderStore, gateway: PaymentGateway) -> PaymentRefundedEvent | None:
-    """Give back what was charged for a cancelled order, once, or make sure that nothing will ever be charged.
+    """Refund the charge of a cancelled order, once, or make sure that nothing will ever be charged.
 
     None when nothing was charged, or when the order is closed. Raises GatewayUnavailable, OrderNotFound,
     EventContradictsOrder, GatewayContradictsOrder.
@@ -328,7 +328,7 @@ def fulfill(paid: PaymentCompletedEvent, store: OrderStore) -> FulfillmentComple
 
 
 def update_status(event: StatusEvent, store: OrderStore) -> None:
-    """Change the status as the state machine allows; an event that comes late or again changes nothing.
+    """Change the status as the state machine allows; a late or repeated event changes nothing.
 
     Raises OrderNotFound, EventContradictsOrder.
     """
@@ -385,7 +385,7 @@ def _send_once(
 
 
 def _close_if_ended(order: Order, store: OrderStore) -> None:
-    """Close the order after a write of the status updater, of the notification or of a void: the last one sees all."""
+    """Close the order if it has ended. Status, notification and void are separate writes: the last one closes it."""
     if order.due_at and not order.is_open:
         store.close(order)
 
@@ -396,13 +396,13 @@ def _close_if_ended(order: Order, store: OrderStore) -> None:
 def record_event(envelope: Mapping[str, object], log: AuditLog) -> bool:
     """Add an EventBridge event to the audit log once, whether a model accepts it or not; False for a repetition.
 
-    Raises MalformedEvent for what EventBridge never delivers.
+    Raises MalformedEvent for payloads that EventBridge never delivers.
     """
     return log.add(audit_entry(envelope))
 
 
 def audit_entry(envelope: Mapping[str, object]) -> AuditEntry:
-    """What the audit log stores of an EventBridge event. Raises MalformedEvent for what EventBridge never delivers."""
+    """The entry for an EventBridge event. Raises MalformedEvent for payloads that EventBridge never delivers."""
     time, detail = _required_text(envelope, "time"), envelope.get("detail")
     metadata, data = _map(detail, "metadata"), _map(detail, "data")
     occurred_at, attempt = metadata.get("occurredAt"), metadata.get("attempt")
@@ -434,7 +434,7 @@ def _text(values: Mapping[str, object], name: str) -> str | None:
 
 def _required_text(envelope: Mapping[str, object], name: str) -> str:
     text = _text(envelope, name)
-    if not text or any("\ud800" <= character <= "\udfff" for character in text):  # half a character is no text
+    if not text or any("\ud800" <= character <= "\udfff" for character in text):  # a lone surrogate
         raise MalformedEvent(f"{name} is missing or not text: EventBridge delivers no such event")
     return text
 
@@ -457,18 +457,18 @@ def reconcile(
     first_pause: timedelta,
     cancel_after: timedelta | None,
 ) -> Republication | None:
-    """Return the event that starts a due order again: each step finds its result stored and publishes the next event.
+    """Return the event that restarts a due order: each step finds its result stored and publishes the next event.
 
-    For a cancelled order that event is its cancellation's. An order that has been open for `cancel_after` is cancelled
+    For a cancelled order that is its OrderCancelledEvent. An order that has been open for `cancel_after` is cancelled
     first, if that is still possible; with None, never. The step returns None when the order has ended, which closes it,
     or when it has changed since it was read: another run reconciles it, or its customer has cancelled it. The pauses
-    double, up to six hours, without end. A pause is cut short at each moment at which the order becomes late: an hour
+    double, up to six hours, and never end. A pause is cut short at each moment at which the order becomes late: an hour
     after it was placed, an hour after it was cancelled, and at `cancel_after`. Raises OrderNotFound, and
     MalformedOrder, after which the order is due again after the longest pause.
     """
     now = clock.now()
     if isinstance(order, MalformedOrder):
-        store.reschedule(due, clock.timestamp(now + LONGEST_PAUSE))  # else it would stay the first that is due
+        store.reschedule(due, clock.timestamp(now + LONGEST_PAUSE))  # else it would always be the first one due
     if not isinstance(order, Order):
         raise order
     placed_at = clock.moment(order.placed_at)

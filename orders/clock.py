@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TypeGuard
 
-# Without the last year that Python knows: the moment a millisecond later must have a name as well.
+# Without the year 9999, the last one that Python knows: the moment a millisecond later must be a timestamp as well.
 _FORM = re.compile(r"(?!9999)[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 TICK = timedelta(milliseconds=1)
 """The shortest time between a cause and its effect."""

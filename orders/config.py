@@ -1,4 +1,4 @@
-"""What the deployment tells the code, read once from the environment that `serverless.yml` sets."""
+"""The deployment's configuration, read once from the environment that `serverless.yml` sets."""
 
 import os
 from functools import cache
@@ -18,11 +18,11 @@ class Config(BaseModel):
     sms_country_prefixes: str = Field(alias="SMS_COUNTRY_PREFIXES")
     """Where text messages go, such as `+49,+43`. Empty means nowhere: they cost money, and anybody may sign up."""
     reconcile_after_seconds: int = Field(alias="RECONCILE_AFTER_SECONDS", gt=0)
-    """The reconciler looks at an order first this long after it was placed."""
+    """The reconciler first looks at an order this long after it was placed."""
     reconcile_concurrency: int = Field(alias="RECONCILE_CONCURRENCY", gt=0)
     """The number of threads in a run of the reconciler."""
     cancel_after_hours: int = Field(alias="CANCEL_AFTER_HOURS", ge=0)
-    """The reconciler cancels an order that has been open for so long; 0 for never."""
+    """The reconciler cancels an order that has been open for this long; 0 for never."""
     claim_seconds: int = Field(alias="CLAIM_SECONDS", gt=0)
     """The notification function's time-out: the owner of an older claim no longer runs."""
 

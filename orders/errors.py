@@ -53,7 +53,7 @@ class GatewayUnavailable(OrderProcessingError):
 
 
 class GatewayContradictsOrder(OrderProcessingError):
-    """Nothing is changed, the order stays open and the dead-letter queue keeps the event: somebody has to look."""
+    """Nothing is changed, the order stays open and the dead-letter queue keeps the event for an operator."""
 
 
 class PublishFailed(OrderProcessingError):
@@ -73,7 +73,7 @@ class UndeliverableAddress(MessageRejected):
 
 
 class NotifierUnavailable(OrderProcessingError):
-    """SQS delivers the message again, and at last moves it to the dead-letter queue."""
+    """SQS delivers the message again, and finally moves it to the dead-letter queue."""
 
 
 class ClaimedByAnother(OrderProcessingError):
@@ -81,7 +81,7 @@ class ClaimedByAnother(OrderProcessingError):
 
 
 class IdempotencyKeyReused(OrderProcessingError):
-    """The API responds with 422; the caller takes a new key."""
+    """The API responds with 422; the caller uses a new key."""
 
 
 class TooLateToCancel(OrderProcessingError):
@@ -89,10 +89,10 @@ class TooLateToCancel(OrderProcessingError):
 
 
 class UnknownProduct(OrderProcessingError):
-    """The API responds with 422; the caller looks into the catalogue. `positions` are the unknown lines', from 0."""
+    """The API responds with 422; the caller checks the catalogue. `positions` are the unknown lines' own, from 0."""
 
     def __init__(self, positions: Sequence[int]) -> None:
-        super().__init__(f"the catalogue has no such products as in the lines {', '.join(map(str, positions))}")
+        super().__init__(f"the catalogue does not have the products in the lines {', '.join(map(str, positions))}")
         self.positions = positions
 
 

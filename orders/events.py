@@ -1,7 +1,7 @@
 """The six events on the bus, each a fact about one order.
 
-A class's name is EventBridge's `detail-type`, `source` names who publishes it, and `preconditions` lists what the
-stored order has if the event is true. A consumer ignores fields that it does not know.
+A class's name is EventBridge's `detail-type`, `source` names the publisher, and `preconditions` lists the values that
+the stored order must have to match the event. A consumer ignores fields that it does not know.
 """
 
 import re
@@ -45,7 +45,7 @@ def is_id(value: object) -> bool:
 
 
 class Frozen(BaseModel):
-    """A model that never changes: camelCase in JSON, snake_case in Python, and no coercion: `"2"` is no number."""
+    """A model that never changes: camelCase in JSON, snake_case in Python, and no coercion: `"2"` is not a number."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -67,7 +67,7 @@ class Line(Frozen):
 
 
 class Metadata(Frozen):
-    """What every event says about itself."""
+    """The metadata of every event."""
 
     event_id: Id
     """The same for every publication of the same fact."""
@@ -82,7 +82,7 @@ class Metadata(Frozen):
 
 
 class EventData(Frozen):
-    """What every event says about its order."""
+    """The data of every event: at least its order's id."""
 
     order_id: Id
 
@@ -106,7 +106,7 @@ class Event(Frozen):
         return self.data.order_id
 
     def preconditions(self) -> Mapping[str, Any]:
-        """What the stored order has if the event is true: path of the attribute, such as `payment.status` → value."""
+        """The values that the stored order must have: path of the attribute, such as `payment.status` → value."""
         raise NotImplementedError
 
     def _stored_as(self, result: str) -> Mapping[str, Any]:
@@ -230,7 +230,7 @@ class OrderCancelled(EventData):
 
 
 class OrderCancelledEvent(Event):
-    """The order was cancelled before it was shipped. It may overtake the order's other events, OrderPlacedEvent too."""
+    """The order was cancelled before it was shipped. It may overtake its other events, even OrderPlacedEvent."""
 
     source = "order-processing.orders"
 
@@ -303,7 +303,7 @@ docs/architecture.md, "How events evolve".
 
 
 def decode(envelope: Mapping[str, object]) -> Event:
-    """The event in an EventBridge envelope, by its version. Raises MalformedEvent where no model accepts it."""
+    """The event in an EventBridge envelope, by its version. Raises MalformedEvent if no model accepts it."""
     detail_type, detail = envelope.get("detail-type"), envelope.get("detail")
     version = _version(detail)
     if version not in VERSIONS:

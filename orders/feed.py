@@ -3,7 +3,7 @@
 A browser can't send headers when it opens a WebSocket, and a token in a URL would end in logs. So the page gets a
 ticket from the API, which opens one connection, once, within TICKET_SECONDS. Only the ticket's hash is stored.
 
-A lost message costs nothing: the page reads the order when it connects, and again when it hears nothing.
+A lost message does no harm: the page reads the order when it connects, and again while no message arrives.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ OPENING_SECONDS = 30
 
 
 class Ticket(NamedTuple):
-    """What opens one connection. `secret` is for the page alone."""
+    """A ticket that opens one connection. Only the page gets its `secret`."""
 
     secret: str
     expires_at: datetime
 
 
 class StoredTicket(NamedTuple):
-    """What is known of a ticket, besides its hash."""
+    """A ticket as it is stored, without its hash."""
 
     order_id: str
     origin: str | None
-    """The origin of the page that asked for it, as its browser named it; None where no browser asked."""
+    """The origin of the page that asked for it, as its browser named it; None if no browser asked."""
     expires_at: int
     """Unix time in seconds."""
 
@@ -53,13 +53,13 @@ class Feed(Protocol):
         """Store a ticket until it is burned or has expired."""
 
     def burn_ticket(self, ticket_hash: str) -> StoredTicket | None:
-        """Delete a ticket and return it; None where there is none, perhaps no more: it counts once."""
+        """Delete a ticket and return it; None if there is none, or no longer: it can be used once."""
 
     def add(self, connection: Connection, *, expires_at: int) -> None:
         """Store a connection until it is forgotten or has expired (Unix time in seconds)."""
 
     def watching(self, order_id: str) -> list[Connection]:
-        """The order's newest connections, a bounded number; one of the last second may be missing."""
+        """The order's newest connections, a bounded number; one from the last second may be missing."""
 
     def forget(self, connection_id: str) -> None:
         """Delete a connection, if it is there."""
@@ -69,7 +69,7 @@ class Sockets(Protocol):
     """The open WebSockets."""
 
     def send(self, connection_id: str, message: str) -> bool:
-        """Send a message; False where the connection is gone, or not open yet."""
+        """Send a message; False if the connection is gone, or not open yet."""
 
 
 def issue_ticket(order_id: str, origin: str | None, feed: Feed) -> Ticket:
@@ -80,7 +80,7 @@ def issue_ticket(order_id: str, origin: str | None, feed: Feed) -> Ticket:
 
 
 def connect(secret: str, origin: str | None, connection_id: str, feed: Feed) -> str | None:
-    """Burn the ticket and store the connection that it opens: the order's id, or None where the ticket opens nothing.
+    """Burn the ticket and store the connection that it opens: the order's id, or None if the ticket opens nothing.
 
     DynamoDB deletes expired items late, by days even, so the expiry is compared here.
     """
@@ -95,7 +95,7 @@ def connect(secret: str, origin: str | None, connection_id: str, feed: Feed) -> 
 def push(order_id: str, message: str, feed: Feed, sockets: Sockets) -> None:
     """Send a message to each page that watches the order, and forget the connections that are gone.
 
-    A connection is stored before it is open, and until then it looks as if it were gone: a young one is kept.
+    A connection is stored before it is open, and until then it looks as if it were gone: so a recent one is kept.
     """
     for connection in feed.watching(order_id):
         if not sockets.send(connection.connection_id, message) and _is_old(connection):
@@ -107,5 +107,5 @@ def _is_old(connection: Connection) -> bool:
 
 
 def _hash(secret: str) -> str:
-    """A ticket has 256 random bits: a hash without salt can't be guessed back."""
+    """A ticket has 256 random bits: nobody can guess it from its hash, although there is no salt."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -28,8 +28,8 @@ def message(order: Order) -> Message:
     total = format_money(order.total_amount, order.currency)
     if parcel := order.fulfillment:
         subject = f"Your order {number} is on its way"
-        lead = f"Thank you! {parcel.carrier} is bringing your parcel."
-        follow_up = f"Follow it with the tracking number {parcel.tracking_id}."
+        lead = f"Thank you! {parcel.carrier} is delivering your parcel."
+        follow_up = f"Your tracking number is {parcel.tracking_id}."
         sms = f"Order {number} is on its way with {parcel.carrier}, tracking number {parcel.tracking_id}."
     elif order.cancellation:
         subject = f"Your order {number} is cancelled"

@@ -1,4 +1,4 @@
-"""An order: what a customer may order, what is stored, and which status may follow which.
+"""An order: the request for it, the stored item, and the statuses with their transitions.
 
     PLACED ──PaymentCompleted──▶ PAID ──FulfillmentCompleted──▶ FULFILLED
        └─────PaymentFailed─────▶ PAYMENT_FAILED
@@ -63,7 +63,7 @@ TRANSITIONS: Mapping[type[Event], tuple[Status, frozenset[Status]]] = {
 
 
 class _Request(BaseModel):
-    """What a client sends: camelCase only, no coercion, no unknown fields."""
+    """A client's request: camelCase only, no coercion, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
 
@@ -100,7 +100,7 @@ class Customer(Frozen):
 
 
 class StatusChange(Frozen):
-    """A status, since when the order has it, and the event that led to it."""
+    """A status, the time since when the order has had it, and the event that led to it."""
 
     status: Status
     at: Timestamp
@@ -108,7 +108,7 @@ class StatusChange(Frozen):
 
 
 class _Result(Frozen):
-    """What a step stores on the order: all that its event is built from, so that each publication is the same."""
+    """A step's result, stored on the order. Its event is built from this alone, so each publication is the same."""
 
     event_id: Id
     occurred_at: Timestamp
@@ -116,7 +116,7 @@ class _Result(Frozen):
 
 
 class Payment(_Result):
-    """What the payment provider did, once."""
+    """The payment provider's charge or decline, once."""
 
     payment_id: Text
     """The provider's own id."""
@@ -131,11 +131,11 @@ class VoidedPayment(Frozen):
     status: Literal["VOIDED"] = "VOIDED"
     occurred_at: Timestamp
     causation_id: Id
-    """The OrderCancelledEvent's."""
+    """The id of the OrderCancelledEvent."""
 
 
 class Refund(_Result):
-    """What the payment provider gave back of a cancelled order's charge, once: all of it."""
+    """The payment provider's refund of a cancelled order's charge, once and in full."""
 
     refund_id: Text
     """The provider's own id."""
@@ -144,7 +144,7 @@ class Refund(_Result):
 
 
 class Cancellation(Frozen):
-    """The order will not be shipped. With this, as with a step's result, the event is stored."""
+    """The order will not be shipped. Like a step's result, this has all that its event is built from."""
 
     event_id: Id
     occurred_at: Timestamp
@@ -212,7 +212,7 @@ class Order(Frozen):
     ) -> Self:
         """A new order at the catalogue's prices. Raises UnknownProduct when the catalogue lacks one of its products.
 
-        `at` and `due_at` are timestamps: when it is placed, and when the reconciler looks at it first.
+        `at` and `due_at` are timestamps: when it is placed, and when the reconciler first looks at it.
         """
         unknown = [position for position, line in enumerate(request.items) if line.sku not in PRODUCTS]
         if unknown:
@@ -286,7 +286,7 @@ class Order(Frozen):
         stored = self.model_dump(mode="json", by_alias=True)
         for path, expected in event.preconditions().items():
             if path.startswith("statusHistory") and not self.status_history:
-                continue  # an order put into the table by hand does not know which event placed it
+                continue  # an order put into the table by hand has no id of the event that placed it
             value = _value_at(path, stored)
             if value != expected:
                 raise EventContradictsOrder(

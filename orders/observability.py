@@ -1,4 +1,4 @@
-"""What an operator sees: one JSON line for each outcome, and business metrics in CloudWatch's embedded metric format.
+"""Logs and metrics: one JSON line for each outcome, and business metrics in CloudWatch's embedded metric format.
 
 Most outcomes are counted: then the metric's line says in `message` what happened, with the order's ids.
 
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-# Nothing is traced, so a trace id would lead nowhere. Lambda understands no timestamps but RFC 3339's.
+# Nothing is traced, so a trace id would lead nowhere. Lambda understands only RFC 3339's timestamps.
 logger = Logger(xray_trace_id=None, use_rfc3339=True)
 
 _IDS = ("orderId", "correlationId")

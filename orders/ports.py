@@ -1,4 +1,4 @@
-"""The ports: what the steps need from the outside, as protocols, and the values that cross them.
+"""The ports: the steps' interfaces to the outside, as protocols, and the values that cross them.
 
 The steps in `choreography.py` know these and nothing behind them. `orders/aws` has the adapters, the simulated payment
 provider's as well, and `handlers/wiring.py` decides which ones run. An adapter inherits from nothing here: it has the
@@ -41,12 +41,12 @@ class Position(NamedTuple):
 
 
 class Overdue(NamedTuple):
-    """How many orders `reconcile` has found to be late and nothing has closed since."""
+    """How many orders `reconcile` has found to be late and are still open."""
 
     open: int
     """Open for over an hour."""
     unsettled: int
-    """Of these: cancelled for over an hour, and the payment neither voided nor refunded."""
+    """Of these: cancelled over an hour ago, and the payment neither voided nor refunded."""
 
 
 class OrdersOfCustomer(NamedTuple):
@@ -54,7 +54,7 @@ class OrdersOfCustomer(NamedTuple):
 
     orders: Sequence[Order]
     unreadable: Sequence[MalformedOrder | OrderNotFound]
-    """What is wrong with the orders that this page leaves out."""
+    """The error of each order that this page leaves out."""
     position: Position | None
     """Where the next page starts; None on the last one."""
 
@@ -111,7 +111,7 @@ class OrderStore(Protocol):
     def claim(self, event: Event, channel: Channel, *, owner: str, stale_after: timedelta) -> WriteResult:
         """Reserve the right to notify the customer, if the order matches the event and nobody has it or has used it.
 
-        The same owner may claim again. A claim older than `stale_after` counts for nothing.
+        The same owner may claim again. A claim older than `stale_after` no longer counts.
         """
 
     def record_receipt(self, order: Order, receipt: Receipt) -> Order:
@@ -129,7 +129,7 @@ class OrderStore(Protocol):
     def reconcile(self, due: Due, *, next_due: str, late: Literal["open", "unsettled"] | None) -> WriteResult:
         """Count one more attempt and set the next due time, unless another run did so or the order has closed.
 
-        `late` says as what the order counts in `overdue`.
+        `late` is the number in `overdue` that counts the order.
         """
 
     def reschedule(self, due: Due, until: str) -> None:
@@ -163,9 +163,9 @@ class AuditLog(Protocol):
     """Every event that was published, stored once and never changed."""
 
     def add(self, entry: AuditEntry) -> bool:
-        """Store the entry; False when it is stored already. What the log can't hold of it is left out.
+        """Store the entry; False when it is stored already. Fields that the log can't hold are left out.
 
-        Raises MalformedEvent when that is one of the first four.
+        Raises MalformedEvent when one of the first four is such a field.
         """
 
     def trail(self, order_id: str) -> Sequence[Mapping[str, Any]]:
@@ -192,12 +192,12 @@ class Declined:
 
 @dataclass(frozen=True)
 class Voided:
-    """Nothing is charged, and nothing will ever be."""
+    """Nothing was charged, and nothing ever will be."""
 
 
 @dataclass(frozen=True)
 class Refunded:
-    """The card was charged, and all of it was given back."""
+    """The card was charged, and the whole charge was refunded."""
 
     payment_id: str
     refund_id: str
@@ -206,9 +206,9 @@ class Refunded:
 class PaymentGateway(Protocol):
     """A payment provider that decides at once, and that never forgets an idempotency key.
 
-    `reference` is what the provider files the purchase under. Both methods raise GatewayUnavailable when the provider
+    `reference` is the provider's name for the purchase. Both methods raise GatewayUnavailable when the provider
     does not respond or its response is lost: the step is repeated, with the same key. A provider with *pending*
-    payments (a bank transfer, 3-D Secure) needs more than another adapter: docs/payment-provider.md says what.
+    payments (a bank transfer, 3-D Secure) needs more than another adapter: see docs/payment-provider.md.
     """
 
     def charge(
@@ -220,7 +220,7 @@ class PaymentGateway(Protocol):
         """
 
     def cancel(self, *, idempotency_key: str, reference: str) -> Voided | Refunded:
-        """Refund what was charged with the key, in full and once; void the key when nothing was charged with it."""
+        """Refund the key's charge, in full and once; void the key when nothing was charged with it."""
 
 
 # --- notification -----------------------------------------------------------------------------------------------------

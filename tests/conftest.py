@@ -1,4 +1,4 @@
-"""What unit and wiring tests stand on: an environment without any real account in it, moto's AWS, and the shop."""
+"""Fixtures of the unit and wiring tests: an environment without any real account in it, moto's AWS, and the shop."""
 
 import json
 import os
@@ -119,7 +119,7 @@ Charges = list[Any]
 
 @pytest.fixture
 def charges(monkeypatch: pytest.MonkeyPatch) -> Charges:
-    """What the payment gateway answered to each request for a charge; the real one answers."""
+    """The payment gateway's responses to requests for a charge; the real adapter responds."""
     answers: Charges = []
     charge = SimulatedGateway.charge
 

@@ -119,7 +119,7 @@ def _repeated_keys() -> Iterator[OddRequest]:
         ('"items"', f'"{"k" * 5000}": 1, "{"k" * 5000}": 1, "items"', "k" * LONGEST_NAME),
         ('"items"', '"ü\\"\\n": 1, "\\u00fc\\"\\n": 1, "items"', 'ü\\"\\n'),
     ):
-        detail = f'the key "{key}" is repeated; name it once'
+        detail = f'the key "{key}" is repeated; send it once'
         yield OddRequest(short(twice), "repeated-key", body=order().replace(written, twice), detail=detail)
 
 

@@ -41,7 +41,7 @@ def granted_to(function: str) -> Iterator[Right]:
 
 
 def statements(function: str) -> list[dict[str, Any]]:
-    """All that stands in the function's role."""
+    """Everything that the function's role grants."""
     role = topology.of_type("AWS::IAM::Role")[topology.service()["functions"][function]["role"]]
     assert "ManagedPolicyArns" not in role
     found = [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]

@@ -50,7 +50,7 @@ class Wire:
     """The operation of each HTTP request: the SDK may need several for one call."""
     function: str | None = None
     watchers: list[Callable[[AwsCall], None]] = field(default_factory=list)
-    """Each is told of every call, whichever test it is of."""
+    """Each gets every call, of whichever test."""
     _faults: list[_Fault] = field(default_factory=list)
     _lost: list[_Loss] = field(default_factory=list)
 

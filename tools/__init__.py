@@ -1,1 +1,1 @@
-"""What builds, checks and describes the checkout: set-up, package, plugin, locks, and serverless.yml as data."""
+"""Builds, checks and describes the checkout: set-up, package, plugin, locks, and serverless.yml as data."""

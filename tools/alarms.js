@@ -1,6 +1,6 @@
 'use strict';
 
-// An alarm on each function's failed invocations, `OrderServiceErrors` for `orderService`: nobody has to think of it.
+// An alarm on each function's failed invocations, `OrderServiceErrors` for `orderService`, added to every new function.
 // docs/runbook.md#functionerrors says what to do when one fires.
 
 exports.functionErrors = (naming, functionNames) =>

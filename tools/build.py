@@ -44,7 +44,7 @@ UNUSED = (
     "aws_lambda_powertools/utilities/parser",
     "pydantic/v1",
 )
-"""The large parts of packages that no function imports; whoever does takes them off this list."""
+"""The large parts of packages that no function imports. Remove a part from this list before you import it."""
 
 GLIBC = "2_34"
 """That of Amazon Linux 2023, on which Lambda's python3.13 runs: it loads wheels for this manylinux level and older."""
@@ -53,11 +53,11 @@ CPU = {"arm64": "aarch64", "x86_64": "x86_64"}
 
 
 class Target(NamedTuple):
-    """What the package runs on; `options` make uv choose its wheels."""
+    """The platform that the package runs on; `options` make uv choose its wheels."""
 
     name: str
     python: str
-    """The command of a Python of its version."""
+    """The command of a Python of the same version."""
     options: tuple[str, ...]
 
 
@@ -74,7 +74,7 @@ def aws_lambda(runtime: str, architecture: str) -> Target:
 
 
 class BuildError(Exception):
-    """The package can't be built; the message is one line and names the mend."""
+    """The package can't be built; the message is one line that names the fix."""
 
 
 def dependencies(target: Target) -> Path:
@@ -109,7 +109,7 @@ def _install(target: Target, folder: Path) -> None:
         return
     log = CACHE / "uv.log"
     log.write_text(done.stderr)
-    where = f"(uv's words: {log.relative_to(ROOT)})"
+    where = f"(uv's output: {log.relative_to(ROOT)})"
     if "error sending request" in done.stderr:
         raise BuildError(f"The functions' packages can't be downloaded: check the network, then try again {where}.")
     if missing := re.search(r"(\S+) (?:has no (?:usable )?wheels|was not found)", done.stderr):
@@ -120,7 +120,7 @@ def _install(target: Target, folder: Path) -> None:
 
 
 def _trim(folder: Path) -> None:
-    """Removes what no function reads: descriptions of other services, metadata, tests, type stubs, scripts."""
+    """Removes files that no function reads: descriptions of other services, metadata, tests, type stubs, scripts."""
     for data in (folder / "botocore" / "data").iterdir():
         if data.is_dir() and data.name not in SERVICES:
             shutil.rmtree(data)

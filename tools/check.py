@@ -1,10 +1,10 @@
-"""Checks everything that can be checked without running it: format, lint, types and the CloudFormation template.
+"""Checks everything that can be checked without running it: format, lint, types, words and the CloudFormation template.
 
-AsyncAPI's own parser judges docs/asyncapi.yaml. Of the template cfn-lint says whether CloudFormation takes it, with
-AWS's rules for serverless applications, and checkov whether it is safe. Neither needs the network. What we do
-otherwise stands with its reason in serverless.yml, beside the resource, and in tools/checkov.yml.
+AsyncAPI's own parser validates docs/asyncapi.yaml. cfn-lint checks whether CloudFormation accepts the template, with
+AWS's rules for serverless applications, and checkov whether the template is secure. Neither needs the network. The
+exceptions are listed, with their reasons, beside the resources, in serverless.yml and in tools/checkov.yml.
 
-Run by `npm run check`. Says one line per check, and what a check found only where it found something.
+Run by `npm run check`. Prints one line per check, and the output of those that fail.
 """
 
 import os
@@ -32,6 +32,7 @@ CHECKS = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "lint": ["ruff", "check", "--quiet", "."],
     "types": ["mypy"],
+    "words": [sys.executable, "-m", "tools.words"],
     "documents": [sys.executable, "-m", "cogapp", "--check", *DOCUMENTS],
     "events' document": ["node", "tools/asyncapi/validate.mjs", "docs/asyncapi.yaml"],
     "package": [*PACKAGE, "dev"],

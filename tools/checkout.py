@@ -1,4 +1,4 @@
-"""Where this checkout is: the one place that says so."""
+"""The folder of this checkout, defined once."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 'use strict';
 
 // A failed invocation is logged twice: by our line, which has the event's ids, and by Lambda, which alone has the stack.
-// `sls logs` shows the error's text once: what Lambda logs of it is shown without.
+// `sls logs` shows the error's text once: Lambda's line is shown without it.
 
 const parsed = (message) => {
   try {
@@ -12,7 +12,7 @@ const parsed = (message) => {
   }
 };
 
-/** Folds what CloudWatch Logs returned, one page after the other: a line of ours may be on the page before Lambda's. */
+/** Folds the pages that CloudWatch Logs returned, one after the other: a line of ours may be on the page before Lambda's. */
 class Failures {
   constructor() {
     this.ofRequest = new Map(); // request id → our words for its failure
@@ -34,11 +34,11 @@ class Failures {
       this.ofStream.set(event.logStreamName, message.split('\n'));
       return event;
     }
-    return this.isTold(event) ? undefined : event;
+    return this.isRepeated(event) ? undefined : event;
   }
 
-  /** Whether it is the next line of what our line has said. Python puts the module in front of the exception's name. */
-  isTold({ logStreamName, message }) {
+  /** Whether it repeats the next line of our own text. Python puts the module in front of the exception's name. */
+  isRepeated({ logStreamName, message }) {
     const [next, ...rest] = this.ofStream.get(logStreamName) ?? [];
     const isNext = next && message.endsWith(next) && /^([\w.]+\.)?$/.test(message.slice(0, -next.length));
     if (isNext) this.ofStream.set(logStreamName, rest);
@@ -46,7 +46,7 @@ class Failures {
   }
 }
 
-/** Has osls's `logs` show each failure's text once. */
+/** Makes osls's `logs` show each failure's text once. */
 function foldFailures(serverless) {
   const logs = serverless.pluginManager.plugins.find((plugin) => plugin.hooks?.['logs:logs']);
   const [getClient, failures] = [logs.getCloudWatchLogsClient.bind(logs), new Failures()];

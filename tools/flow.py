@@ -77,7 +77,7 @@ def asks_the_provider(function: str) -> bool:
 
 
 def described() -> dict[str, Any]:
-    """All of it, for a page that can't read serverless.yml."""
+    """The whole flow, for a page that can't read serverless.yml."""
     functions = {
         name: {"kind": topology.trigger(name), "writesOrders": writes_orders(name)} for name in topology.functions()
     }

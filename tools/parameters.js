@@ -1,13 +1,13 @@
 'use strict';
 
-// What the parameters of serverless.yml take, and the one reading of what was given. What does not pass here is refused
-// with one line, before anything is done. The bounds are AWS's, but where a comment gives another reason.
+// The valid values of serverless.yml's parameters, and the one place that reads them. An invalid value is refused with one
+// line, before anything is done. The bounds are AWS's, unless a comment gives another reason.
 
 const { refuse } = require('./refusal.js');
 
 const MOST = 2 ** 31 - 1; // of AWS's integers
 
-/** `read` returns the value as the template takes it, or undefined. */
+/** `read` returns the value in the form that the template needs, or undefined. */
 const matching = (pattern, takes) => ({ takes, read: (text) => (pattern.test(text) ? text : undefined) });
 
 const oneOf = (...values) => ({
@@ -32,7 +32,7 @@ const address = matching(
 
 const PARAMETERS = {
   // One text for SES's identity, the role's ses:FromAddress and the function's variable: a display name would be part of
-  // all three. Empty in serverless.yml: a deploy asks for it.
+  // all three. Empty in serverless.yml: a deploy requires it.
   senderEmail: address,
   verifySender: boolean,
   alarmEmail: address,
@@ -62,8 +62,8 @@ const PARAMETERS = {
 };
 
 /**
- * Every parameter of a stage, as text: what the command line has (`given`, each `name=value`), else what `params` of
- * serverless.yml has for the stage, or for all. osls itself takes the last of two and ignores a name it does not know.
+ * Every parameter of a stage, as text: from the command line (`given`, each `name=value`), else from `params` of
+ * serverless.yml, for the stage or for all. osls itself uses the last of two and ignores unknown names.
  */
 function readParameters(given, params, stage) {
   const values = {};
@@ -80,12 +80,12 @@ function readParameters(given, params, stage) {
     values[name] = read(name, value, `--param ${name}`);
   }
   if (isGiven(values.monthlyBudgetUsd) && !isGiven(values.alarmEmail)) {
-    refuse('monthlyBudgetUsd needs an address to write to: --param alarmEmail=you@example.com');
+    refuse('monthlyBudgetUsd needs an address to notify: --param alarmEmail=you@example.com');
   }
   return values;
 }
 
-/** Whether a value says something: neither empty nor none. `${given:name}` of serverless.yml. */
+/** Whether a value is set: neither empty nor 0. `${given:name}` of serverless.yml. */
 function isGiven(value) {
   return value !== undefined && value !== '' && value !== '0';
 }
@@ -98,7 +98,7 @@ function read(name, value, where) {
   return readText(String(value)) ?? refuse(`${where}: ${JSON.stringify(value)} is not ${takes}.`);
 }
 
-/** The nearest name, where it is so near that it must have been meant: it goes on after this, or a third of it differs. */
+/** The nearest name, if it is near enough: the typed text is its beginning, or at most a third of it differs. */
 function suggestion(unknown) {
   const typed = unknown.toLowerCase();
   const isBegun = (name) => typed.length >= 5 && name.toLowerCase().startsWith(typed);
@@ -107,7 +107,7 @@ function suggestion(unknown) {
   return apart(nearest) <= unknown.length / 3 ? ` Did you mean ${nearest}?` : '';
 }
 
-/** How many letters have to be put in, left out or replaced to make one text of the other. */
+/** The edit distance: how many characters to insert, delete or replace to turn one text into the other. */
 function distance(one, other) {
   let row = [...Array(other.length + 1).keys()];
   for (const [done, letter] of [...one].entries()) {

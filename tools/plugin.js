@@ -1,8 +1,8 @@
 'use strict';
 
 // osls's plugin of this service. It guards the target: stage `local` is the embedded AWS and nothing else, any other
-// stage is AWS and nothing else. It builds the package, so that a bare `sls deploy` works. It adds what every function
-// has. `sls logs` shows a failure once. And it lets one run at a time use .serverless/.
+// stage is AWS and nothing else. It builds the package, so that a bare `sls deploy` works. It adds an alarm to every
+// function. `sls logs` shows a failure once. And it lets one run at a time use .serverless/.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -72,7 +72,7 @@ class OrderProcessing {
       const described = () => JSON.parse(fs.readFileSync(file, 'utf8'));
       Object.assign(this.hooks, {
         'before:aws:info:validate': () => this.describe(),
-        'before:aws:info:displayEndpoints': () => this.nameUrlsThatAnswer(described()),
+        'before:aws:info:displayEndpoints': () => this.nameLocalUrls(described()),
         'after:aws:info:displayEndpoints': () => this.nameStorefront(described()),
         'finalize': () => this.nothingToDeploy && process.stdout.write(`${shown(described())}\n`),
         'after:remove:remove': () => fs.rmSync(file, { force: true }),
@@ -132,17 +132,17 @@ class OrderProcessing {
     return this.parameters.storefront === 'true';
   }
 
-  /** After a deploy, which ends with what `sls info` shows, writes stack.json. */
+  /** Writes stack.json after a deploy, which ends with the output of `sls info`. */
   describe() {
     if (this.serverless.processedInput.commands[0] === 'deploy') this.run(['-m', 'local.emulator.describe'], process.env);
   }
 
-  /** In what `sls info` shows: the URL of the stack's output is AWS's form of it, and dead here. */
-  nameUrlsThatAnswer({ apiUrl, WebSocketUrl }) {
+  /** For `sls info`: the URL in the stack's output is AWS's form of it, at which nothing responds here. */
+  nameLocalUrls({ apiUrl, WebSocketUrl }) {
     const { gatheredData } = this.serverless.pluginManager.plugins.find(({ constructor }) => constructor.name === 'AwsInfo');
     gatheredData.info.endpoints = [`httpApi: ${apiUrl}`];
-    const answering = { HttpApiUrl: apiUrl, WebSocketUrl, ServiceEndpointWebsocket: WebSocketUrl };
-    for (const output of gatheredData.outputs) output.OutputValue = answering[output.OutputKey] ?? output.OutputValue;
+    const local = { HttpApiUrl: apiUrl, WebSocketUrl, ServiceEndpointWebsocket: WebSocketUrl };
+    for (const output of gatheredData.outputs) output.OutputValue = local[output.OutputKey] ?? output.OutputValue;
   }
 
   /** Then osls shows nothing of the stack. */
@@ -185,8 +185,8 @@ class OrderProcessing {
     const region = this.serverless.getProvider('aws').getRegion();
     if (region !== emulator.region) refuse(`Stage local is in ${emulator.region}: leave out --region ${region}.`);
     const health = new URL('/_ministack/health', emulator.endpointUrl);
-    const answers = await fetch(health, { signal: AbortSignal.timeout(5000) }).then(({ ok }) => ok, () => false);
-    if (!answers) refuse(NOT_RUNNING);
+    const responds = await fetch(health, { signal: AbortSignal.timeout(5000) }).then(({ ok }) => ok, () => false);
+    if (!responds) refuse(NOT_RUNNING);
 
     for (const name of Object.keys(process.env)) {
       if (/^AWS_/i.test(name) || /^(https?_)?proxy$/i.test(name)) delete process.env[name];
@@ -204,10 +204,10 @@ class OrderProcessing {
 
   /**
    * Takes the lock, a link to this process's id, and keeps it to the end. osls has one .serverless/ per checkout, which it
-   * empties first and reads once more after the deploy: `npm start` and `npm test` side by side would take it from each other.
+   * empties first and reads once more after the deploy: `npm start` and `npm test` side by side would overwrite each other's.
    */
   async waitForOthers() {
-    for (let told = false; ; told = true) {
+    for (let isAnnounced = false; ; isAnnounced = true) {
       try {
         fs.symlinkSync(String(process.pid), this.lock);
         process.on('exit', () => this.release());
@@ -217,7 +217,7 @@ class OrderProcessing {
       }
       const owner = this.lockOwner();
       if (owner && !isRunning(owner)) fs.rmSync(this.lock, { force: true });
-      else if (!told) process.stderr.write('Waiting for another sls in this checkout\n');
+      else if (!isAnnounced) process.stderr.write('Waiting for another sls in this checkout\n');
       await pause(100);
     }
   }
@@ -241,7 +241,7 @@ class OrderProcessing {
     this.run(['-m', 'tools.build', ...target, '--output', artifact], this.userEnv); // uv may need the user's proxy
   }
 
-  /** Runs Python in the checkout and returns its stdout. Its last line is the message when it fails, else its stderr a remark. */
+  /** Runs Python in the checkout and returns its stdout. If it fails, its last line is the message; else its stderr is shown. */
   run(args, env) {
     const { status, stdout, stderr } = spawnSync(this.python, args, {
       cwd: this.serverless.serviceDir,

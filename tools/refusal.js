@@ -1,6 +1,6 @@
 'use strict';
 
-/** Stops with one line, before anything is done. osls's own errors bring five lines around theirs. */
+/** Stops with one line, before anything is done. osls's own errors add five lines around theirs. */
 function refuse(line) {
   process.stderr.write(`${line}\n`);
   process.exit(1);

@@ -1,12 +1,12 @@
-// Sets this checkout up for a command, as far as it is not yet, and runs the command:
+// Sets this checkout up for a command, if necessary, and runs the command:
 //
 //     node tools/setup.mjs [GROUP …] -- COMMAND [ARGUMENT …]    for example: dev -- python -m pytest
 //     node tools/setup.mjs clean                                removes everything that the commands made
-//     node tools/setup.mjs help                                 says in a sentence what each npm command does
+//     node tools/setup.mjs help                                 explains each npm command in a sentence
 //
 // It needs Node and Python and nothing else. npm installs the framework while pip puts uv into .venv, and uv installs
 // the packages of tools/locks/GROUP.txt. A mark, written last, says what is installed and from which locks: an
-// interrupted set-up is done again, and a finished one needs no network. .local/setup.log has what the installers said.
+// interrupted set-up is done again, and a finished one needs no network. .local/setup.log has the installers' output.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -27,13 +27,13 @@ const PYTHON = '.venv/bin/python';
 const [NPM_MARK, MARK] = ['node_modules/.set-up', '.venv/.set-up'];
 const [LOG, TURN] = ['.local/setup.log', '.local/setup.lock'];
 
-/** Why an installer failed, by what it said, and the mend. The first that fits counts. */
+/** Why an installer failed, by its output, and the fix. The first match counts. */
 const CAUSES = [
   [/spawn npm ENOENT/, 'npm is not on the PATH; it comes with Node'],
   [/ENOSPC|No space left on device/, 'the disk is full: make room, and run it again'],
   [
     /CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER|VERIFY)|invalid peer certificate/,
-    "the network's certificate is not trusted: name its authority's file in NODE_EXTRA_CA_CERTS and PIP_CERT",
+    "the network's certificate is not trusted: set NODE_EXTRA_CA_CERTS and PIP_CERT to its authority's file",
   ],
   [
     /ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|UNREACH|(NewConnection|NameResolution|Timeout)Error|error sending request/,
@@ -41,7 +41,7 @@ const CAUSES = [
   ],
 ];
 
-/** What the user can mend; its message is the one line that says how. */
+/** A problem that the user can fix; its message is the one line that says how. */
 class SetupError extends Error {}
 
 let onSignal = (signal) => process.exit(exitCode(signal));
@@ -70,7 +70,7 @@ function checkNode() {
   if (!fits) throw new SetupError(`Node ${process.versions.node} does not fit: install 20.19+, 22.13+ or 24+.`);
 }
 
-/** What a program says of the Python that it is: its version's second number, its file, and whether it can make .venv. */
+/** A Python's minor version, its file, and whether it can make .venv. */
 function probe(name) {
   const script = ['import sys', 'print(*sys.version_info[:2])', 'print(sys.executable)', 'import ensurepip, venv'];
   const { status, stdout } = spawnSync(name, ['-c', script.join('\n')], { encoding: 'utf8' });
@@ -78,20 +78,20 @@ function probe(name) {
   return { minor: Number(minor ?? NaN), file, isWhole: status === 0 };
 }
 
-/** $PYTHON is a wish: what can't be granted is said, whether .venv is there or not. */
+/** Refuses a $PYTHON that can't be used, whether .venv exists or not. */
 function checkNamedPython() {
   const name = process.env.PYTHON;
   if (!name) return;
   const { minor, file } = probe(name);
-  const mend = 'name one of 3.11 or newer, or unset PYTHON';
-  if (!minor) throw new SetupError(`PYTHON=${name} is no Python 3 that runs: ${mend}`);
-  if (minor < 11) throw new SetupError(`PYTHON=${name} is Python 3.${minor}: ${mend}`);
+  const fix = 'name one of 3.11 or newer, or unset PYTHON';
+  if (!minor) throw new SetupError(`PYTHON=${name} is not a Python 3 that runs: ${fix}`);
+  if (minor < 11) throw new SetupError(`PYTHON=${name} is Python 3.${minor}: ${fix}`);
   if (!fs.existsSync(PYTHON) || fs.realpathSync(file) === fs.realpathSync(PYTHON)) return;
   const made = `.venv was made with ${fs.realpathSync(PYTHON)}, not with PYTHON=${name}`;
   throw new SetupError(`${made}: run npm run clean first, or unset PYTHON`);
 }
 
-/** The name of the first Python that is new enough. What comes after it is not run: some only offer to install one. */
+/** The name of the first Python that is new enough. Later ones are not run: some only offer to install one. */
 function findPython() {
   const [tried, tooOld] = [[process.env.PYTHON, ...PYTHONS].filter(Boolean), []];
   for (const name of tried) {
@@ -105,7 +105,7 @@ function findPython() {
   throw new SetupError(`no Python 3.11 or newer (${seen}): install one, or name it: PYTHON=/path/to/python3.12`);
 }
 
-/** Refuses a port of `npm start` that is taken, in the words of local/emulator/ports.py, before minutes of installing. */
+/** Refuses a port of `npm start` that is taken before minutes of installing, with the message of local/emulator/ports.py. */
 async function checkPorts([...command]) {
   if (command.splice(0, 3).join(' ') !== 'python -m local' || fs.existsSync('.local/emulator.json')) return;
   const options = { port: { type: 'string', default: '4566' } };
@@ -115,7 +115,7 @@ async function checkPorts([...command]) {
     if (!(await isTaken(wanted))) continue;
     let free = 4576;
     while ((await isTaken(free)) || (await isTaken(free + 1))) free += 10;
-    throw new SetupError(`port ${wanted} is in use; take another: npm start -- --port ${free}`);
+    throw new SetupError(`port ${wanted} is in use; use another: npm start -- --port ${free}`);
   }
 }
 
@@ -137,10 +137,10 @@ const LOCKS = hash(
 
 const hasFramework = () => text(NPM_MARK) === NPM_LOCK;
 
-/** What a virtual environment is bound to: its place, its Python and its uv. */
+/** A virtual environment depends on its place, its Python and its uv. */
 const base = () => fs.existsSync(PYTHON) && hash(process.cwd(), fs.realpathSync(PYTHON), text(lock('uv')));
 
-/** The groups that are installed, none where a lock has changed; undefined where .venv has to be made anew. */
+/** The groups that are installed, none if a lock has changed; undefined if .venv has to be made again. */
 function installed() {
   const [madeOf, locks, ...groups] = text(MARK).split('\n');
   const isThere = (group) => !OF_NPM[group] || fs.existsSync(`${OF_NPM[group]}/node_modules`);
@@ -213,13 +213,13 @@ function cause(output) {
   return CAUSES.find(([said]) => said.test(output))?.[1] ?? `failed: ${first ?? lines.at(-1)}`;
 }
 
-/** One command at a time sets up; the others wait. Whose turn it is: a link to that process's id. */
+/** One command at a time sets up; the others wait. The lock is a link to the id of its process. */
 async function inTurn(work) {
   fs.mkdirSync('.local', { recursive: true });
   process.on('exit', () => whoseTurn() === process.pid && fs.rmSync(TURN));
-  for (let told = false; !takeTurn(); await pause(100)) {
-    if (!told) console.log('Another command is setting up this checkout; waiting for it …');
-    told = true;
+  for (let isAnnounced = false; !takeTurn(); await pause(100)) {
+    if (!isAnnounced) console.log('Another command is setting up this checkout; waiting for it …');
+    isAnnounced = true;
   }
   await work();
   fs.rmSync(TURN);
@@ -261,7 +261,7 @@ async function run([program, ...args], groups) {
   return code;
 }
 
-/** Awaits a program's end. Returns its exit code, negative where it did not start, and what its pipes said. */
+/** Awaits a program's end. Returns its exit code, negative if it did not start, and the output of its pipes. */
 async function end(child) {
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (said) => (output += said));
@@ -270,7 +270,7 @@ async function end(child) {
   return { code: code ?? exitCode(signal), output };
 }
 
-/** As a shell gives it. */
+/** The exit code that a shell returns for a signal. */
 const exitCode = (signal) => 128 + os.constants.signals[signal];
 
 function clean() {
@@ -284,7 +284,7 @@ function clean() {
   for (const name of made) fs.rmSync(name, { recursive: true, force: true });
   const inside = ['__pycache__', '.ipynb_checkpoints'].flatMap((name) => named(name, '.'));
   for (const folder of inside) fs.rmSync(folder, { recursive: true, force: true });
-  console.log('Removed what the commands made.');
+  console.log('Removed everything that the commands made.');
   return 0;
 }
 
@@ -316,7 +316,7 @@ function isAlive(pid) {
 main(process.argv.slice(2)).then(
   (code) => process.exit(code),
   (error) => {
-    // The system's own errors, a folder that can't be written perhaps, say it in a line. Others are a mistake of ours.
+    // The system's errors, such as a folder that can't be written, are one line. Any other error is a bug of ours.
     console.error(error instanceof SetupError || error.syscall ? error.message : error);
     process.exit(1);
   }

@@ -27,14 +27,14 @@ async function upload(provider, folder, flow) {
   for (const [Key, Body] of files) {
     const ContentType = TYPES[path.extname(Key)];
     if (!ContentType) throw new Error(`web/${Key}: add its content type to tools/storefront.js`);
-    // no-cache: a browser asks each time whether the file is still the same, so that a deploy is seen at once.
+    // no-cache: a browser revalidates the file each time, so that a deploy is visible at once.
     await s3.send(new PutObjectCommand({ Bucket: outputs.WebBucketName, Key, Body, ContentType, CacheControl: 'no-cache' }));
   }
   await remove(s3, outputs.WebBucketName, (key) => !files.has(key));
   process.stderr.write(`The storefront is at ${outputs.WebUrl}\n`);
 }
 
-/** Empties the bucket, if the stack has one: CloudFormation removes none that has files. */
+/** Empties the bucket, if the stack has one: CloudFormation does not remove a bucket with files. */
 async function empty(provider) {
   const { WebBucketName } = await outputsOf(provider);
   if (WebBucketName) await remove(await clientOf(provider), WebBucketName, () => true);
@@ -64,7 +64,7 @@ async function outputsOf(provider) {
   return Object.fromEntries(Outputs.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
 }
 
-/** What CloudFormation says of the stack; nothing where there is none. */
+/** CloudFormation's description of the stack; empty if there is none. */
 async function stackOf(provider) {
   const cloudFormation = await provider.getCloudFormationClient();
   try {
@@ -87,7 +87,7 @@ function filesIn(folder) {
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join('/'));
 }
 
-/** With all versions: the bucket keeps none, but somebody may have told it to, and CloudFormation would not remove it then. */
+/** Deletes all versions: somebody may have switched versioning on, and CloudFormation would then not remove the bucket. */
 async function remove(s3, Bucket, isUnwanted) {
   let next = {};
   do {

@@ -1,4 +1,4 @@
-"""serverless.yml and resources/ as data: what the system consists of. Who consumes and publishes what is in `flow`.
+"""serverless.yml and resources/ as data: the parts of the system. Publishers and consumers are in `flow`.
 
 No other file lists functions, triggers, routes or rules.
 """
@@ -59,7 +59,7 @@ def of_type(kind: str) -> dict[str, Any]:
 
 @cache
 def dead_letter_outputs() -> tuple[str, ...]:
-    """The stack outputs with the URLs of the dead-letter queues: of each queue that hands on to no other."""
+    """The stack outputs with the URLs of the dead-letter queues: those without a dead-letter queue of their own."""
     files = sorted((ROOT / "resources").glob("*.yml"))
     outputs = {key: each for file in files for key, each in read(f"resources/{file.name}").get("Outputs", {}).items()}
     last = [{"Ref": queue} for queue, body in of_type("AWS::SQS::Queue").items() if "RedrivePolicy" not in body]
@@ -136,7 +136,7 @@ def title(function: str) -> str:
 
 
 def trigger(function: str) -> Trigger:
-    """What invokes a function. One that consumes events and has a route as well is a consumer."""
+    """A function's trigger. A function that consumes events and also has a route is a consumer."""
     events = service()["functions"][function].get("events", [])
     if any("pattern" in event.get("eventBridge", {}) for event in events):
         return "bus"

@@ -17,17 +17,17 @@ _SECTIONS = ("global", "install", ":env:")  # each counts before the ones to its
 
 
 def environment() -> dict[str, str]:
-    """This process's environment and pip's settings, where it says nothing of its own for uv."""
+    """This process's environment, with pip's settings for uv unless it has its own."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
     listed = subprocess.run(pip, capture_output=True, text=True, check=True).stdout
     settings = dict(re.findall(r"^(\S+)='(.*)'$", listed, re.MULTILINE))
-    told = {
+    from_pip = {
         variable: settings[f"{section}.{name}"]
         for section in _SECTIONS
         for name, variable in _VARIABLES.items()
         if f"{section}.{name}" in settings
     }
-    return {**told, **os.environ}
+    return {**from_pip, **os.environ}
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""What is left when all is over, from whichever AWS it was: the simulated one or a deployed one."""
+"""The evidence after a run, from the simulated AWS or a deployed stack."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 Envelope = Mapping[str, Any]
-"""An event as EventBridge hands it to its targets."""
+"""An event as EventBridge delivers it to its targets."""
 
 
 def order_id_of(event: Envelope) -> str:
-    """The order that an event says it is about; empty where it names none."""
+    """The order that an event names; empty if it names none."""
     detail = event.get("detail")
     data = detail.get("data") if isinstance(detail, dict) else None
     return str(data.get("orderId", "")) if isinstance(data, dict) else ""
@@ -26,14 +26,14 @@ class SentMessage(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """All of it, once nothing moves any more."""
+    """The whole evidence, once everything has ended."""
 
     accepted: Mapping[str, Mapping[str, Any]]
-    """By its id, each order as the API answered 201 or 200 with it."""
+    """By its id, each order in a 201 or 200 response of the API."""
     orders: Mapping[str, Mapping[str, Any]]
     """By its id, each item of the Orders table, as plain values."""
     published: Sequence[Envelope]
-    """Everything that the bus took, without replays."""
+    """Every event that the bus accepted, without replays."""
     audit: Sequence[Mapping[str, Any]]
     """The AuditLog table, as plain values."""
     ledger: Sequence[Mapping[str, Any]]
@@ -42,10 +42,10 @@ class Evidence:
     dead_letters: Sequence[Envelope]
     """The events that are left in the dead-letter queues after their redrive."""
     forged: frozenset[str] = frozenset()
-    """EventBridge's ids of the events that were put on the bus by hand and tell of nothing true."""
+    """EventBridge's ids of the forged events that were put on the bus by hand."""
     rejected: frozenset[tuple[str, str]] = frozenset()
     """Order and channel of each message that its provider refused for good."""
     cancellations: Mapping[str, set[int]] = field(default_factory=dict)
-    """By order, the statuses with which the API answered its customer's requests to cancel it."""
+    """By order, the statuses of the API's responses to its customer's cancellations."""
     may_repeat: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """By order and channel, how many messages more than one a crash between sending and recording accounts for."""

@@ -22,11 +22,11 @@ Path = tuple[str, ...]
 
 
 class InvalidExpression(Exception):
-    """What DynamoDB answers with ValidationException."""
+    """An expression that DynamoDB refuses with a ValidationException."""
 
 
 class Bound(NamedTuple):
-    """What a request binds the expression's placeholders to."""
+    """The names and values that a request binds to the expression's placeholders."""
 
     names: Mapping[str, str]
     values: Mapping[str, Value]
@@ -75,7 +75,7 @@ def _find(item: Item, path: Path) -> Value | None:
 
 
 def _change(item: Item, path: Path, value: Value | None) -> None:
-    """Set or remove a value in an item whose top level is ours to change; what lies deeper is copied."""
+    """Set or remove a value in an item. Its top level is changed in place; deeper levels are copied."""
     *parents, name = path
     place = item
     for parent in parents:
@@ -92,7 +92,7 @@ def _change(item: Item, path: Path, value: Value | None) -> None:
 
 
 def _plain(value: Value) -> tuple[str, Any]:
-    """A value that compares as DynamoDB compares: numbers by their worth, all else by type and content."""
+    """A value that compares as in DynamoDB: numbers by their value, all others by type and content."""
     [(kind, content)] = value.items()
     if kind == "N":
         return kind, Decimal(content)
@@ -110,7 +110,7 @@ def _equal(left: Value | None, right: Value | None) -> bool:
 
 
 def _ordered(left: Value | None, right: Value | None) -> tuple[Any, Any] | None:
-    """Both as comparable values; None where one is absent or the types differ: then no comparison holds."""
+    """Both as comparable values; None if one is absent or the types differ: then no comparison holds."""
     if left is None or right is None:
         return None
     (left_kind, first), (right_kind, second) = _plain(left), _plain(right)
@@ -146,7 +146,7 @@ class _Reader:
 
     def take(self, *expected: str) -> str:
         if expected and self.next not in expected:
-            raise NotImplementedError(f"{self.next!r} stands where one of {expected} is expected")
+            raise NotImplementedError(f"{self.next!r} is there, where one of {expected} is expected")
         return self._tokens.pop(0)
 
     def took(self, token: str) -> bool:

@@ -1,4 +1,4 @@
-"""The promises, checked on what is left: nothing is lost, nobody is charged twice, whatever happened meanwhile.
+"""The promises, checked on the evidence: nothing is lost and nobody is charged twice, whatever happened meanwhile.
 
 Nobody pays for a cancelled order, nobody is refunded twice or without a charge, and an order is either shipped or
 cancelled, never both.
@@ -41,7 +41,7 @@ Order = Mapping[str, Any]
 
 
 def violations(evidence: Evidence) -> list[str]:
-    """Each promise that is broken, in a sentence; none where all is well."""
+    """Each promise that is broken, in a sentence; empty if all are kept."""
     found = [*_lost(evidence), *_unaccounted(evidence), *_stuck(evidence)]
     published = _published_by_order(evidence)
     for order_id, order in evidence.orders.items():
@@ -111,7 +111,7 @@ def _ended(order: Order) -> Iterator[str]:
 
 
 def _cancelled(order: Order, evidence: Evidence) -> Iterator[str]:
-    """What the API answered to a request to cancel an order must stay true."""
+    """The API's response to a cancellation must stay true."""
     answers = evidence.cancellations.get(order["orderId"], set())
     if answers & {200, 202} and "cancellation" not in order:
         yield f"was cancelled, as the API said ({sorted(answers)}), and has no cancellation"
@@ -120,7 +120,7 @@ def _cancelled(order: Order, evidence: Evidence) -> Iterator[str]:
 
 
 def _paid(order: Order, evidence: Evidence) -> Iterator[str]:
-    """Sums over every row of the provider's ledger that is about the order, whatever its key."""
+    """Sums over every row of the order in the provider's ledger, whatever its key."""
     payment, refund = order.get("payment"), order.get("refund")
     rows = [row for row in evidence.ledger if row["reference"] == order["orderId"]]
     if payment is None:
@@ -209,7 +209,7 @@ def _history(order: Order, published: list[Envelope]) -> Iterator[str]:
 
 
 def _payment_cause(order: Order) -> Iterator[str]:
-    """The stored payment names its cause, also where no event was published of it: after a void, or a lost response."""
+    """The stored payment names its cause, also if no event of it was published: after a void, or a lost response."""
     payment = order.get("payment")
     if payment is None:
         return  # `_paid` reports it

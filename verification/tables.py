@@ -12,11 +12,11 @@ from verification.expressions import Bound, InvalidExpression, check_bindings, h
 
 Key = tuple[str, ...]
 Wrote = Callable[[str, Item | None, Item], None]
-"""Told of each write: the table, the item before and the item after."""
+"""Called after each write with the table, the item before and the item after."""
 
 
 class ConditionalCheckFailedException(ClientError):
-    """As the client raises it; `response["Item"]` is the item that did not meet the condition, where asked for."""
+    """As the client raises it; `response["Item"]` is the item that did not meet the condition, if requested."""
 
 
 class Write(NamedTuple):
@@ -55,9 +55,9 @@ class Table:
         indexes = properties.get("GlobalSecondaryIndexes", [])
         self._indexes = {index["IndexName"]: self._index(index) for index in indexes}
         self._history: dict[Key, list[tuple[float, Item | None]]] = {}
-        """Since when an item is as it is; None: deleted."""
+        """When an item got its present state; None: deleted."""
         self._members: dict[tuple[str, str], dict[Key, None]] = defaultdict(dict)
-        """Which items ever stood under an index's partition key."""
+        """The items that were ever listed under an index's partition key."""
 
     def _index(self, index: Mapping[str, Any]) -> _Index:
         partition, sort = (each["AttributeName"] for each in index["KeySchema"])
@@ -80,7 +80,7 @@ class Table:
         limit: int | None = None,
         start: Item | None = None,
     ) -> QueryPage:
-        """What the index has of one partition; of each item, as it was `lag(name of the item)` seconds ago."""
+        """The index's entries of one partition; each item is as it was `lag(name of the item)` seconds ago."""
         check_bindings(bound, condition)
         index = self._indexes[index_name]
         placeholder = re.findall(rf"#?{index.partition} = (:\w+)", condition)[0]
@@ -112,7 +112,7 @@ class Table:
     # --- writing --------------------------------------------------------------------------------------------------
 
     def put(self, item: Item, condition: str, bound: Bound, *, return_old: bool) -> None:
-        """Raises ConditionalCheckFailedException, and ClientError for what DynamoDB finds invalid."""
+        """Store an item. Raises ConditionalCheckFailedException, and ClientError if DynamoDB finds it invalid."""
         key = self._key(item)
         self._check(key, condition, bound, return_old=return_old)
         self._write(key, item)
@@ -169,7 +169,7 @@ class Table:
         try:
             return tuple(item[name]["S"] for name in self._keys)
         except KeyError as error:
-            raise _invalid(f"the key {error} is missing or no string") from error
+            raise _invalid(f"the key {error} is missing or not a string") from error
 
 
 def _invalid(message: str) -> ClientError:

@@ -16,7 +16,7 @@ Client = Callable[[str], Any]
 
 
 class Tap:
-    """What came into the queue so far."""
+    """The messages that the queue has received so far."""
 
     def __init__(self, sqs: Any, queue_url: str) -> None:
         self._sqs = sqs
@@ -24,7 +24,7 @@ class Tap:
         self._events: list[Envelope] = []
 
     def events(self) -> list[Envelope]:
-        """Every event so far, in the order of arrival; a replayed one stands there again, with its `replay-name`."""
+        """Every event so far, in the order of arrival; a replayed one is listed again, with its `replay-name`."""
         while messages := self._receive():
             self._events += [json.loads(message["Body"]) for message in messages]
             handles = [{"Id": str(n), "ReceiptHandle": each["ReceiptHandle"]} for n, each in enumerate(messages)]
@@ -38,7 +38,7 @@ class Tap:
 
 @contextmanager
 def tap_of_bus(client: Client, bus: str, pattern: Any = EVERY_EVENT) -> Iterator[Tap]:
-    """A tap with a rule and a queue of its own, which go with the block."""
+    """A tap with a rule and a queue of its own, which exist for the block."""
     events, rule = client("events"), f"tap-{uuid4()}"
     arn = events.put_rule(Name=rule, EventBusName=bus, EventPattern=json.dumps(pattern))["RuleArn"]
     with _queue(client, "events.amazonaws.com", arn) as (url, queue):
@@ -50,7 +50,7 @@ def tap_of_bus(client: Client, bus: str, pattern: Any = EVERY_EVENT) -> Iterator
 
 @contextmanager
 def tap_of_topic(client: Client, topic: str) -> Iterator[Tap]:
-    """What goes to the topic's subscribers, whose own queues are empty again before anybody can look."""
+    """The messages to the topic's subscribers, whose own queues are empty again before anybody can read them."""
     sns = client("sns")
     with _queue(client, "sns.amazonaws.com", topic) as (url, queue):
         subscription = sns.subscribe(

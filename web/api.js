@@ -1,4 +1,4 @@
-// The HTTP API. Its errors are problems (RFC 9457), shown in its own words; API Gateway's own errors have no more than a message.
+// The HTTP API. Its errors are problems (RFC 9457), shown as they are; API Gateway's own errors have only a message.
 
 import { SignInNeeded, token } from './session.js';
 
@@ -15,7 +15,7 @@ export class Api {
     this.isLocal = config.stage === 'local';
   }
 
-  /** The catalogue; as it was before, where the API does not respond: the cart stays readable. */
+  /** The catalogue, or the last known one if the API does not respond, so that the cart stays readable. */
   async products() {
     try {
       this.known = (await this.#request('/products', {})).products;
@@ -52,7 +52,7 @@ export class Api {
     return (await this.#request(`/orders/${orderId}/events`, { headers: signedIn() })).events;
   }
 
-  /** What opens one WebSocket for the order's events. */
+  /** A ticket that opens one WebSocket for the order's events. */
   async ticket(orderId) {
     return this.#request(`/orders/${orderId}/ticket`, { method: 'POST', headers: signedIn() });
   }
@@ -71,7 +71,7 @@ export class Api {
     throw new ApiError(response.status, message(response.status, body));
   }
 
-  /** On this machine its own server answers 502 where the embedded AWS has ended. */
+  /** On this machine the page's server responds with 502 if the embedded AWS has ended. */
   #unreachable(status) {
     const words = this.isLocal
       ? 'The local stack does not respond. Is npm start running? Your cart is kept: try again when it is back.'

@@ -112,7 +112,7 @@ function explained({ status, isStopped, message }) {
   if (status === 404) {
     return {
       title: 'There is no such order',
-      words: [h('p', {}, 'None of your orders has this number. It may belong to another account, or the link is not complete.'),
+      words: [h('p', {}, 'None of your orders has this number. It may belong to another account, or the link may be incomplete.'),
         h('p.links', {}, h('a', { href: '#/orders' }, 'My orders'), h('a', { href: '#/' }, 'Shop'))],
     };
   }
@@ -122,7 +122,7 @@ function explained({ status, isStopped, message }) {
 function stopped() {
   return {
     title: 'The local stack has stopped',
-    words: [h('p', {}, 'Nothing responds on this machine. In a terminal, start it again:'), h('pre', {}, 'npm start'),
+    words: [h('p', {}, 'The embedded AWS does not respond. Start it again in a terminal:'), h('pre', {}, 'npm start'),
       h('p', {}, 'Your cart is kept in this tab.')],
   };
 }
@@ -156,6 +156,6 @@ function announce(text) {
 
 start().catch(() => {
   main.replaceChildren(h('section.problem', { role: 'alert' }, h('h1', { tabindex: -1 }, 'The shop is closed'),
-    h('p', {}, "Its configuration can't be read. On your machine, start the stack in a terminal:"), h('pre', {}, 'npm start'),
+    h('p', {}, "Its configuration can't be read. If it runs on your machine, start the stack in a terminal:"), h('pre', {}, 'npm start'),
     h('button', { type: 'button', onclick: () => location.reload() }, 'Try again')));
 });

@@ -1,5 +1,5 @@
 // The panel that breaks things, on stage `local` only: its server does what `npm run break-it` and `npm run dlq` do.
-// An outage is a story in three steps. Where it is, the gateway and the dead letters say, also after a reload.
+// An outage has three steps. The state of the gateway and the dead letters say which is next, also after a reload.
 
 import { h } from './dom.js';
 import { orderNumber } from './words.js';
@@ -17,14 +17,14 @@ export class BreakIt {
     this.redrive = this.#button('Redrive them', () => this.#do(this.rescued, 'redrive', {}));
     this.twice = this.#button('Send OrderPlacedEvent again', () => this.#do(this.repeated, 'send-twice', { orderId: this.orderId }));
     this.state = h('p', {}, 'Loading …');
-    this.order = h('p', {}, h('a', { href: '#/' }, 'Order something'), ', or look at an order that waits.');
+    this.order = h('p', {}, h('a', { href: '#/' }, 'Order something'), ', or open an order that is waiting.');
     this.deadLetters = h('ul.dead-letters');
     [this.outage, this.rescued, this.repeated] = [said(), said(), said()];
     this.problem = h('p.error', { role: 'alert', hidden: true });
     this.steps = [
       step('Take the payment gateway down', 'No card can be charged then.', this.state, this.takeDown, this.outage),
       step('Order, and watch it fail', 'Three attempts fail. Then the event is a dead letter: kept in a queue, so that it isn\'t lost.', this.order, this.deadLetters),
-      step('Repair, and redrive', 'To redrive is to send the event to its function again.', this.bringUp, ' ', this.redrive, this.rescued),
+      step('Repair, and redrive', 'Redriving sends the event to its function again.', this.bringUp, ' ', this.redrive, this.rescued),
     ];
     this.repetition = h('section', { hidden: true }, h('h3', {}, 'The same event, twice'),
       h('p', {}, 'AWS delivers an event at least once. See what a duplicate does.'), this.twice, this.repeated);
@@ -49,7 +49,7 @@ export class BreakIt {
     return (await this.#request(`inbox?${new URLSearchParams({ email })}`)).messages;
   }
 
-  /** What the launcher has seen of an order: failed attempts, dead letters, and when it is due. */
+  /** The operator's view of an order: failed attempts, dead letters, and when it is due. */
   rescue(orderId) {
     return this.#request(`rescue?${new URLSearchParams({ orderId })}`);
   }
@@ -109,7 +109,7 @@ export class BreakIt {
     return this.turn;
   }
 
-  /** What came of it is said beside its button, until the next one is used. */
+  /** Show the result beside the button, until the next button is used. */
   async #do(place, what, body) {
     this.#trouble('');
     for (const other of [this.outage, this.rescued, this.repeated]) other.textContent = '';
@@ -152,7 +152,7 @@ export class BreakIt {
 }
 
 const DONE = {
-  gateway: ({ gateway }) => (gateway === 'down' ? 'Done. Order something now.' : 'It is up again. Redrive what failed meanwhile, or wait: the reconciler publishes its event again within a minute or two.'),
+  gateway: ({ gateway }) => (gateway === 'down' ? 'Done. Order something now.' : 'It is up again. Redrive the dead letters, or wait: the reconciler publishes their orders\' events again within a minute or two.'),
   'send-twice': () => 'The event is on the bus again.',
   redrive: ({ redriven }) => `${redriven === 1 ? 'One dead letter was' : `${redriven} dead letters were`} redriven. The order continues where it stopped, and its card is charged once.`,
 };

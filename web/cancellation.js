@@ -1,11 +1,11 @@
-// The button that cancels an order, as long as that can still work, and in words what became of a cancellation.
+// The button that cancels an order, while that is still possible, and the outcome of a cancellation in words.
 
 import { ApiError } from './api.js';
 import { h } from './dom.js';
 import { money } from './words.js';
 
 export class Cancellation {
-  /** `cancel` resolves to the order as the API answers. Where it rejects, the page has read the order again, if it could. */
+  /** `cancel` resolves to the order in the API's response. If it rejects, the page has read the order again, if it could. */
   constructor(cancel) {
     this.cancel = cancel;
     this.isAsking = this.isPending = this.isTooLate = this.isUncertain = false;
@@ -19,7 +19,7 @@ export class Cancellation {
     this.element = h('section.cancellation', { 'aria-label': 'Cancelling', tabindex: -1 }, this.start, this.question, this.result);
   }
 
-  /** Show what the order says now. Whoever is about to cancel it learns that this has become impossible. */
+  /** Show the order as it is now. A customer who is about to cancel it is shown that this is no longer possible. */
   update(order) {
     const isAboutTo = this.isUncertain || (this.isPossible && (this.isAsking || this.element.contains(document.activeElement)));
     this.order = order;
@@ -71,7 +71,7 @@ export class Cancellation {
     }
   }
 
-  /** Where no answer came, the order may be cancelled all the same. */
+  /** Without a response, the order may be cancelled all the same. */
   #refused({ status, message }) {
     if (status === 409) this.#tooLate(message);
     else if (!this.isPossible) this.#tooLate(whatCameFirst(this.order));

@@ -4,11 +4,11 @@
 import { rescueSteps } from './rescue.js';
 import { STATUSES, titleOf } from './words.js';
 
-/** An event in two words, and what it means to a customer. One that is not here is described by its consumers. */
+/** An event in two words, and its meaning to a customer. An unknown event is described by its consumers. */
 const EVENTS = {
-  OrderPlacedEvent: ['Order placed', 'The order is stored, and its event is on the bus. The customer has the response already.'],
+  OrderPlacedEvent: ['Order placed', 'The order is stored, and its event is on the bus. The customer already has the response.'],
   PaymentCompletedEvent: ['Payment taken', 'The card was charged, once: the charge is stored on the order before the event is published.'],
-  PaymentFailedEvent: ['Payment declined', 'The bank has declined the card. That is a result like any other, not an error.'],
+  PaymentFailedEvent: ['Payment declined', 'The bank declined the card. That is a result like any other, not an error.'],
   FulfillmentCompletedEvent: ['Parcel packed', 'The parcel has its tracking number.'],
   OrderCancelledEvent: ['Order cancelled', 'The order will not be shipped: a cancellation or a fulfilment is stored on it, never both.'],
   PaymentRefundedEvent: ['Money refunded', 'The whole charge was refunded, once: the refund is stored on the order before the event is published.'],
@@ -46,7 +46,7 @@ export class Choreography {
       .map((step) => ({ ...step, after: Date.parse(step.at) - placedAt, hop: hop(step, events) }));
   }
 
-  /** The consumers that should have reacted by now, and of which there is no sign yet. None when the order has ended. */
+  /** The consumers that should have reacted by now and have not yet. None when the order has ended. */
   awaited(order, events) {
     if (isOver(order)) return [];
     const names = events.flatMap((event) => this.#consumersOf(event).filter((name) => !this.#reacted(name, event, order, events)));
@@ -96,7 +96,7 @@ export class Choreography {
     });
   }
 
-  /** Of the publishers of a source, the scheduled one publishes again what the others published first, and cancels by itself. */
+  /** Of the publishers of a source, the scheduled one republishes the others' events, and cancels by itself. */
   #publisherOf({ source }, scheduled) {
     return this.publishers[source]?.find((name) => (this.functions[name].kind === 'schedule') === scheduled);
   }
@@ -120,7 +120,7 @@ export class Choreography {
     return names.length ? `Its consumers: ${names.join(', ')}.` : 'No function but the audit logger consumes it.';
   }
 
-  /** AuditLogger and OrderFeed consume each event, and the page has it from them: nobody waits for them. */
+  /** AuditLogger and OrderFeed consume each event, and the page gets it from them, so neither is ever awaited. */
   #consumersOf({ eventType }) {
     return (this.consumers[eventType] ?? []).filter((name) => name !== this.auditLogger && name !== this.feed);
   }
@@ -134,13 +134,13 @@ export class Choreography {
       path: [...this.pathTo(this.statusUpdater), 'orders'],
       cause: change.eventId,
       headline: `Status: ${STATUSES[change.status]?.[1] ?? change.status}`,
-      title: `${titleOf(this.statusUpdater)} moves the status: ${change.status}`,
+      title: `${titleOf(this.statusUpdater)} updates the status: ${change.status}`,
       meaning: `It consumed ${names.get(change.eventId)}, which matches what is stored on the order.`,
       proof: { statusHistory: [change] },
     }));
   }
 
-  /** A void has no event, and the API shows no time of it: the step follows its cause. */
+  /** A void has no event, and the API shows no time for it: the step follows its cause. */
   #voided({ payment }, events) {
     const cancelled = events.find(({ eventType }) => eventType === 'OrderCancelledEvent');
     const [name] = this.publishers['order-processing.payment'] ?? [];
@@ -188,14 +188,14 @@ export class Choreography {
   }
 }
 
-/** A repeated event has the time of the first: which came first, only the operator's view says, by event id (`logged`). */
+/** A repeated event has the time of the first. Only the operator's view says which came first, by event id (`logged`). */
 function inTurn(events, logged = {}) {
   const times = events.map(({ eventId, timestamp }) => [Date.parse(timestamp), Date.parse(logged[eventId]) || Infinity]); // an unknown one is the newest
   const order = events.map((_, index) => index).sort((one, other) => times[one][0] - times[other][0] || Math.sign(times[one][1] - times[other][1]) || 0);
   return order.map((index) => events[index]);
 }
 
-/** How long after the event that led to it: its type, and milliseconds. */
+/** The type of the event that led to the step, and the milliseconds since. */
 function hop({ at, cause }, events) {
   const led = cause && events.find(({ domainEventId }) => domainEventId === cause);
   return led ? { from: led.eventType, milliseconds: Date.parse(at) - Date.parse(led.timestamp) } : null;
@@ -207,8 +207,8 @@ function title({ eventType, source }, publisher, republished, repeated) {
 }
 
 function repetition({ attempt }, republished, repeated, order) {
-  if (republished) return `The order was open for too long, so the reconciler publishes its event again: attempt ${attempt}. Each step that is done publishes its stored result again. The event keeps the time of the first.`;
-  if (repeated) return `Nothing happened twice: ${charged(order)}. Its domainEventId and its time are those of the first.`;
+  if (republished) return `The order was open for too long, so the reconciler publishes its event again: attempt ${attempt}. Each step that is done publishes its stored result again. The event keeps its first time.`;
+  if (repeated) return `Nothing happened twice: ${charged(order)}. It has the domainEventId and the time of the first one.`;
   return null;
 }
 
@@ -235,7 +235,7 @@ function isSettled(order, events) {
   return isVoided(order) || events.some(({ eventType }) => eventType === 'PaymentRefundedEvent');
 }
 
-/** Whether the reconciler published it: no other event led to it, and the order was open for too long. */
+/** Whether the reconciler published the event: no other event led to it, and the order was open for too long. */
 function isReconcilers(event) {
   return !event.causationId && (event.attempt > 1 || isTimedOut(event));
 }

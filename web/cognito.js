@@ -1,11 +1,11 @@
 // Sign up and in with Amazon Cognito, straight from the browser: its user pool API needs no SDK.
 
 const MESSAGES = {
-  NotAuthorizedException: 'That e-mail address and password do not belong together.',
-  UserNotFoundException: 'That e-mail address and password do not belong together.',
-  UsernameExistsException: 'There is an account with this address already. Sign in instead.',
+  NotAuthorizedException: 'The e-mail address or the password is wrong.',
+  UserNotFoundException: 'The e-mail address or the password is wrong.',
+  UsernameExistsException: 'An account with this address already exists. Sign in instead.',
   CodeMismatchException: 'That is not the code that we sent.',
-  ExpiredCodeException: 'That code is too old. Ask for a new one.',
+  ExpiredCodeException: 'That code has expired. Ask for a new one.',
   LimitExceededException: 'Too many attempts. Wait a while, then try again.',
   TooManyRequestsException: 'Too many attempts. Wait a while, then try again.',
 };
@@ -65,7 +65,7 @@ export class Cognito {
         body: JSON.stringify({ ClientId: this.clientId, ...parameters }),
       });
     } catch {
-      throw new CognitoError('Unreachable', "The sign-in can't be reached. Is the network there, and npm start running?");
+      throw new CognitoError('Unreachable', "The sign-in can't be reached. Check your network, and that npm start is running.");
     }
     const body = await response.json().catch(() => ({}));
     if (response.ok) return body;

@@ -1,15 +1,15 @@
 // Follows one order for a page: its events are pushed through a WebSocket, and each makes the page read the order again.
-// A lost message costs nothing: while nothing is heard, the order is read at growing pauses, until it has ended. A hidden
-// page reads nothing.
+// A lost message does no harm: while no message arrives, the page reads the order with growing pauses, until it has ended.
+// A hidden page reads nothing.
 
-const FIRST_PAUSE_MS = 200; // between an event and reading what it has led to: a status, the notification
+const FIRST_PAUSE_MS = 200; // between an event and reading its effects: a status, the notification
 const LONGEST_PAUSE_MS = 30_000; // the pauses double up to it while nothing happens
 
 export class Follower {
   /**
-   * `ticket()` resolves to what opens one WebSocket, and `heard(event)` gets what comes through it. `read(isPushed)`
+   * `ticket()` resolves to a ticket for one WebSocket, and `heard(event)` gets each event from it. `read(isPushed)`
    * resolves to `{ changed, over }`; `isPushed` says whether the events come by themselves. `failed(error)` gets
-   * the error of a read. All ends with the signal.
+   * the error of a read. The signal ends everything.
    */
   constructor({ ticket, heard, read, failed, signal }) {
     Object.assign(this, { ticket, heard, read, failed, signal });
@@ -28,7 +28,7 @@ export class Follower {
     this.soon();
   }
 
-  /** Something has happened, or somebody looks at the page again: the pauses begin with the shortest again. */
+  /** Something has happened, or the page is visible again: the pauses begin with the shortest again. */
   soon(pause = FIRST_PAUSE_MS) {
     this.pause = FIRST_PAUSE_MS;
     this.#readAfter(pause);
@@ -39,7 +39,7 @@ export class Follower {
     return this.socket?.readyState === WebSocket.OPEN;
   }
 
-  /** Read the order after a pause, if no read is due before. One read at a time: so no response replaces a newer one. */
+  /** Read the order after a pause, if no read is due before. One read at a time, so that no response replaces a newer one. */
   #readAfter(pause) {
     const due = Date.now() + pause;
     if (this.isOver || this.signal.aborted || (this.timer && this.due <= due)) return;

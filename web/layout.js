@@ -1,9 +1,9 @@
-// Where each part of the system is in the picture. It is computed from the topology in config.json, which comes from
+// The place of each part of the system in the picture. It is computed from the topology in config.json, which comes from
 // serverless.yml: a new consumer appears by itself. Two layouts: one for a wide screen, one for a phone.
 
 import { titleOf } from './words.js';
 
-/** What is not a function: its kind, its name and what it does. */
+/** The parts that are not functions: kind, name and purpose. */
 const PARTS = {
   customer: ['person', 'Customer', 'this page'],
   api: ['service', 'API Gateway', 'checks the token'],
@@ -18,7 +18,7 @@ const MARGIN = 16;
 
 /**
  * Node → its `kind`, `title` and `caption`; its `box` is centre, width and height. An edge has its two ends, the `points`
- * of its line, and whether it is taken by what has `failed` only.
+ * of its line, and whether only `failed` events take it.
  */
 export function layoutOf(choreography, narrow) {
   const groups = grouped(choreography);
@@ -52,7 +52,7 @@ function asideOf([x1, y1, w1, h1], [x2, y2, w2], lane) {
   return [[x1 + w1 / 2, y], [lane, y], [lane, y2], [x2 + w2 / 2, y2]];
 }
 
-/** The functions by their place: at the API, on the bus, behind a queue (the notifier last), on a schedule; and the two that take every event, the feed where it is deployed. */
+/** The functions by their place: at the API, on the bus, behind a queue (the notifier last), on a schedule; and the two that consume every event, the feed if it is deployed. */
 function grouped({ functions, auditLogger, feed, notifier, entrance }) {
   const apart = [auditLogger, feed];
   const of = (kind) => Object.keys(functions).filter((name) => functions[name].kind === kind && !apart.includes(name));
@@ -88,12 +88,12 @@ function row(names, left, y, height, narrowest) {
   return [boxes, left - GAP];
 }
 
-/** The page is at the top left: it asks through the API, and hears through the feed. The consumers are in a row below the bus. */
+/** The page is at the top left: it calls the API and gets events from the feed. The consumers are in a row below the bus. */
 function wide({ entrance, auditLogger, feed, bus, queue, schedule }) {
   const [consumers, end] = row(bus, 172, 276, 44, 0);
   const [scheduled, scheduledEnd] = row(schedule, 472, 106, 44, 150);
   const width = Math.max(end + GAP + 116 + queue.length * (140 + MARGIN), scheduledEnd) + MARGIN;
-  const letters = width - MARGIN - queue.length * (140 + MARGIN) - 58;
+  const deadLettersX = width - MARGIN - queue.length * (140 + MARGIN) - 58;
   const columns = queue.map((name, index) => {
     const x = width - MARGIN - 70 - (queue.length - 1 - index) * (140 + MARGIN);
     return { [`${name}Topic`]: [x - 38, 276, 64, 44], [`${name}Queue`]: [x + 38, 276, 64, 44], [name]: [x, 350, 140, 44] };
@@ -102,7 +102,7 @@ function wide({ entrance, auditLogger, feed, bus, queue, schedule }) {
     customer: [163, 30, 294, 44], api: [86, 106, 140, 44], ...Object.fromEntries(feed.map((name) => [name, [241, 106, 138, 44]])), [entrance]: [86, 188, 140, 44],
     auditLog: [391, 30, 138, 44], [auditLogger]: [391, 106, 138, 44], ...scheduled,
     bus: [(172 + width - MARGIN) / 2, 188, width - MARGIN - 172, 44],
-    ...consumers, deadLetters: [letters, 350, 116, 44], orders: [(MARGIN + end) / 2, 350, end - MARGIN, 44],
+    ...consumers, deadLetters: [deadLettersX, 350, 116, 44], orders: [(MARGIN + end) / 2, 350, end - MARGIN, 44],
     ...Object.assign({}, ...columns), mail: [width - MARGIN - 70, 424, 140, 44],
   };
   return { size: [width, 452], boxes, lane: 313 };

@@ -1,4 +1,4 @@
-// The sentence above the picture: the step that it shows, or what the order waits for.
+// The sentence above the picture: the step that it shows, or the event that the order is waiting for.
 
 import { h } from './dom.js';
 import { deadLettersAfter, failures } from './rescue.js';
@@ -16,7 +16,7 @@ export class Moment {
     signal.addEventListener('abort', () => clearInterval(clock));
   }
 
-  /** Screen readers follow in slow motion only: what happens live is announced. */
+  /** Screen readers read this in slow motion only: live steps are announced. */
   set isRead(isRead) {
     this.element.setAttribute('aria-live', isRead ? 'polite' : 'off');
   }
@@ -29,7 +29,7 @@ export class Moment {
   /** `republished` is the reconciler's last event for the order; `dueAt` when it looks next, where that is known. */
   waiting(names, steps, republished, dueAt) {
     const kept = deadLettersAfter(steps);
-    this.#say(`… Your order waits for ${names.map(titleOf).join(' and ') || 'its next event'}`, '', 'The order is stored, and nothing is lost.',
+    this.#say(`… Your order is waiting for ${names.map(titleOf).join(' and ') || 'its next event'}`, '', 'The order is stored, and nothing is lost.',
       ...failures(steps).map(([name, { attempt, of, reason }]) => `✗ ${titleOf(name)}, attempt ${attempt} of ${of}: ${reason.replace(/^\w+: /, '')}`),
       kept ? `✉ ${kept === 1 ? 'One dead letter is kept' : `${kept} dead letters are kept`}, to be redriven.` : null,
       republished ? `↻ The reconciler has published the order's event again: attempt ${republished.attempt}.` : null);
@@ -53,7 +53,7 @@ export class Moment {
 }
 
 function due(milliseconds) {
-  if (milliseconds <= 0) return '↻ The reconciler is due to publish its event again: it looks once a minute.';
+  if (milliseconds <= 0) return '↻ The reconciler is due to publish its event again: it runs once a minute.';
   const seconds = Math.ceil(milliseconds / 1000);
   return `↻ The reconciler publishes its event again in ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}, or up to a minute later.`;
 }

@@ -10,7 +10,7 @@ const PARTS = [
   [/[\^$*.[\]{}()?\-"!@#%&/\\,><':;|_~`+=]|(?<=\S) (?=\S)/, 'a symbol, like ! or -'],
 ];
 
-/** What a password lacks, in words, or null. */
+/** The missing parts of a password, in words, or null. */
 export function weakness(password) {
   const missing = PARTS.filter(([part]) => !part.test(password)).map(([, name]) => name);
   return missing.length ? `The password still needs ${new Intl.ListFormat('en').format(missing)}.` : null;

@@ -10,14 +10,14 @@ const CALM = window.matchMedia('(prefers-reduced-motion: reduce)');
 const TRAVEL_MS = 900; // how long a dot takes for a step's path
 const APART_MS = 180; // between two steps that arrived together
 
-/** `element` is the picture, `legend` says what its signs mean. It is drawn for a phone while `narrow` matches. */
+/** `element` is the picture, `legend` explains its signs. It is drawn for a phone while `narrow` matches. */
 export class Picture {
   constructor(choreography, signal, narrow = NARROW) {
     this.choreography = choreography;
     this.narrow = narrow;
     this.element = svg('svg', { class: 'picture', role: 'img', 'aria-label': 'The system' });
     this.legend = h('p.legend', {}, h('span.sign.now', {}, 'happens now'), h('span.sign.done', {}, 'has done its part'),
-      h('span.sign.waiting', {}, 'is awaited'), h('span.sign.failed', {}, 'has failed'), h('span', {}, 'Numbers are the steps below.'));
+      h('span.sign.waiting', {}, 'is awaited'), h('span.sign.failed', {}, 'has failed'), h('span', {}, 'The numbers are those of the steps below.'));
     this.last = [[], {}];
     this.#draw();
     narrow.addEventListener('change', () => {
@@ -26,7 +26,7 @@ export class Picture {
     }, { signal });
   }
 
-  /** Lights what has happened. The last step is the one that happens now, unless nothing does: `still`; `travelling` moves. */
+  /** Light the steps so far. The last one is happening now, unless the order is `still`; dots move for `travelling` steps. */
   show(steps, { waiting = [], still = false, travelling = [] } = {}) {
     this.last = [steps, { waiting, still }];
     const now = still ? [] : steps.slice(-1);

@@ -19,7 +19,7 @@ export class Replay {
       h('div.buttons', {},
         h('button.quiet', { type: 'button', onclick: () => this.go(this.index - 1) }, '← Back'),
         this.play,
-        h('button.quiet', { type: 'button', onclick: () => this.go(this.index + 1) }, 'On →'),
+        h('button.quiet', { type: 'button', onclick: () => this.go(this.index + 1) }, 'Next →'),
         this.close),
       h('details', {}, h('summary', {}, 'The evidence, as JSON'), this.proof));
     this.element = h('div.controls', {}, this.start, this.panel);

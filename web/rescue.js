@@ -1,16 +1,16 @@
-// What the operator's view knows of an order, as steps: the attempts that failed, the dead letters, and their redrives.
-// The customer's API has none of it. On stage `local` the launcher has; elsewhere these steps do not exist.
+// The operator's view of an order, as steps: the attempts that failed, the dead letters, and their redrives. The
+// customer's API has none of them. On stage `local` the launcher provides them; elsewhere these steps do not exist.
 
 import { titleOf } from './words.js';
 
 const POLL_INTERVAL_MS = 1000; // the launcher looks at logs and queues about as often
 
-/** Steps as `Choreography.steps` has them; `kept` is by how many dead letters more or less there are after the step. */
+/** Steps as in `Choreography.steps`; `kept` is the change in the number of dead letters: 1 or -1. */
 export function rescueSteps({ attempts, deadLetters }, choreography) {
   return [...attempts.map((attempt) => failed(attempt, choreography)), ...deadLetters.flatMap((letter) => [kept(letter), ...(letter.goneAt ? [gone(letter)] : [])])];
 }
 
-/** The attempt of a function that failed, unless the function has gone on or got its event again since; else undefined. */
+/** The failed attempt of a function, or undefined if the function has continued or got its event again since. */
 export function failedAttempt(steps, name) {
   return steps.findLast(({ actor, kept, path, repeatedAt }) => actor === name || repeatedAt?.includes(name) || (kept < 0 && path.at(-1) === name))?.attempt;
 }
@@ -26,7 +26,7 @@ export function failures(steps) {
   return names.map((name) => [name, failedAttempt(steps, name)]).filter(([, attempt]) => attempt);
 }
 
-/** Ask for the operator's view once a second, as long as somebody looks and `isDue()`. */
+/** Read the operator's view once a second, while the page is visible and `isDue()`. */
 export async function watch({ ask, isDue, heard, signal }) {
   while (!signal.aborted) {
     if (!document.hidden && isDue()) {
@@ -48,7 +48,7 @@ function failed(attempt, choreography) {
     attempt,
     headline: `✗ Attempt ${attempt.attempt} of ${of} failed`,
     title: `${titleOf(name)} fails on ${eventType}`,
-    meaning: `${reason}. ${isLast ? 'That was the last attempt.' : 'It is tried again, with growing pauses.'}`,
+    meaning: `${reason}. ${isLast ? 'That was the last attempt.' : 'It will be tried again, with growing pauses.'}`,
     proof: attempt,
   };
 }
@@ -78,7 +78,7 @@ function gone(letter) {
     kept: -1,
     headline: redriven ? '↩ Redriven' : 'The dead letter is gone',
     title: redriven ? `${eventType} goes to ${titleOf(name)} again` : `${eventType} has left the dead-letter queue`,
-    meaning: redriven ? 'An operator has sent the same event to the function that failed on it, and to no other.' : 'It was redriven or purged; there is no evidence which.',
+    meaning: redriven ? 'An operator sent the same event to the function that failed, and to no other.' : 'It was redriven or purged; there is no evidence of which.',
     proof: letter,
   };
 }

@@ -3,7 +3,7 @@
 import { h } from './dom.js';
 import { email, keepPlace, keepToken, place } from './session.js';
 
-/** The button, or null where there is no such customer, or somebody is signed in. npm start has her after its samples. */
+/** The button, or null if there is no such customer or somebody is signed in. npm start adds her after its samples. */
 export async function sampleCustomerOffer(readConfig, signedIn) {
   if (email()) return null;
   const { sampleCustomer } = await readConfig().catch(() => ({})); // the stack has stopped: the page says so elsewhere
@@ -11,12 +11,12 @@ export async function sampleCustomerOffer(readConfig, signedIn) {
   const { name, url } = sampleCustomer;
   const problem = h('span.error', { role: 'alert' });
   const signIn = async () => {
-    const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }).catch(() => null);
-    if (!answer?.ok) {
+    const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }).catch(() => null);
+    if (!response?.ok) {
       problem.textContent = 'That did not work. Is npm start still running?';
       return;
     }
-    keepToken((await answer.json()).idToken);
+    keepToken((await response.json()).idToken);
     if (['', '#/'].includes(place())) keepPlace('#/orders');
     signedIn();
   };

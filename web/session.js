@@ -3,7 +3,7 @@
 /** The API's limits. */
 export const LARGEST_QUANTITY = 1000; // of one product
 export const MOST_LINES = 50; // products in an order
-export const MOST_OF_ONE = `${LARGEST_QUANTITY.toLocaleString('en')} is the most of one product in an order.`;
+export const MOST_OF_ONE = `An order can have at most ${LARGEST_QUANTITY.toLocaleString('en')} of one product.`;
 
 const store = {
   read: (name) => JSON.parse(sessionStorage.getItem(name)),
@@ -28,12 +28,12 @@ export function token() {
   const idToken = store.read('idToken');
   if (!idToken) throw new SignInNeeded('Sign in first.');
   if (hasExpired(idToken)) {
-    throw new SignInNeeded('Your session has ended after an hour. Sign in again: your cart is as you left it.');
+    throw new SignInNeeded('Your session ended after an hour. Sign in again: your cart is as you left it.');
   }
   return idToken;
 }
 
-/** The e-mail address of who is signed in, or null: an expired token is no session. */
+/** The e-mail address of the signed-in customer, or null: an expired token is no session. */
 export function email() {
   const idToken = store.read('idToken');
   return idToken && !hasExpired(idToken) ? claims(idToken).email : null;
@@ -52,7 +52,7 @@ export function keepPlace(hash) {
   store.write('place', hash);
 }
 
-/** What is filled in below the cart: `paymentMethod` and `phone`. */
+/** The choices below the cart: `paymentMethod` and `phone`. */
 export function choices() {
   return store.read('choices') ?? {};
 }
@@ -77,7 +77,7 @@ export function addToCart(sku) {
 /** Why an order does not take one more of a product, in words, or null. */
 export function refusalOf(inCart, sku) {
   if ((inCart[sku] ?? 0) >= LARGEST_QUANTITY) return MOST_OF_ONE;
-  if (!(sku in inCart) && Object.keys(inCart).length >= MOST_LINES) return `An order has at most ${MOST_LINES} products.`;
+  if (!(sku in inCart) && Object.keys(inCart).length >= MOST_LINES) return `An order can have at most ${MOST_LINES} products.`;
   return null;
 }
 
@@ -99,12 +99,12 @@ export function keyFor(body) {
   return key;
 }
 
-/** What is being ordered, or null. */
+/** The order that is being placed, or null. */
 export function orderInProgress() {
   return store.read('attempt')?.body ? JSON.parse(store.read('attempt').body) : null;
 }
 
-/** Take what was ordered out of the cart; what was added meanwhile stays. */
+/** Take the ordered products out of the cart; products that were added meanwhile stay. */
 export function orderIsPlaced({ items }) {
   for (const { sku, quantity } of items) putIntoCart(sku, (cart()[sku] ?? 0) - quantity);
   for (const name of ['attempt', 'choices']) sessionStorage.removeItem(name);
@@ -123,12 +123,12 @@ export function takeFirstOrder(orderId) {
   return plays;
 }
 
-/** Why the order was not placed, for the cart to say. */
+/** Keep the reason why the order was not placed, for the cart to show. */
 export function keepRefusal(message) {
   store.write('refusal', message);
 }
 
-/** What the cart has to say, once. */
+/** The refusal for the cart to show, once. */
 export function takeRefusal() {
   const message = store.read('refusal');
   sessionStorage.removeItem('refusal');

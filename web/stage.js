@@ -22,7 +22,7 @@ export class Stage {
     this.element = h('section.stage', { 'aria-label': 'The system' }, this.moment.element, this.picture.element, this.replay.element, this.picture.legend);
   }
 
-  /** Show the present, and return the steps that are new. Without a change for a while the order is still: what it waits for is shown, and no step as the present. */
+  /** Show the present, and return the new steps. An order that has not changed for a while is still: it waits, and no step is happening now. */
   update(order, events, rescue, isStill) {
     const before = new Set(this.steps.map(({ key }) => key));
     this.order = order;

@@ -1,4 +1,4 @@
-// What happened, as a list: a row for each step, with its time and how long it took since the event that led to it.
+// The steps as a list: a row for each, with its time and how long it took since the event that led to it.
 
 import { h } from './dom.js';
 import { duration, when } from './words.js';
@@ -20,7 +20,7 @@ export class Timeline {
     });
   }
 
-  /** Of two events of the same time the API may list the later one first: then the row of the first becomes the repeated one. */
+  /** The API may list the later of two events of the same time first: then the row of the first becomes the repeated one. */
   #rowOf(step) {
     const known = this.rows.get(step.key);
     if (known?.dataset.says === said(step)) return known;

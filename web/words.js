@@ -1,10 +1,10 @@
-// Values as people read them.
+// Values in the form that people read.
 
 export const PAYMENT_METHODS = {
-  tok_visa: ['Visa', 'Is approved: the order is paid, packed and on its way.'],
-  tok_mastercard: ['Mastercard', 'Is approved as well.'],
-  tok_declined: ['A card that the bank declines', 'Ends the order, with an e-mail that says so.'],
-  tok_insufficient_funds: ['A card without enough money', 'Ends the order, with an e-mail that says why.'],
+  tok_visa: ['Visa', 'Approved: the order is paid, packed and shipped.'],
+  tok_mastercard: ['Mastercard', 'Approved as well.'],
+  tok_declined: ['A card that the bank declines', 'Declined: the order ends, and you get an e-mail.'],
+  tok_insufficient_funds: ['A card without enough money', 'Declined: the order ends, and the e-mail says why.'],
 };
 
 export const STATUSES = {

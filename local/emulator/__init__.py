@@ -1,1 +1,1 @@
-"""The embedded AWS as a process on loopback, with bridges over what it lacks."""
+"""The embedded AWS as a process on loopback, with bridges over its gaps."""

@@ -1,4 +1,4 @@
-"""Writes `stack.json`: what the running local stack is and where it answers. The plugin runs it after each deploy."""
+"""Writes `stack.json`, which describes the running local stack. The plugin runs this after each deploy."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ STACK = stack_name("local")
 
 
 def describe(state: State) -> dict[str, Any]:
-    """Ask CloudFormation for the outputs, see that the API answers, and write `stack.json`. Raises LocalError."""
+    """Read the outputs from CloudFormation, check that the API responds, and write `stack.json`. Raises LocalError."""
     emulator = state.read_emulator()
     outputs = _outputs(emulator)
     # The URLs of the outputs are AWS's form of them; these are the ones at which the emulator responds.
@@ -23,7 +23,7 @@ def describe(state: State) -> dict[str, Any]:
     api_url = f"{apis}/{_id_in(outputs['HttpApiUrl'])}/$default"
     socket = outputs["WebSocketUrl"]
     outputs["WebSocketUrl"] = f"{apis.replace('http', 'ws', 1)}/{_id_in(socket)}/{socket.rpartition('/')[2]}"
-    until(lambda: _has_products(api_url), seconds=30, what=f"an answer of the API at {api_url}")
+    until(lambda: _has_products(api_url), seconds=30, what=f"a response of the API at {api_url}")
     connection = {name: emulator[name] for name in ("endpointUrl", "region", "accessKeyId", "secretAccessKey")}
     description = {**outputs, **connection, "apiUrl": api_url}
     if "webUrl" in emulator:
@@ -53,7 +53,7 @@ def _has_products(api_url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{api_url}/products", timeout=15) as response:
             return bool(json.load(response)["products"])
-    except OSError:  # an error of HTTP's, or no answer in time: a function's first start on a busy machine is slow
+    except OSError:  # an HTTP error, or no response in time: a function's first start on a busy machine is slow
         return False
 
 

@@ -1,4 +1,4 @@
-"""What the embedded AWS sent instead of delivering it."""
+"""The e-mails that the embedded AWS keeps instead of delivering them."""
 
 import json
 import urllib.request
@@ -16,5 +16,5 @@ def messages(endpoint_url: str, email: str) -> list[Mapping[str, Any]]:
 
 
 def inbox(endpoint_url: str, email: str) -> list[Mapping[str, Any]]:
-    """Those that SES sent, and not Cognito."""
+    """The e-mails that the system sent through SES, without Cognito's."""
     return [message for message in messages(endpoint_url, email) if message["Source"] != _COGNITO]

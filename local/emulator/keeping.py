@@ -1,7 +1,7 @@
-"""What `npm start -- --keep` keeps: the emulator's state, from one start to the next.
+"""The state that `npm start -- --keep` keeps from one start to the next.
 
-The emulator writes its state when it is asked to end, and reads it when it starts. It writes into a folder of its own,
-which takes the place of the kept one only when it is complete: an end that is cut short keeps what was kept before.
+The emulator writes its state when it is asked to end, and reads it when it starts. It writes into a separate folder,
+which replaces the kept one only when it is complete: after an interrupted end, the previous state is still there.
 """
 
 import shutil
@@ -17,17 +17,17 @@ _COMPLETE = "complete"
 
 
 def is_kept(state: State) -> bool:
-    """Whether there is a state to go on with."""
+    """Whether there is a state to continue with."""
     return (state.kept / "port").exists()
 
 
 def prepare(state: State, port: int) -> None:
-    """Make a copy of the kept state, which the emulator may change. Raises LocalError for one of another port.
+    """Copy the kept state for the emulator, which changes it. Raises LocalError for a state of another port.
 
-    Its resources are named with the port that they were made at: the URLs of its queues, for example.
+    Its resources have the port in their names: the URLs of its queues, for example.
     """
     if is_kept(state) and (kept_port := (state.kept / "port").read_text()) != str(port):
-        raise LocalError(f"the kept state is one of port {kept_port}: npm start -- --keep --port {kept_port}")
+        raise LocalError(f"the kept state belongs to port {kept_port}: npm start -- --keep --port {kept_port}")
     shutil.rmtree(_draft(state), ignore_errors=True)  # of a start that was killed
     if is_kept(state):
         shutil.copytree(state.kept, _draft(state))
@@ -50,7 +50,7 @@ def environment(state: State) -> dict[str, str]:
 
 
 def save(process: "subprocess.Popen[bytes]", state: State) -> None:
-    """Have the emulator write its state and end. Raises LocalError where it does not: then the older state stays."""
+    """Have the emulator write its state and end. Raises LocalError if it does not: then the older state stays."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(_SAVE_TIMEOUT_SECONDS)

@@ -18,6 +18,6 @@ def is_taken(port: int) -> bool:
 
 
 def in_use(port: int) -> str:
-    """What to say of a port that is taken: one that is free, as is the next one."""
+    """The message for a port that is taken; it names one that is free, as is the next one."""
     free = next(other for other in range(4576, 65535, 10) if not (is_taken(other) or is_taken(other + 1)))
-    return f"port {port} is in use; take another: npm start -- --port {free}"
+    return f"port {port} is in use; use another: npm start -- --port {free}"

@@ -1,4 +1,4 @@
-"""The emulator as a process: start it, wait until it answers, stop it and everything that it started."""
+"""The emulator as a process: start it, wait until it responds, stop it and everything that it started."""
 
 import fcntl
 import os
@@ -32,11 +32,11 @@ _around_proxies = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @contextmanager
 def emulator(state: State, port: int, *, web_port: int | None = None, keep: bool = False) -> Iterator[dict[str, Any]]:
-    """Run the emulator for as long as the block lasts; yields what `emulator.json` says.
+    """Run the emulator for as long as the block lasts; yields the content of `emulator.json`.
 
-    `web_port` is the one that the storefront will need. With `keep` it goes on with what the last one kept, and keeps
-    what it has when the block ends. Raises LocalError where one runs already with this state, where a port is taken, or
-    where it does not start.
+    `web_port` is the one that the storefront will need. With `keep` it continues with the kept state, and keeps its own
+    when the block ends. Raises LocalError if an emulator runs already with this state, if a port is taken, or if the
+    emulator does not start.
     """
     with _alone(state):
         for wanted in filter(None, (port, web_port)):
@@ -67,12 +67,12 @@ def emulator(state: State, port: int, *, web_port: int | None = None, keep: bool
         try:
             description["pid"] = process.pid
             until(
-                lambda: process.poll() is not None or (answers(description["endpointUrl"]) and _is_ours(description)),
+                lambda: process.poll() is not None or (responds(description["endpointUrl"]) and _is_ours(description)),
                 seconds=_START_TIMEOUT_SECONDS,
-                what=f"the emulator's first answer (its log: {state.emulator_log})",
+                what=f"the emulator's first response (its log: {state.emulator_log})",
             )
             if process.poll() is not None:
-                if is_taken(port):  # by somebody who came in between
+                if is_taken(port):  # by another process, meanwhile
                     raise LocalError(in_use(port))
                 raise LocalError(f"the emulator did not start: {_last_line(state.emulator_log)}")
             write(state.emulator, description)
@@ -86,8 +86,8 @@ def emulator(state: State, port: int, *, web_port: int | None = None, keep: bool
             shutil.rmtree(state.temporary, ignore_errors=True)
 
 
-def answers(endpoint_url: str) -> bool:
-    """Whether an emulator answers there."""
+def responds(endpoint_url: str) -> bool:
+    """Whether an emulator responds there."""
     try:
         with _around_proxies.open(f"{endpoint_url}/_ministack/health", timeout=5) as response:
             return bool(response.status == 200)
@@ -96,9 +96,9 @@ def answers(endpoint_url: str) -> bool:
 
 
 def _is_ours(description: dict[str, Any]) -> bool:
-    """Whether the emulator that answers knows our secret: another may have taken the port since we looked.
+    """Whether the emulator that responds knows our secret: another one may have taken the port meanwhile.
 
-    Signed by hand, since a client would want the user's AWS configuration to be in order.
+    The request is signed by hand, since a client would fail on a broken AWS configuration of the user.
     """
     url = f"{description['endpointUrl']}/?Action=GetCallerIdentity&Version=2011-06-15"
     request = AWSRequest("GET", url)
@@ -112,7 +112,7 @@ def _is_ours(description: dict[str, Any]) -> bool:
 
 
 def _environment(state: State, port: int, description: dict[str, Any]) -> dict[str, str]:
-    """Nothing of the user's but search paths: MiniStack has over a hundred switches, and the functions inherit all."""
+    """Only search paths of the user's environment: MiniStack has over a hundred switches, and functions inherit it."""
     return {
         **{name: os.environ[name] for name in _INHERITED if name in os.environ},
         "GATEWAY_PORT": str(port),
@@ -156,13 +156,13 @@ def _running(state: State) -> str:
 
 
 def _last_line(log: Path) -> str:
-    """What ended a start, and where the rest of it is."""
+    """The last line of a start that failed, and where the whole log is."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return f"{lines[-1] if lines else 'it printed nothing'} (its log: {log})"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the emulator's whole process group at once: what it keeps is kept, and no function may outlive it."""
+    """End the emulator's whole process group at once: its state is saved by now, and no function may outlive it."""
     with suppress(ProcessLookupError, PermissionError):  # nobody is left; macOS says so with the second
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

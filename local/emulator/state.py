@@ -1,7 +1,7 @@
-"""Where everything that runs locally keeps its files, and the two that describe what is running.
+"""The folder of everything that runs locally, and the two files that describe the running stack.
 
-`emulator.json` is there while the emulator runs: the deploy's plugin reads it. `stack.json` is there while a deployed
-stack answers: it is for everyone else.
+`emulator.json` exists while the emulator runs: the deploy's plugin reads it. `stack.json` exists while a deployed stack
+responds: everything else reads that.
 """
 
 import json
@@ -16,7 +16,7 @@ STATE_DIR_VARIABLE = "ORDER_PROCESSING_STATE_DIR"
 
 
 class LocalError(Exception):
-    """What keeps the local stack from running; the message is one line that says what to do."""
+    """The local stack can't run; the message is one line that says what to do."""
 
 
 class State:
@@ -32,10 +32,10 @@ class State:
         self.deploy_log = self.folder / "deploy.log"
         self.temporary = self.folder / "tmp"
         self.kept = self.folder / "kept"
-        """What `npm start -- --keep` goes on with the next time."""
+        """The state with which `npm start -- --keep` continues the next time."""
 
     def read_emulator(self) -> dict[str, Any]:
-        """The running emulator. Raises LocalError where none runs, or where it is not on this machine."""
+        """The running emulator. Raises LocalError if none runs, or if it is not on this machine."""
         try:
             emulator: dict[str, Any] = json.loads(self.emulator.read_text())
         except FileNotFoundError:
@@ -45,7 +45,7 @@ class State:
 
 
 def write(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file for this user's eyes only, whole or not at all."""
+    """Write a JSON file that only this user can read, completely or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}")
     draft.touch(mode=0o600)

@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], *, seconds: float, what: str, every: float = 0.05) -> T:
-    """The condition's first true answer. Raises LocalError, naming what was waited for, when the seconds are over."""
+    """The condition's first true result. After the seconds, raises LocalError, which names the awaited condition."""
     deadline = time.monotonic() + seconds
-    while not (answer := condition()):
+    while not (result := condition()):
         if time.monotonic() > deadline:
             raise LocalError(f"waited {seconds:.0f} seconds in vain for {what}")
         time.sleep(every)
-    return answer
+    return result

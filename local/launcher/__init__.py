@@ -1,1 +1,1 @@
-"""What `npm start` does: start everything, place sample orders, stay, and stop."""
+"""`npm start`: start everything, place sample orders, keep running, and stop."""

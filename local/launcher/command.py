@@ -1,4 +1,4 @@
-"""How a command ends that runs something on this machine."""
+"""Exit codes and signals of the commands that run something on this machine."""
 
 import errno
 import sys
@@ -13,8 +13,8 @@ from operations.streams import print_error_lines, print_nothing_more, replace_un
 def carry_out(do: Callable[[], int]) -> int:
     """Return the exit code of `do`, which may start processes; signals end it by raising Stopped inside it.
 
-    1 for a LocalError, which is printed on stderr, and where nobody reads the output any more; 128 and the signal's
-    number where it was stopped. An error of our own code is not hidden.
+    1 for a LocalError, which is printed on stderr, and if nobody reads the output any more; 128 and the signal's number
+    if it was stopped. A bug in our own code is not hidden.
     """
     replace_unencodable()
     raise_when_asked()

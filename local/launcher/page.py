@@ -11,28 +11,28 @@ from local.terminal.output import Terminal
 
 
 def offer_page(terminal: Terminal) -> None:
-    """Say that Enter opens the page, where somebody can press it; what was typed before does not count."""
+    """Say that Enter opens the page, if somebody can press it; earlier input does not count."""
     if _somebody_is_there():
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
         terminal.say("[bold]Press Enter[/] to open the storefront")
 
 
 def wait_or_open(seconds: float, url: str) -> None:
-    """Wait. Enter ends the wait and opens the page, or says its URL where there is no browser."""
+    """Wait. Enter ends the wait and opens the page, or prints its URL if there is no browser."""
     if not _somebody_is_there():
         time.sleep(seconds)
         return
     typed, _, _ = select.select([sys.stdin], [], [], seconds)
     if not typed:
         return
-    if not sys.stdin.readline():  # Ctrl-D: the next look at the terminal would find the same
+    if not sys.stdin.readline():  # Ctrl-D: the next read would return at once, too
         time.sleep(seconds)
     elif not _open(url):
         Terminal().say("No browser could be opened. The storefront is at {url}", url=url)
 
 
 def _somebody_is_there() -> bool:
-    """Whether this process reads a terminal, and is in its foreground: reading in the background would stop it."""
+    """Whether this process reads a terminal, in the foreground: reading in the background would stop it."""
     if os.environ.get("CI") or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()

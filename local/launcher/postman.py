@@ -12,7 +12,10 @@ _SECRET = {"password", "idToken"}
 
 
 def environment(stack: Mapping[str, Any], customer: ShopAccount) -> dict[str, Any]:
-    """To import into Postman: it is signed in as the customer, until the token expires. `stack` is `stack.json`."""
+    """The environment to import into Postman, signed in as the customer until the token expires.
+
+    `stack` is the content of `stack.json`.
+    """
     values = {
         "apiUrl": stack["apiUrl"],
         "cognitoUrl": stack["endpointUrl"],

@@ -19,7 +19,7 @@ _STOP_TIMEOUT_SECONDS = 10
 
 
 Step = Callable[[str], AbstractContextManager[None]]
-"""Around each part of the start and stop, with its name: for showing progress."""
+"""A context manager around each part of the start and stop, which gets its name: for showing progress."""
 
 
 @contextmanager
@@ -32,9 +32,9 @@ def stack(
     parameters: Mapping[str, str] | None = None,
     step: Step = lambda _: nullcontext(),
 ) -> Iterator[dict[str, Any]]:
-    """Run the emulator and deploy stage `local` to it; yields what `stack.json` says. Raises LocalError.
+    """Run the emulator and deploy stage `local` to it; yields the content of `stack.json`. Raises LocalError.
 
-    With a `web_port` it serves the storefront as well; with `keep` it goes on with the last state, and keeps it.
+    With a `web_port` it serves the storefront as well; with `keep` it continues with the kept state, and keeps it.
     Parameters are those at the top of serverless.yml.
     """
     with ExitStack() as running:
@@ -72,11 +72,11 @@ def _deploy(state: State, parameters: Mapping[str, str]) -> None:
         _end(process)
     if failed:
         lines = [line for line in state.deploy_log.read_text().splitlines() if line.strip()]
-        raise LocalError("\n".join(["the deploy failed:", *lines[-8:], f"(all of it: {state.deploy_log})"]))
+        raise LocalError("\n".join(["the deploy failed:", *lines[-8:], f"(the whole log: {state.deploy_log})"]))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt what is left of a process's group, as Ctrl-C would: pip and the builder then clean up behind them."""
+    """Interrupt the rest of a process group, as Ctrl-C would: pip and the builder then clean up."""
     if _is_gone(process):
         return
     try:
@@ -90,10 +90,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _is_gone(process: subprocess.Popen[bytes]) -> bool:
-    process.poll()  # a process that ended counts as there until somebody has asked how
+    process.poll()  # a process that ended still exists until its exit code was read
     try:
         os.killpg(process.pid, 0)
-    except (ProcessLookupError, PermissionError):  # macOS answers the second where only the dead are left
+    except (ProcessLookupError, PermissionError):  # macOS raises the second if only zombies are left
         return True
     return False
 

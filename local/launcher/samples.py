@@ -1,4 +1,4 @@
-"""The sample orders of `npm start`: one for each way in which an order can end, watched until it has ended."""
+"""The sample orders of `npm start`: one for each outcome, watched until it has ended."""
 
 import time
 from collections.abc import Container, Iterator, Mapping
@@ -25,7 +25,7 @@ class Sample(NamedTuple):
     quantities: Mapping[str, int]
     ends_as: str
     is_cancelled: bool = False
-    """As soon as it is paid. No event reaches Fulfillment meanwhile: it would often ship the order first."""
+    """Whether it is cancelled as soon as it is paid. No event reaches Fulfillment meanwhile, which might be faster."""
 
 
 SAMPLES = (
@@ -52,7 +52,7 @@ def calling(what: str) -> Iterator[None]:
 
 
 def place(sample: Sample, customer: ShopAccount) -> Mapping[str, Any]:
-    """Order over the API, and return the order. Raises LocalError."""
+    """Place the order through the API, and return it. Raises LocalError."""
     items = [{"sku": sku, "quantity": quantity} for sku, quantity in sample.quantities.items()]
     with calling("POST /orders"):
         order: Mapping[str, Any] = customer.post("/orders", {"items": items, "paymentMethod": sample.payment_method})
@@ -62,9 +62,9 @@ def place(sample: Sample, customer: ShopAccount) -> Mapping[str, Any]:
 def follow(
     sample: Sample, order: Mapping[str, Any], customer: ShopAccount, seconds: float = ORDER_TIMEOUT_SECONDS
 ) -> Iterator[OrderView]:
-    """What is known of the order, again and again until it has ended or its time is up. Raises LocalError.
+    """Yield the order and its events, again and again until it has ended or the time is up. Raises LocalError.
 
-    An order that is to be cancelled is cancelled as soon as it is seen as paid.
+    An order that is to be cancelled is cancelled as soon as it is paid.
     """
     path, is_to_be_cancelled = f"/orders/{order['orderId']}", sample.is_cancelled
     deadline = time.monotonic() + seconds
@@ -72,7 +72,7 @@ def follow(
     yield evidence
     while not is_over(*evidence) and time.monotonic() < deadline:
         time.sleep(_POLL_INTERVAL_SECONDS)
-        # The order first: what its statuses name is then in the trail, and lines come in the order of time.
+        # The order first: the events that its statuses name are then in the trail, and lines come in the order of time.
         with calling(f"GET {path}"):
             evidence = OrderView(customer.get(path), customer.get(f"{path}/events")["events"])
         yield evidence
@@ -85,7 +85,7 @@ def follow(
 def shortcoming(
     sample: Sample, evidence: OrderView, messages: Container[str], seconds: float = ORDER_TIMEOUT_SECONDS
 ) -> str | None:
-    """What is wrong with how the order ended; None when its status is the expected one and its e-mail was sent.
+    """Why the order did not end as expected; None if its status is the expected one and its e-mail was sent.
 
     `messages` are the ids of the e-mails that SES has sent.
     """

@@ -1,4 +1,4 @@
-"""What `npm start` does: start the stack, place the sample orders, show what happens, and stay."""
+"""`npm start`: start the stack, place the sample orders, show what happens, and keep running."""
 
 import errno
 import json
@@ -30,16 +30,16 @@ from operations.stack import Stack, find
 
 _CUSTOMER = sample_customer.EMAIL
 _ORDER = {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"}
-_KEPT = "`npm start -- --keep` goes on with what is there now"
-_NOT_KEPT = "its orders and customers go with it. `npm start -- --keep` keeps them"
-_TOKEN_RENEWAL_SECONDS = 45 * 60  # an ID token is good for an hour
+_KEPT = "`npm start -- --keep` continues with its state"
+_NOT_KEPT = "its orders and customers are then gone. `npm start -- --keep` keeps them"
+_TOKEN_RENEWAL_SECONDS = 45 * 60  # an ID token is valid for an hour
 
 
 def start(port: int, *, once: bool, keep: bool = False, parameters: Mapping[str, str] | None = None) -> int:
-    """The whole of it; returns the exit code. Raises LocalError, and Stopped before it is ready."""
+    """Run `npm start`; return the exit code. Raises LocalError, and Stopped before it is ready."""
     terminal, state = Terminal(), State()
     if is_kept(state) and not keep:
-        terminal.say("[dim]A new stack; the kept one stays in {kept} for: npm start -- --keep[/]", kept=state.kept)
+        terminal.say("[dim]A new stack; the kept one is still in {kept}: npm start -- --keep[/]", kept=state.kept)
     with stack(state, port, web_port=port + 1, keep=keep, parameters=parameters, step=terminal.step) as description:
         terminal.say("\n[bold]The storefront[/] is at {url}\n", url=description["webUrl"])
         with terminal.step("Signing up a customer"), calling("the sign-up of a sample customer"):
@@ -48,7 +48,7 @@ def start(port: int, *, once: bool, keep: bool = False, parameters: Mapping[str,
                 running.client("cognito-idp"), description, description["apiUrl"], _CUSTOMER, may_exist=keep
             )
         if keep and _has_orders(customer):
-            terminal.say("\nThe stack is the kept one, with its orders, customers and dead letters.")
+            terminal.say("\nThis is the kept stack, with its orders, customers and dead letters.")
             well = True
         else:
             well = show_samples(terminal, customer, running, description["endpointUrl"])
@@ -57,7 +57,7 @@ def start(port: int, *, once: bool, keep: bool = False, parameters: Mapping[str,
         try:
             _hand_out(description, customer, state)
             with streamed(terminal, find("local")):
-                _show_the_way(terminal, description, state.token, keep=keep)
+                _show_next_steps(terminal, description, state.token, keep=keep)
                 offer_page(terminal)
                 _stay(description, customer, state)
         except Stopped:
@@ -74,9 +74,9 @@ def _has_orders(customer: ShopAccount) -> bool:
 
 
 def show_samples(terminal: Terminal, customer: ShopAccount, running: Stack, endpoint_url: str) -> bool:
-    """Place the sample orders, show each one's timeline, then the e-mails; whether each ended as it should."""
+    """Place the sample orders, show each one's timeline, then the e-mails; return whether each ended as it should."""
     terminal.say("\nThe sample orders. The first is slow: every function starts for the first time.\n")
-    shortcomings, letters = [], []
+    shortcomings, emails = [], []
     for sample in SAMPLES:
         with ExitStack() as held_back:
             if sample.is_cancelled:  # before it is shipped, for certain
@@ -91,17 +91,17 @@ def show_samples(terminal: Terminal, customer: ShopAccount, running: Stack, endp
         if wrong := shortcoming(sample, evidence, sent):
             shortcomings.append(wrong)
             terminal.say("[bold red]✗ {wrong}[/]", wrong=wrong)
-        if letter := sent.get(evidence.order.get("notification", {}).get("messageId")):
-            letters.append(letter)
+        if email := sent.get(evidence.order.get("notification", {}).get("messageId")):
+            emails.append(email)
         terminal.say()
-    terminal.letters(letters)
+    terminal.emails(emails)
     well, colour = len(SAMPLES) - len(shortcomings), "red" if shortcomings else "green"
     words = f"\n[{colour}]{{well}} of {{samples}} orders ended as they should, with their e-mail sent[/]"
     terminal.say(words, well=well, samples=len(SAMPLES))
     return not shortcomings
 
 
-def _show_the_way(terminal: Terminal, description: Mapping[str, Any], token: Path, *, keep: bool) -> None:
+def _show_next_steps(terminal: Terminal, description: Mapping[str, Any], token: Path, *, keep: bool) -> None:
     shown = shlex.quote(os.path.relpath(token) if token.is_relative_to(Path.cwd()) else str(token))
     around_proxy = "--noproxy '*' " if getproxies().keys() & {"http", "all"} else ""
     words = """
@@ -112,23 +112,23 @@ List the sample orders, signed in as {customer}:
 
 curl {around_proxy}-H "Authorization: Bearer $(cat {token})" {orders}
 
-Place an order. The same command again places no second one; another key does:
+Place an order. Repeating the command places no second one; another key does:
 
 curl {around_proxy}-H "Authorization: Bearer $(cat {token})" -H "Idempotency-Key: first" {as_json} -d {order} {orders}
 
-A 401 says that the token has expired, after an hour. A new one is in {token} by then: repeat the command.
-In Postman, import docs/postman/collection.json and {postman}, and after a 401 the latter again.
+A 401 means that the token has expired, after an hour. A new one is in {token} by then: repeat the command.
+In Postman, import docs/postman/collection.json and {postman}; after a 401, import the latter again.
 
 [bold]What next?[/]
   npm run notebooks                                  the tour: eleven notebooks on this stack
   Break it, on the storefront                        take the payment gateway down, order, and watch the rescue
   npm run break-it -- gateway down --stage local     the same from a terminal; `gateway up` heals it
-  npm run dlq -- list --stage local                  what could not be handled, and why
+  npm run dlq -- list --stage local                  the events that failed, and why
   npm run ledger -- --stage local                    whether the orders agree with the payment provider's ledger
-  orders/choreography.py                             what an order goes through, on one page
+  orders/choreography.py                             every step of an order's life, on one page
   Ctrl-C                                             stops everything; {state}
 
-Each order, from anywhere, is shown here as it happens.
+Every order is shown here as it happens.
 """
     terminal.say(
         words,
@@ -146,7 +146,7 @@ Each order, from anywhere, is shown here as it happens.
 
 
 def _stay(description: Mapping[str, Any], customer: ShopAccount, state: State) -> None:
-    """Until Stopped; the token is kept fresh meanwhile. Raises LocalError when the emulator ends by itself."""
+    """Keep running until Stopped, and renew the token. Raises LocalError when the emulator ends by itself."""
     renew_at = time.time() + _TOKEN_RENEWAL_SECONDS
     while _listens(description["endpointUrl"]):
         if time.time() > renew_at:
@@ -154,12 +154,12 @@ def _stay(description: Mapping[str, Any], customer: ShopAccount, state: State) -
                 customer.sign_in()
             _hand_out(description, customer, state)
             renew_at = time.time() + _TOKEN_RENEWAL_SECONDS
-        wait_or_open(1, description.get("webUrl", ""))  # until the next look
+        wait_or_open(1, description.get("webUrl", ""))  # until the next check
     raise LocalError(f"the embedded AWS has ended by itself; its log: {state.emulator_log}")
 
 
 def _listens(url: str) -> bool:
-    """Whether a server is there at all: a busy one that does not answer in time is."""
+    """Whether a server is there: also a busy one that does not respond in time."""
     address = urlsplit(url)
     with socket.socket() as probe:
         probe.settimeout(5)

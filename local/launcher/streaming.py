@@ -1,4 +1,4 @@
-"""The orders of everybody in the terminal, for as long as `npm start` stays."""
+"""Everybody's orders in the terminal, while `npm start` runs."""
 
 import threading
 import time
@@ -16,14 +16,14 @@ from operations.stack import Stack
 
 _INTERVAL_SECONDS = 1
 _SHARE_OF_TIME = 2
-"""On a busy stack a look takes longer; the next one waits so many times as long."""
+"""On a busy stack a poll takes longer; the next one starts after this many times its duration."""
 
 _STOP_TIMEOUT_SECONDS = 1
 
 
 @contextmanager
 def streamed(terminal: Terminal, stack: Stack) -> Iterator[None]:
-    """Show whatever happens from now on, in a thread: the main thread must be free to end at once."""
+    """Show everything that happens from now on, in a thread: the main thread must be free to end at once."""
     ended = threading.Event()
     functions = stack.client("lambda")
 
@@ -31,7 +31,7 @@ def streamed(terminal: Terminal, stack: Stack) -> Iterator[None]:
         if not ended.is_set():
             terminal.say(words, **data)
 
-    with calling("the first look at the stack"):
+    with calling("the first poll of the stack"):
         stream = Stream(say, watch(stack))
 
     def run() -> None:
@@ -41,7 +41,7 @@ def streamed(terminal: Terminal, stack: Stack) -> Iterator[None]:
             try:
                 stream.show(gateway(stack, functions))
                 complaint = ""
-            except (BotoCoreError, ClientError, OSError) as error:  # nobody can be asked right now, or no longer
+            except (BotoCoreError, ClientError, OSError) as error:  # the stack does not respond right now, or no longer
                 if str(error) != complaint:
                     say("[dim]the orders can't be followed: {error}[/]", error=error)
                 complaint = str(error)

@@ -1,4 +1,4 @@
-"""The panel that breaks things, on stage `local` only: what `npm run break-it` and `npm run dlq` do, for the page."""
+"""The panel that breaks things, on stage `local` only: `npm run break-it` and `npm run dlq` for the page."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +35,7 @@ def state(stack: Stack, _: Request, __: Body) -> Body:
 def switch(stack: Stack, _: Request, body: Body) -> Body:
     wanted: dict[object, Gateway] = {"up": "up", "down": "down"}
     if body.get("state") not in ("up", "down"):
-        raise HTTPException(422, "state is up or down")
+        raise HTTPException(422, "state: must be up or down")
     switch_gateway(stack, wanted[body["state"]])
     return {"gateway": gateway(stack)}
 
@@ -43,7 +43,7 @@ def switch(stack: Stack, _: Request, body: Body) -> Body:
 def send_twice(stack: Stack, _: Request, body: Body) -> Body:
     order_id = body.get("orderId")
     if not (isinstance(order_id, str) and order_id):
-        raise HTTPException(422, "orderId is the order's id")
+        raise HTTPException(422, "orderId: name the order's id")
     try:
         return {"eventType": "OrderPlacedEvent", "eventId": publish_again(stack, order_id)}
     except UnknownOrder as error:
@@ -60,7 +60,7 @@ def redrive_all(stack: Stack, _: Request, __: Body) -> Body:
 
 
 def rescue(stack: Stack, request: Request, _: Body) -> Body:
-    """What an operator sees of one order: attempts that failed, dead letters, and when the reconciler looks at it."""
+    """The operator's view of one order: failed attempts, dead letters, and when the reconciler next looks at it."""
     order_id = request.query_params.get("orderId")
     if not order_id:
         raise HTTPException(422, "name the order: ?orderId=…")

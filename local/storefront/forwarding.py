@@ -79,5 +79,5 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > LARGEST_BODY_BYTES:
-            raise HTTPException(413, f"a body has at most {LARGEST_BODY_BYTES:,} bytes")
+            raise HTTPException(413, f"a body may have at most {LARGEST_BODY_BYTES:,} bytes")
     return bytes(body)

@@ -1,4 +1,4 @@
-"""Who may send a request: the storefront's own page, and no other page in the same browser.
+"""Only the storefront's own page may send requests, and no other page in the same browser.
 
 Any web page can reach a port of this machine. The browser sends the page's origin in `Origin` and `Sec-Fetch-Site`, and
 the name of the server in `Host`: a page whose own name resolves to 127.0.0.1 (DNS rebinding) sends a foreign `Host`.
@@ -13,7 +13,7 @@ from operations.loopback import HOST
 
 NAMES = {HOST, "localhost"}
 GUARDED = ("/break-it", "/cognito", "/sample-customer")
-"""The paths where a request can change something, or obtain a token, without one."""
+"""The paths where a request without a token can change something, or obtain a token."""
 
 
 class Guard:

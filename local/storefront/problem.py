@@ -24,4 +24,4 @@ async def from_exception(_: Request, error: Exception) -> JSONResponse:
 
 async def unexpected(_: Request, __: Exception) -> JSONResponse:
     """Report an unforeseen error without its details. Starlette raises it again, so that storefront.log has it."""
-    return problem(500, "something went wrong here; .local/storefront.log says what")
+    return problem(500, "something went wrong here; see .local/storefront.log")

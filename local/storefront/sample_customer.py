@@ -15,7 +15,7 @@ PATH = "/sample-customer"
 
 
 def described(state: State) -> dict[str, str] | None:
-    """What `config.json` says of her: her name and the path to ask; None where `npm start` has not signed her up."""
+    """Her entry in `config.json`: her name and the path to sign in; None if `npm start` has not signed her up."""
     return {"name": EMAIL.partition("@")[0].title(), "url": PATH} if state.token.exists() else None
 
 

@@ -22,7 +22,7 @@ _STOP_TIMEOUT_SECONDS = 10
 
 @contextmanager
 def served(state: State, port: int, *, sockets: str = "") -> Iterator[str]:
-    """Serve for as long as the block lasts; yields the URL. Raises LocalError where the port is taken.
+    """Serve for as long as the block lasts; yields the URL. Raises LocalError if the port is taken.
 
     `sockets`: where the page may open WebSockets, such as `ws://127.0.0.1:4566`; by default nowhere.
     """

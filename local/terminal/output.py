@@ -1,4 +1,4 @@
-"""What `npm start` shows: what moves on a terminal comes as plain lines elsewhere, in a log for example."""
+"""The output of `npm start`: animated on a terminal, plain lines elsewhere, such as in a log."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,12 +32,12 @@ _EXCERPT_LINES = 3
 
 
 class Terminal:
-    """Where it is shown; by default on standard output."""
+    """The output's terminal; by default standard output."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or plain_console(soft_wrap=True)
         self.moves = self.console.file.isatty() and not self.console.is_dumb_terminal
-        """Whether a line may be written over."""
+        """Whether a line may be overwritten."""
 
     def say(self, words: str = "", **data: object) -> None:
         """Print a line; rich's markup applies to the words, and not to the data in their `{places}`."""
@@ -45,7 +45,7 @@ class Terminal:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Around something that takes a while: its name when it begins, and in the same line how long it took."""
+        """A context manager around a slow step: prints its name at the start, and its duration in the same line."""
         started = time.monotonic()
         self.console.print(filled("{title} … ", title=title), end="")
         try:
@@ -57,7 +57,7 @@ class Terminal:
 
     @contextmanager
     def timeline(self, sample: Sample, order: Mapping[str, Any]) -> Iterator[Callable[[OrderView], None]]:
-        """Show an order's timeline, which grows with each evidence that is handed to the function."""
+        """Show an order's timeline, which grows with each call of the yielded function."""
         self.console.print(heading(sample, order))
         if self.moves:
             with Live(console=self.console, refresh_per_second=10) as live:
@@ -73,8 +73,8 @@ class Terminal:
 
             yield show
 
-    def letters(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        """To whom, subject and sentences of e-mails, without their tables, whose rows are indented."""
+    def emails(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Recipient, subject and sentences of e-mails, without their tables, whose rows are indented."""
         for message in messages:
             to = ", ".join(message["To"])
             self.say("[magenta]✉ to {to}: [/][bold]{subject}[/]", to=to, subject=message["Subject"])
@@ -84,7 +84,7 @@ class Terminal:
 
 
 def heading(sample: Sample, order: Mapping[str, Any]) -> Text:
-    """Two lines: the order's number, as its e-mail has it, and why it was placed; what was ordered."""
+    """Two lines: the order's number, as in its e-mail, and the sample's title; the ordered products."""
     return filled(
         "[bold]Order {number}: {title}[/][dim] ({method})[/]\n[dim]{goods}[/]",
         number=order["orderId"][:8].upper(),
@@ -117,7 +117,7 @@ def style(outcome: str) -> str:
 
 
 def picture(evidence: OrderView) -> Group:
-    """All rows, and below them who is awaited."""
+    """All rows, and below them the awaited functions."""
     rows = [row(line) for line in lines(evidence)]
     if silent := awaited(evidence):
         return Group(*rows, Spinner("dots", filled("[dim]waiting for {silent}[/]", silent=", ".join(silent))))

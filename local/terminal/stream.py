@@ -1,4 +1,4 @@
-"""What happens to the orders of everybody, line by line as it happens: for the terminal of `npm start`."""
+"""Everybody's orders, line by line as things happen, for the terminal of `npm start`."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,13 +14,13 @@ from orders.clock import now, timestamp
 from tools import topology
 
 _MOST_AT_ONCE = 8
-"""How many orders begin to be shown within the sum interval; the others are only counted."""
+"""How many new orders are shown within the sum interval; the others are only counted."""
 
 _QUIET_SECONDS = 5
-"""How long an order that is not over is read again after its last change: a row of the audit log may still come."""
+"""How long after its last change an unfinished order is read again: a row of the audit log may still come."""
 
 _SUM_INTERVAL_SECONDS = 5
-"""How often the orders that are only counted are told of."""
+"""How often the number of counted orders is printed."""
 
 _GATEWAY = {
     "down": "[bold red]✗ the payment gateway is down[/]",
@@ -28,12 +28,12 @@ _GATEWAY = {
 }
 
 _MOST_KEPT = 1_000
-"""How many orders are kept in mind, so that none of their lines is shown twice."""
+"""How many orders are remembered, so that none of their lines is shown twice."""
 
 
 @dataclass
 class _Shown:
-    """An order whose lines are shown, and what was shown of it."""
+    """An order whose lines are shown, and the lines that were shown."""
 
     began_at: float
     changed_at: float
@@ -42,7 +42,7 @@ class _Shown:
 
 
 class Stream:
-    """Shows what is new since the last call; what happened before the first is not shown."""
+    """Shows everything new since the last call, and nothing from before the first call."""
 
     def __init__(self, say: Callable[..., object], watch: Watch) -> None:
         """`say` prints a line, like `Terminal.say`."""
@@ -55,11 +55,11 @@ class Stream:
         self._shown: dict[str, _Shown] = {}
         self._counted: set[str] = set()
         """The orders that are not shown."""
-        self._untold = 0
-        self._told_at = float("-inf")
+        self._unprinted = 0
+        self._printed_at = float("-inf")
 
     def show(self, gateway: Gateway) -> None:
-        """Look at the stack, and show what is new."""
+        """Poll the stack, and show everything new."""
         if gateway != self._gateway:
             self._say(_GATEWAY[gateway])
         self._gateway = gateway
@@ -71,16 +71,16 @@ class Stream:
         for order_id, shown in list(self._shown.items()):
             if shown.changed_at == at or (not shown.is_over and shown.changed_at > at - _QUIET_SECONDS):
                 self._show_order(order_id, shown)
-        self._tell_of_the_counted(at)
+        self._print_count(at)
 
     def _note(self, order_id: str, at: float) -> None:
-        """Show this order from now on, or count it where there are too many."""
+        """Show this order from now on, or count it if there are too many."""
         if order_id in self._counted:
             return
         known = self._shown.pop(order_id, None)
         if known is None and self._begun_since(at - _SUM_INTERVAL_SECONDS) >= _MOST_AT_ONCE:
             self._counted.add(order_id)
-            self._untold += 1
+            self._unprinted += 1
             return
         self._shown[order_id] = known or _Shown(at, at)
         self._shown[order_id].changed_at = at
@@ -90,10 +90,10 @@ class Stream:
     def _begun_since(self, at: float) -> int:
         return sum(shown.began_at > at for shown in self._shown.values())
 
-    def _tell_of_the_counted(self, at: float) -> None:
-        if self._untold and at >= self._told_at + _SUM_INTERVAL_SECONDS:
-            self._say("[dim]… and {count} more orders[/]", count=f"{self._untold:,}")
-            self._untold, self._told_at = 0, at
+    def _print_count(self, at: float) -> None:
+        if self._unprinted and at >= self._printed_at + _SUM_INTERVAL_SECONDS:
+            self._say("[dim]… and {count} more orders[/]", count=f"{self._unprinted:,}")
+            self._unprinted, self._printed_at = 0, at
 
     def _show_order(self, order_id: str, shown: _Shown) -> None:
         view = self._watch.view(order_id)
@@ -121,7 +121,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class _Fact:
-    """One line of an order: when it happened, what tells it from others, and its words with their data."""
+    """One line of an order: when it happened, a key that identifies it, and its words with their data."""
 
     at: str
     key: Any
@@ -157,7 +157,7 @@ def _of_publications(view: OrderView) -> Iterator[_Fact]:
             if attempt > 1:
                 words = "[yellow]↻ {function} publishes {event} again[/]"
             else:
-                words = "[yellow]↻ {event} came again[/]"
+                words = "[yellow]↻ {event} arrived again[/]"
             data = {"function": "Reconciler", "event": event["eventType"]}
             yield _Fact(at, ("again", event["eventId"]), words, data)
         seen.add((fact, "published"))

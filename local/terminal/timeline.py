@@ -10,7 +10,7 @@ from orders.model import FINAL
 from tools import flow, topology
 
 PUBLISHERS = {source: [topology.title(each) for each in by] for source, by in flow.publishers().items()}
-"""Source → the functions that publish under it; a later attempt at an order is the last one's, the Reconciler's."""
+"""Source → the functions that publish under it; the last one, the Reconciler, publishes later attempts."""
 
 _RECORDERS = flow.recorders()
 CONSUMERS = {
@@ -19,23 +19,23 @@ CONSUMERS = {
 """Event → the functions that react to it, as the rules of serverless.yml have it; AuditLogger consumes each event."""
 
 _REQUESTS = {"OrderPlacedEvent": "POST /orders", "OrderCancelledEvent": "POST …/cancellation"}
-"""Event that no other event led to → the API route that did."""
+"""Event without a cause among the events → the API route that led to it."""
 
 _LEAVE_EVIDENCE = {"OrderStatusUpdater", "Notification", *chain.from_iterable(PUBLISHERS.values())}
-"""The functions whose reaction the API shows: a status, a notification, an event. Nobody can wait for any other."""
+"""The functions whose reaction the API shows: a status, a notification, an event. Others can't be awaited."""
 
 
 class OrderView(NamedTuple):
-    """What the API shows of one order at one moment."""
+    """One order as the API shows it at one moment."""
 
     order: Mapping[str, Any]
-    """The answer of `GET /orders/{orderId}`."""
+    """The response of `GET /orders/{orderId}`."""
     trail: Sequence[Mapping[str, Any]]
-    """The events in the answer of `GET /orders/{orderId}/events`; rows of AuditLog are as good."""
+    """The events in the response of `GET /orders/{orderId}/events`; rows of AuditLog will do as well."""
 
 
 class TimelineEntry(NamedTuple):
-    """One thing that happened: how long after the order, which function did it, on what, and what came of it."""
+    """One line: the time since the order was placed, the function, its cause, and the outcome."""
 
     milliseconds: int
     function: str
@@ -47,9 +47,9 @@ class TimelineEntry(NamedTuple):
 
 
 def lines(evidence: OrderView) -> list[TimelineEntry]:
-    """All that happened, in the order of time; an event that was published again is the same line.
+    """Everything that happened, in the order of time; an event that was published again is the same line.
 
-    What was caused by an event that is not in the trail yet is left out: it would come too early.
+    An effect whose cause is not in the trail yet is left out: it would come too early.
     """
     return sorted(dict.fromkeys(_lines(evidence)), key=lambda line: line.milliseconds)
 
@@ -134,7 +134,7 @@ def _reacted(function: str, event: Mapping[str, Any], evidence: OrderView) -> bo
 
 
 def is_final(order: Mapping[str, Any]) -> bool:
-    """As `Order.is_final`, of what the API shows."""
+    """As `Order.is_final`, for an order as the API shows it."""
     return order["status"] in FINAL or (order["status"] == "CANCELLED" and _is_voided(order))
 
 
@@ -158,13 +158,13 @@ def is_over(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> boo
 
 
 def missing(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> str:
-    """`the last event seen is PaymentCompletedEvent, after 16 ms; not heard from: Fulfillment`."""
+    """`the last event seen is PaymentCompletedEvent, after 16 ms; still awaited: Fulfillment`."""
     silent = ", ".join(awaited(OrderView(order, trail))) or "nobody"
     if not trail:
-        return f"no event was seen; not heard from: {silent}"
+        return f"no event was seen; still awaited: {silent}"
     last = max(trail, key=lambda event: str(event["timestamp"]))
     after = _after(order, last["timestamp"])
-    return f"the last event seen is {last['eventType']}, after {after} ms; not heard from: {silent}"
+    return f"the last event seen is {last['eventType']}, after {after} ms; still awaited: {silent}"
 
 
 def _after(order: Mapping[str, Any], at: str) -> int:

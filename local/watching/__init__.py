@@ -1,11 +1,11 @@
-"""The operator's view of the running local stack: what functions failed on, the dead letters, and what became of them.
+"""The operator's view of the running local stack: failed attempts, dead letters, and whether they were redriven.
 
-It is made of what an operator has on AWS as well: the functions' log groups, the dead-letter queues, and the tables.
-The storefront's page asks for it (`GET /break-it/rescue`), and the terminal of `npm start` shows it.
+It uses only sources that an operator has on AWS as well: the functions' log groups, the dead-letter queues, the tables.
+The storefront's page reads it (`GET /break-it/rescue`), and the terminal of `npm start` shows it.
 
-    logs        what the functions have logged since the last look
+    logs        the functions' log lines since the last poll
     queues      the one reader of the dead-letter queues in this process
-    sightings   what was seen, by order: failed attempts and dead letters
+    sightings   by order: failed attempts and dead letters
     view        an order and its audit trail, read from the tables
-    watch       all of these together, looked at about once a second while somebody watches
+    watch       all of these together, polled about once a second while somebody watches
 """

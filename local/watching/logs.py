@@ -1,4 +1,4 @@
-"""What the functions have logged about orders since the last look, from their log groups."""
+"""The functions' log lines about orders since the last poll, from their log groups."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from operations.stack import Stack
 from orders import clock
 
 _OVERLAP_MS = 2_000
-"""Lines may be stored a little out of order: each look begins so long before the last line of the one before."""
+"""Lines may be stored a little out of order: each poll begins this long before the last line of the previous one."""
 
 
 class LogLine(NamedTuple):
@@ -23,7 +23,7 @@ class LogLine(NamedTuple):
 
 
 class Logs:
-    """The log groups of all functions. An idle stack costs one call a look, which says how much each group holds."""
+    """The log groups of all functions. An idle stack costs one call per poll, which returns the size of each group."""
 
     def __init__(self, stack: Stack) -> None:
         self._logs = stack.client("logs")
@@ -33,7 +33,7 @@ class Logs:
         self._seen: dict[str, dict[tuple[Any, ...], int]] = {}
 
     def new(self) -> list[LogLine]:
-        """The lines since the last call, oldest first; the first call returns all that there are."""
+        """The lines since the last call, oldest first; the first call returns all lines."""
         lines: list[LogLine] = []
         for group in self._logs.describe_log_groups(logGroupNamePrefix=self._prefix)["logGroups"]:
             name = group["logGroupName"]
@@ -70,7 +70,7 @@ def _line(function: str, message: str, stored_at: int) -> LogLine | None:
 
 
 def _at(logged: Any, stored_at: int) -> str:
-    """When it was logged; when it was stored, where the line doesn't say."""
+    """When it was logged; if the line doesn't say, when it was stored."""
     try:
         return clock.timestamp(datetime.fromisoformat(logged).astimezone(UTC))
     except (TypeError, ValueError):

@@ -10,7 +10,7 @@ from operations.stack import Stack
 from tools import topology
 
 _SHARE_OF_TIME = 3
-"""A reading of ten thousand letters takes long: the next one begins so many times as long after it began."""
+"""Reading ten thousand dead letters takes long: the next reading starts after this many times the last duration."""
 
 
 class Depth(NamedTuple):
@@ -18,14 +18,14 @@ class Depth(NamedTuple):
 
     visible: int
     held: int
-    """By somebody who reads, redrives or purges them right now."""
+    """Hidden by another process that reads, redrives or purges right now."""
 
 
 class DeadLetterQueues:
     """Reads and redrives take turns: reading hides the dead letters for a moment, and a redrive would find none.
 
-    `on_read` hears of each reading, with whether it was complete: what another process holds is not in it.
-    `on_redriven` hears of each letter that was delivered again.
+    `on_read` is called after each reading, with whether it was complete: messages that another process holds are not in
+    it. `on_redriven` is called for each dead letter that was delivered again.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class DeadLetterQueues:
         self._letters: Sequence[DeadLetter] = ()
 
     def letters(self) -> Sequence[DeadLetter]:
-        """The dead letters, by a reading that began after this call did; all that wait share the next reading."""
+        """The dead letters, from a reading that began after this call did; all waiting calls share the next reading."""
         asked = time.monotonic()
         with self._turn:
             if self._began <= asked:
@@ -49,7 +49,7 @@ class DeadLetterQueues:
             return self._letters
 
     def redrive(self) -> int:
-        """Redrive all, and return how many. Raises Undelivered."""
+        """Redrive all dead letters, and return how many. Raises Undelivered."""
         delivered = 0
         with self._turn:
             for letter in redrive(self._stack):
@@ -58,7 +58,7 @@ class DeadLetterQueues:
         return delivered
 
     def look(self, *, known: int) -> None:
-        """Read the letters if there may be others than the known ones, nobody holds any, and it is not too soon."""
+        """Read the dead letters if there may be new ones, nobody holds any, and it is not too soon."""
         with self._turn:
             depth = self.depth()
             if depth.held or depth.visible == known or time.monotonic() < self._began + _SHARE_OF_TIME * self._took:
@@ -66,7 +66,7 @@ class DeadLetterQueues:
             self._read()
 
     def depth(self) -> Depth:
-        """How many messages there are, which hides none."""
+        """The number of messages. This hides none."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         counts = [
             self._sqs.get_queue_attributes(QueueUrl=self._stack.outputs[output], AttributeNames=names)["Attributes"]

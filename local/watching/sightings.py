@@ -1,4 +1,4 @@
-"""What was seen of each order: the attempts that failed, and the dead letters with what became of them."""
+"""The operator's view of each order: failed attempts, dead letters, and whether those were redriven."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class FailedAttempt:
 
 @dataclass(frozen=True)
 class SeenLetter:
-    """A dead letter of an order. Times are when it was first seen to be there, last seen, and first seen to be gone."""
+    """A dead letter of an order. The times are when it was first seen, last seen, and first found to be gone."""
 
     letter: DeadLetter
     function: str
@@ -37,7 +37,7 @@ class SeenLetter:
     last_at: str
     gone_at: str | None = None
     is_redriven: bool = False
-    """Whether it was redriven by this process; another process tells nobody, see `was_redriven`."""
+    """Whether this process redrove it; for other processes see `was_redriven`."""
 
     @property
     def event_id(self) -> str:
@@ -45,7 +45,7 @@ class SeenLetter:
 
 
 class Sightings:
-    """Keeps all of it for as long as the process runs."""
+    """Keeps everything for as long as the process runs."""
 
     def __init__(self, notification_queue_url: str, function_prefix: str) -> None:
         self._notification_queue_url, self._prefix = notification_queue_url, function_prefix
@@ -53,13 +53,13 @@ class Sightings:
         self._letters: dict[tuple[str, str], SeenLetter] = {}
         self._failures: Counter[tuple[str, str]] = Counter()
         self.present = 0
-        """How many of the letters were still there when they were last read."""
+        """How many of the dead letters were still there in the last reading."""
 
     def failed(self, line: LogLine) -> bool:
-        """Keep a log line if it says that an attempt failed; whether it does."""
-        told = line.content
-        event_id, request_id = told.get("eventId"), told.get("requestId")
-        if told.get("level") != "ERROR" or not (isinstance(event_id, str) and isinstance(request_id, str)):
+        """Keep a log line if it says that an attempt failed; return whether it does."""
+        content = line.content
+        event_id, request_id = content.get("eventId"), content.get("requestId")
+        if content.get("level") != "ERROR" or not (isinstance(event_id, str) and isinstance(request_id, str)):
             return False
         if not (of := attempts_of(line.function)):
             return False
@@ -67,13 +67,13 @@ class Sightings:
         same = (line.function, event_id if topology.trigger(line.function) == "queue" else request_id)
         self._failures[same] += 1
         attempt = (self._failures[same] - 1) % of + 1
-        event_type, reason = str(told.get("eventType")), str(told.get("message"))
+        event_type, reason = str(content.get("eventType")), str(content.get("message"))
         failed = FailedAttempt(line.function, event_id, event_type, attempt, of, line.at, reason)
         self._attempts.setdefault(line.order_id, []).append(failed)
         return True
 
     def read(self, letters: Sequence[DeadLetter], at: str, *, is_complete: bool) -> set[str]:
-        """Keep a reading of the queues; return the ids of the orders of which a letter came or went."""
+        """Keep a reading of the queues; return the ids of the orders whose dead letters have changed."""
         changed = set()
         for letter in letters:
             if known := self._letters.get(letter.key):
@@ -91,7 +91,7 @@ class Sightings:
         return changed
 
     def redriven(self, letter: DeadLetter, at: str) -> None:
-        """Keep that a letter was redriven by this process."""
+        """Keep that this process redrove a dead letter."""
         seen = self._letters.get(letter.key) or self._new(letter, at)
         self._letters[letter.key] = replace(seen, gone_at=at, is_redriven=True)
         self._count()
@@ -119,10 +119,10 @@ class Sightings:
 
 
 def was_redriven(seen: SeenLetter, attempts: Collection[FailedAttempt], view: OrderView | None) -> bool | None:
-    """Whether a letter was redriven; None where nothing tells, as after a purge.
+    """Whether a dead letter was redriven; None if there is no evidence, as after a purge.
 
-    Another process's redrive has its consequences: the function fails on the same event again, or does its step, though
-    nobody has published the event again.
+    A redrive by another process shows in its effects: the function fails again with the same event, or does its step,
+    although nobody has published the event again.
     """
     if seen.is_redriven or seen.gone_at is None:
         return seen.is_redriven

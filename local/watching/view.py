@@ -1,4 +1,4 @@
-"""An order and its audit trail, read from the tables: what the API shows of it, and what only an operator sees."""
+"""An order and its audit trail, read from the tables: the fields that the API shows, and those for operators only."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,9 +21,9 @@ class Views:
         self._audit = AuditLogTable(self._dynamodb, stack.outputs["AuditLogTableName"])
 
     def of(self, order_id: str) -> OrderView | None:
-        """The stored order and its trail; None where no order is stored, or what is stored is none.
+        """The stored order and its trail; None if there is no item, or the item is not an order.
 
-        The order first: what its statuses name is then in the trail.
+        The order is read first: the events that its statuses name are then in the trail.
         """
         if not is_key(order_id, PARTITION_KEY_MAX_BYTES):
             return None
@@ -35,5 +35,5 @@ class Views:
 
 
 def _events(rows: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    """AuditLogger stores whatever comes over the bus: what lacks an event's own fields is left out."""
+    """AuditLogger stores everything from the bus: rows that lack an event's own fields are left out."""
     return (row for row in rows if row.keys() >= _WHAT_EVERY_EVENT_HAS)

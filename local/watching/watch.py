@@ -1,4 +1,4 @@
-"""Looks at the running stack about once a second, while somebody watches."""
+"""Polls the running stack about once a second, while somebody watches."""
 
 import time
 from threading import Lock
@@ -13,14 +13,14 @@ from operations.stack import Stack
 from orders import clock
 
 _FRESH_SECONDS = 0.5
-"""How old a look may be that another one who asks shares."""
+"""How old a poll may be for another caller to share it."""
 
 _watches: dict[tuple[str, ...], "Watch"] = {}
 _making = Lock()
 
 
 class Watch:
-    """What was seen of a stack, by all who watch it."""
+    """Everything seen of a stack, shared by all that watch it."""
 
     def __init__(self, stack: Stack) -> None:
         self.sightings = Sightings(stack.outputs["NotificationQueueUrl"], stack.function(""))
@@ -34,7 +34,7 @@ class Watch:
         self._changes = 0
 
     def look(self) -> None:
-        """Keep what is new. Who asks while another looks shares that look, or the one after it."""
+        """Poll, and keep everything new. A call during another one shares that poll, or the next."""
         with self._turn:
             if time.monotonic() < self._looked_at + _FRESH_SECONDS:
                 return
@@ -55,7 +55,7 @@ class Watch:
         return now, changed[::-1]
 
     def rescue(self, order_id: str) -> dict[str, Any]:
-        """What was seen of one order, as the page gets it."""
+        """Everything seen of one order, as the page gets it."""
         self.look()
         view = self.view(order_id)
         attempts = self.sightings.attempts(order_id)
@@ -86,7 +86,7 @@ class Watch:
 
 
 def watch(stack: Stack) -> Watch:
-    """The watch of a running stack: one for all who ask in this process, so that they share what was seen."""
+    """The watch of a running stack: one per process, shared by all callers."""
     key = (str(stack.endpoint_url), *(str(stack.outputs.get(name)) for name in ("secretAccessKey", "OrdersTableName")))
     with _making:  # one thread at a time may make clients
         if key not in _watches:

@@ -1,7 +1,7 @@
-"""What would go wrong with a deploy, said before it starts.
+"""Checks that find what would go wrong with a deploy, before it starts.
 
     npm run preflight -- --stage dev [--region …] [--aws-profile …] [--param senderEmail=you@example.com …]
 
-`npm run deploy` runs it first for every stage but `local`. It only reads. What it says follows AWS's documentation and
-was tried on the embedded AWS; nothing here has run on AWS.
+`npm run deploy` runs it first for every stage but `local`. It only reads. Its findings follow AWS's documentation and
+were tested on the embedded AWS; nothing here has run on AWS.
 """

@@ -14,7 +14,7 @@ def main() -> int:
 def _parser() -> Parser:
     parser = Parser(prog="npm run preflight --", description=__doc__.partition(": ")[2])
     add_stage(parser, default=DEPLOYED_BY_DEFAULT)
-    text = "as for npm run deploy, and as often"
+    text = "as for npm run deploy; may be repeated"
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help=text)
     return parser
 

@@ -1,4 +1,4 @@
-"""Who deploys, where to, and what the account has room for."""
+"""Who deploys, where to, and whether the account's quotas suffice."""
 
 import os
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ _BUSES, _RULES, _DISTRIBUTIONS = 100, 300, 200
 """AWS's default quotas; an account's own may be higher, so that reaching them is a warning."""
 
 INVOCATIONS_OF_A_THREAD = 50
-"""How many invocations the events of one thread of the reconciler keep busy, roughly.
+"""How many concurrent invocations the events of one thread of the reconciler cause, roughly.
 
-It publishes those of ten orders in 70 ms, and the functions of an order run for 0.38 s in all: docs/costs.md.
+It publishes the events of ten orders in 70 ms, and the functions of an order run for 0.38 s in all: docs/costs.md.
 """
 
 _SIGN_IN = "aws configure, or aws sso login; another profile is named with --aws-profile NAME"
@@ -50,7 +50,7 @@ def region(stack: Stack, plan: Plan) -> Iterator[Finding]:
             yield warning(f"region {name}: the AWS SDK does not know {', '.join(missing)} there")
             return
     others = {os.environ.get(variable) for variable in ("AWS_REGION", "AWS_DEFAULT_REGION")} - {None, "", name}
-    note = f"; your own {', '.join(sorted(filter(None, others)))} plays no part" if others else ""
+    note = f"; your own {', '.join(sorted(filter(None, others)))} is ignored" if others else ""
     yield passed(f"region {name}{'' if plan.region else ' (serverless.yml)'}{note}")
 
 
@@ -60,7 +60,7 @@ def _is_in(stack: Stack, service: str, region: str) -> bool:
 
 
 def concurrency(stack: Stack, plan: Plan) -> Iterator[Finding]:
-    """How many invocations the account may run at once. New accounts have 10; whatever is above waits, or gets 503."""
+    """How many invocations the account may run at once. New accounts have 10; others wait, or get 503."""
     limit = stack.client("lambda").get_account_settings()["AccountLimit"]
     free, wanted = limit["UnreservedConcurrentExecutions"], plan.notification_concurrency + len(plan.functions)
     healing = plan.reconcile_concurrency * INVOCATIONS_OF_A_THREAD
@@ -68,20 +68,20 @@ def concurrency(stack: Stack, plan: Plan) -> Iterator[Finding]:
     more = "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384"
     more += f" --desired-value 1000 --region {stack.session.region_name}"
     if free < wanted:
-        yield warning(f"{text} Notification take {wanted}: some will be throttled", more)
+        yield warning(f"{text} Notification need {wanted}: some will be throttled", more)
     elif free < wanted + healing:
         yield warning(
-            f"{text} Notification take {wanted}, and what the reconciler publishes after an outage takes up to"
-            f" {healing} more: customers may get 503 meanwhile. A lower reconcileConcurrency than"
-            f" {plan.reconcile_concurrency} heals more slowly and takes fewer",
+            f"{text} Notification need {wanted}, and the events that the reconciler publishes after an outage"
+            f" need up to {healing} more: customers may get 503 meanwhile. A lower reconcileConcurrency than"
+            f" {plan.reconcile_concurrency} heals more slowly and needs fewer",
             more,
         )
     else:
-        yield passed(f"{text} Notification take {wanted}, healing after an outage up to {healing}")
+        yield passed(f"{text} Notification need {wanted}, healing after an outage up to {healing}")
 
 
 def quotas(stack: Stack, plan: Plan) -> Iterator[Finding]:
-    """Only those that stages add up to: each has a bus, a rule on the default bus and perhaps a distribution."""
+    """Only the quotas to which stages add up: each has a bus, a rule on the default bus and perhaps a distribution."""
     events = stack.client("events")
     buses = [bus["Name"] for bus in events.list_event_buses(Limit=_BUSES)["EventBuses"]]
     rules = sum(len(page["Rules"]) for page in events.get_paginator("list_rules").paginate())

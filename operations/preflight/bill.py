@@ -1,4 +1,4 @@
-"""What a deploy makes, and what that costs in a month without orders."""
+"""The resources that a deploy creates, and their price in a month without orders."""
 
 import re
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ _IDLE = re.compile(
 
 
 def bill(stack: Stack, plan: Plan) -> Iterator[Finding]:
-    """Counted in what serverless.yml says for this stage; the price is that of docs/costs.md."""
+    """The number of resources in serverless.yml for this stage, and the price in docs/costs.md."""
     counts = sorted(plan.kinds().items(), key=lambda item: (-item[1], item[0]))
-    yield passed("makes " + ", ".join(f"{count} {kind.removeprefix('AWS::')}" for kind, count in counts))
+    yield passed("creates " + ", ".join(f"{count} {kind.removeprefix('AWS::')}" for kind, count in counts))
     yield passed(f"costs about {idle_usd()} USD a month without orders, at us-east-1's list prices (docs/costs.md)")
 
 

@@ -1,4 +1,4 @@
-"""All checks, one after the other. One that can't be made is a warning, and keeps no other back."""
+"""All checks, one after the other. One that can't be made is a warning, and the others still run."""
 
 import argparse
 import os
@@ -22,32 +22,32 @@ CHECKS: Mapping[str, Check] = {
     "the stack": there.state,
     "the bucket": there.bucket,
     "names that are taken": there.names_taken,
-    "what an earlier stack left": there.retained,
+    "an earlier stack's resources": there.retained,
     "the sender": sender.identity,
     "SES's sandbox": sender.sandbox,
     "Lambda's concurrency": account.concurrency,
     "quotas": account.quotas,
-    "what it makes": bill.bill,
+    "the resources": bill.bill,
 }
 
 _MARKS = {"passed": "[green]✓[/]", "warning": "[yellow]![/]", "blocked": "[red]✗[/]"}
 
 
 def preflight(stack: Stack, arguments: argparse.Namespace) -> int:
-    """Print each finding; 1 where one blocks a deploy, else 0."""
+    """Print each finding; 1 if one blocks a deploy, else 0."""
     screen, blocking = console(soft_wrap=True), 0
     plan = read_plan(stack.stage, arguments.region, arguments.aws_profile, arguments.param)
     for finding in findings(stack, plan):
         blocking += finding.kind == "blocked"
-        mend = ": {mend}" if finding.mend else ""
-        screen.print(filled(_MARKS[finding.kind] + " {text}" + mend, text=finding.text, mend=finding.mend))
+        fix = ": {fix}" if finding.fix else ""
+        screen.print(filled(_MARKS[finding.kind] + " {text}" + fix, text=finding.text, fix=finding.fix))
     if blocking:
         print_error(f"{blocking} {'problem stops' if blocking == 1 else 'problems stop'} a deploy of {plan.stack_name}")
     return 1 if blocking else 0
 
 
 def findings(stack: Stack, plan: Plan) -> Iterator[Finding]:
-    """What all checks find. Where nobody knows who asks, that is all there is."""
+    """The findings of all checks. Without valid credentials there are no others."""
     if endpoint := _misleading_endpoint(stack):
         yield blocked(f"{endpoint} is set, and stage {stack.stage} goes to AWS", f"unset {endpoint}")
         return

@@ -1,4 +1,4 @@
-"""What a check found: one line, and where something is wrong the mend, which is a line to type."""
+"""A check's finding: one line, and if something is wrong the fix, which is a command to type."""
 
 from typing import Literal, NamedTuple
 
@@ -8,16 +8,16 @@ class Finding(NamedTuple):
 
     kind: Literal["passed", "warning", "blocked"]
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
 def passed(text: str) -> Finding:
     return Finding("passed", text)
 
 
-def warning(text: str, mend: str = "") -> Finding:
-    return Finding("warning", text, mend)
+def warning(text: str, fix: str = "") -> Finding:
+    return Finding("warning", text, fix)
 
 
-def blocked(text: str, mend: str) -> Finding:
-    return Finding("blocked", text, mend)
+def blocked(text: str, fix: str) -> Finding:
+    return Finding("blocked", text, fix)

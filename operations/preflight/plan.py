@@ -1,7 +1,7 @@
-"""What a deploy would make, as the Serverless Framework itself reads serverless.yml.
+"""The stack that a deploy would create, as the Serverless Framework itself reads serverless.yml.
 
-`sls print` resolves stage, region and parameters exactly as `sls deploy` does, and the plugin refuses what can't be:
-their rules have one home, tools/stage.js and tools/parameters.js.
+`sls print` resolves stage, region and parameters exactly as `sls deploy` does, and the plugin refuses invalid ones: the
+rules are in one place, tools/stage.js and tools/parameters.js.
 """
 
 import json
@@ -30,7 +30,7 @@ class Plan(NamedTuple):
     profile: str | None
     functions: Mapping[str, Any]
     resources: Mapping[str, Any]
-    """Logical id → resource, of resources/; what osls makes of the functions is not among them."""
+    """Logical id → resource, of resources/, without those that osls adds for the functions."""
     sender: str
     reconcile_concurrency: int = 1
     """Threads in a run of the reconciler."""
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
         return {name: body.get("Properties", {}) for name, body in self.resources.items() if body["Type"] == kind}
 
     def deploy(self, *changed: str) -> str:
-        """The line that deploys it, with these parameters instead of, or beside, those that were typed."""
+        """The command that deploys it, with these parameters instead of, or in addition to, those that were typed."""
         names = {parameter.partition("=")[0] for parameter in changed}
         kept = [parameter for parameter in self.parameters if parameter.partition("=")[0] not in names]
         words = [f"npm run deploy -- --stage {self.stage}"]
@@ -59,7 +59,7 @@ class Plan(NamedTuple):
         return sum(int(queue.get("maximumConcurrency", 0)) for queue in queues)
 
     def kinds(self) -> Counter[str]:
-        """How many of each kind it makes, without what comes with another: policies, permissions, versions."""
+        """How many resources of each kind it has, without those that come with another, such as policies."""
         own = Counter(body["Type"] for body in self.resources.values())
         events = [next(iter(event)) for each in self.functions.values() for event in each.get("events", [])]
         own.update({"AWS::Lambda::Function": len(self.functions), "AWS::Logs::LogGroup": len(self.functions)})
@@ -68,7 +68,7 @@ class Plan(NamedTuple):
 
 
 def read_plan(stage: str, region: str | None, profile: str | None, parameters: Sequence[str]) -> Plan:
-    """Raises OperatorError with the one line that a deploy would refuse them with."""
+    """Read the plan. Raises OperatorError with the one line that a deploy would print."""
     command = [str(_SLS), "print", "--format", "json", "--stage", stage]
     command += ["--region", region] if region else []
     command += [f"--param={parameter}" for parameter in parameters]
@@ -83,7 +83,7 @@ def read_plan(stage: str, region: str | None, profile: str | None, parameters: S
 
 
 def _reason(said: str) -> str:
-    """The plugin refuses with one line; osls's own errors stand below the word `Error:`."""
+    """The plugin refuses with one line; osls's own errors follow the word `Error:`."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     if "Error:" in lines[:-1]:
         return lines[lines.index("Error:") + 1]

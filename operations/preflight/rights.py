@@ -1,8 +1,8 @@
 """Whether the caller may do what a deploy does, by IAM's policy simulator.
 
-The simulator takes no wildcards: docs/deploy-policy.json grants `lambda:*`, and what a deploy needs of that is named
-here, on an ARN as the deploy would make it. It sees the caller's own policies, groups, boundary and the organization's
-policies, but not a session's policy: a deploy can still be refused.
+The simulator accepts no wildcards: docs/deploy-policy.json grants `lambda:*`, and this file lists the actions that a
+deploy needs, on an ARN as the deploy would create it. It sees the caller's own policies, groups, boundary and the
+organization's policies, but not a session's policy: a deploy can still be refused.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from operations.stack import Stack
 
 
 class Right(NamedTuple):
-    """What is done to one kind of resource. An action that AWS grants on `*` only has that as its resource."""
+    """Actions on one kind of resource. For an action that AWS grants on `*` only, the resource is that."""
 
     service: str
     actions: str
@@ -134,7 +134,7 @@ _POLICY = "order-processing-deploy --policy-document file://docs/deploy-policy.j
 
 
 def rights(stack: Stack, plan: Plan) -> Iterator[Finding]:
-    """What the caller may not do of it, in one line."""
+    """The actions that the caller may not do, in one line."""
     arn = stack.client("sts").get_caller_identity()["Arn"]
     if arn.endswith(":root"):
         yield passed("rights: the root user has all of them")
@@ -158,7 +158,7 @@ def rights(stack: Stack, plan: Plan) -> Iterator[Finding]:
         for action, decision in _simulated(stack, source, right, places).items():
             count += 1
             if decision["EvalDecision"] != "allowed":
-                # A condition of theirs asks for what the simulator was not told.
+                # A condition of the caller's policies needs context values that the simulator does not have.
                 (unknown if decision.get("MissingContextValues") else denied).append(action)
     if denied:
         kind, _, name = source.rpartition(":")[2].partition("/")
@@ -188,9 +188,9 @@ def _simulated(stack: Stack, source: str, right: Right, places: Mapping[str, str
 
 
 def _policies_of(stack: Stack, arn: str) -> str | None:
-    """The user or role whose policies are the caller's; None for what has none of its own, such as a federated user.
+    """The user or role whose policies are the caller's; None for a caller without any, such as a federated user.
 
-    An assumed role's ARN leaves out the role's path, which the simulator wants.
+    An assumed role's ARN leaves out the role's path, which the simulator needs.
     """
     kind, _, name = arn.rpartition(":")[2].partition("/")
     if kind == "user":

@@ -1,4 +1,4 @@
-"""The address that e-mails come from, and what SES lets it send."""
+"""The sender's address, and what SES allows it to send."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from operations.stack import Stack
 
 
 def identity(stack: Stack, plan: Plan) -> Iterator[Finding]:
-    """Whether SES knows the sender, and whether the stack would make an identity that is there already."""
+    """Whether SES knows the sender, and whether the stack would create an identity that exists already."""
     if not plan.sender:
         yield blocked("no sender address is set", plan.deploy("senderEmail=you@example.com"))
         return
@@ -23,7 +23,7 @@ def identity(stack: Stack, plan: Plan) -> Iterator[Finding]:
     is_made = bool(plan.of_type("AWS::SES::EmailIdentity"))
     if found and is_made and not is_ours:
         yield blocked(
-            f"SES has the identity {plan.sender} already, and the stack would make it again",
+            f"SES has the identity {plan.sender} already, and the stack would create it again",
             plan.deploy("verifySender=false"),
         )
     elif is_ours and not is_made and not _stays(stack, plan):
@@ -33,16 +33,16 @@ def identity(stack: Stack, plan: Plan) -> Iterator[Finding]:
         )
     elif not (found or of_domain or is_made):
         yield blocked(
-            f"SES has no identity for {plan.sender}, and verifySender=false makes none",
+            f"SES has no identity for {plan.sender}, and verifySender=false creates none",
             plan.deploy("verifySender=true"),
         )
     elif not found and is_made:
-        yield passed(f"SES will mail a link to {plan.sender}: whoever opens it verifies the sender")
+        yield passed(f"SES will mail a link to {plan.sender}: open it to verify the sender")
     yield from _state(plan, found or of_domain, plan.sender if found else domain)
 
 
 def _stays(stack: Stack, plan: Plan) -> bool:
-    """Whether the deployed stack leaves its identity behind when it has none any more."""
+    """Whether the deployed stack keeps its identity when the template no longer has it."""
     template = stack.client("cloudformation").get_template(StackName=plan.stack_name)["TemplateBody"]
     # boto3 gives a JSON template as a mapping, and a YAML one, which osls does not write, as text.
     resources = template["Resources"].values() if isinstance(template, Mapping) else []
@@ -55,10 +55,10 @@ def _state(plan: Plan, found: Mapping[str, Any] | None, name: str) -> Iterator[F
         return
     if not found.get("VerifiedForSendingStatus"):
         yield warning(
-            f"the identity {name} is not verified: no e-mail leaves", "open the link in the mail that SES sent"
+            f"the identity {name} is not verified: no e-mail is sent", "open the link in the mail that SES sent"
         )
     elif configuration := found.get("ConfigurationSetName"):
-        # Then IAM judges SendEmail on the configuration set as well.
+        # Then IAM checks SendEmail on the configuration set as well.
         if "configuration-set" in json.dumps(plan.of_type("AWS::IAM::Role")):
             yield passed(f"the identity {name} is verified, with the default configuration set {configuration}")
         else:

@@ -1,4 +1,4 @@
-"""What of the stage is there already: its stack, and what an earlier one left behind."""
+"""What already exists of the stage: its stack, and resources of an earlier stack."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,16 +10,16 @@ from operations.preflight.plan import Plan
 from operations.stack import Stack
 
 _TO_DELETE = {"CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
-"""Of these CloudFormation can only delete a stack."""
+"""In these states CloudFormation can only delete a stack."""
 
-_MENDS = {"UPDATE_ROLLBACK_FAILED": "continue-update-rollback", "UPDATE_FAILED": "rollback-stack"}
+_FIXES = {"UPDATE_ROLLBACK_FAILED": "continue-update-rollback", "UPDATE_FAILED": "rollback-stack"}
 
 
 def state(stack: Stack, plan: Plan) -> Iterator[Finding]:
     """First deploy or update, and whether CloudFormation can do it."""
     found = description(stack, plan)
     if not found:
-        yield passed(f"{plan.stack_name} will be made: no stack is there")
+        yield passed(f"{plan.stack_name} will be created: there is no stack yet")
         return
     status = str(found["StackStatus"])
     where = f"--stack-name {plan.stack_name} --region {stack.session.region_name}"
@@ -27,9 +27,9 @@ def state(stack: Stack, plan: Plan) -> Iterator[Finding]:
         yield blocked(
             f"{plan.stack_name} is {status}, which can't be updated", f"aws cloudformation delete-stack {where}"
         )
-    elif status in _MENDS:
+    elif status in _FIXES:
         yield blocked(
-            f"{plan.stack_name} is {status}, which can't be updated", f"aws cloudformation {_MENDS[status]} {where}"
+            f"{plan.stack_name} is {status}, which can't be updated", f"aws cloudformation {_FIXES[status]} {where}"
         )
     elif status.endswith("_IN_PROGRESS"):
         yield blocked(
@@ -55,7 +55,7 @@ def bucket(stack: Stack, plan: Plan) -> Iterator[Finding]:
 
 
 def names_taken(stack: Stack, plan: Plan) -> Iterator[Finding]:
-    """Names that the stack gives itself, and that something else has: CloudFormation would fail on them."""
+    """Names that the stack chooses itself and that are taken: CloudFormation would fail on them."""
     ours, region = resources_of(stack, plan), stack.session.region_name
     logs, events = stack.client("logs"), stack.client("events")
     wanted = {f"/aws/lambda/{function['name']}" for function in plan.functions.values()}
@@ -71,14 +71,14 @@ def names_taken(stack: Stack, plan: Plan) -> Iterator[Finding]:
     archives = {each["ArchiveName"] for each in events.list_archives(NamePrefix=plan.stack_name)["Archives"]}
     if plan.stack_name in archives - set(ours.get("AWS::Events::Archive", [])):
         taken.append(("the archive", f"aws events delete-archive --archive-name {plan.stack_name} --region {region}"))
-    for what, mend in taken:
-        yield blocked(f"{what} already exists and does not belong to this stack: it can't be made", mend)
+    for what, fix in taken:
+        yield blocked(f"{what} already exists and does not belong to this stack: it can't be created", fix)
     if not taken:
-        yield passed("no name that the stack gives is taken")
+        yield passed("no name that the stack chooses is taken")
 
 
 def retained(stack: Stack, plan: Plan) -> Iterator[Finding]:
-    """What `retainData` kept of a removed stack: a new one has tables and a pool of its own."""
+    """Resources of a removed stack that `retainData` kept: a new stack has its own tables and pool."""
     if description(stack, plan):
         return
     pages = (
@@ -98,7 +98,7 @@ def retained(stack: Stack, plan: Plan) -> Iterator[Finding]:
 
 
 def description(stack: Stack, plan: Plan) -> Mapping[str, Any] | None:
-    """The stack as CloudFormation describes it; None where there is none, or no more."""
+    """The stack as CloudFormation describes it; None if there is none, or no longer."""
     try:
         [found] = stack.client("cloudformation").describe_stacks(StackName=plan.stack_name)["Stacks"]
     except ClientError as error:
@@ -110,7 +110,7 @@ def description(stack: Stack, plan: Plan) -> Mapping[str, Any] | None:
 
 
 def resources_of(stack: Stack, plan: Plan) -> Mapping[str, list[str]]:
-    """The physical ids of what the deployed stack owns, by type; nothing where there is no stack."""
+    """The physical ids of the deployed stack's resources, by type; empty if there is no stack."""
     owned: dict[str, list[str]] = {}
     if not description(stack, plan):
         return owned

@@ -1,4 +1,4 @@
-"""`npm run smoke`: live a customer's and an operator's story on a deployed stage, and report what was seen."""
+"""`npm run smoke`: check a deployed stage as a customer and as an operator, and report the results."""
 
 import argparse
 import sys
@@ -51,10 +51,10 @@ def _show(screen: Console, each: Seen) -> None:
 def _parser() -> Parser:
     parser = Parser(prog="npm run smoke --", description=__doc__.partition(": ")[2])
     add_stage(parser, default=DEPLOYED_BY_DEFAULT)
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write what was seen as Markdown to publish")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the results as Markdown to publish")
     text = "take the payment gateway down for some minutes: only on a stage that nobody else uses"
     parser.add_argument("--outage", action="store_true", help=text)
-    text = "how long each thing may take; default: 60 on stage local, 600 on AWS"
+    text = "how long each check may take; default: 60 on stage local, 600 on AWS"
     parser.add_argument("--seconds", type=_seconds, metavar="N", help=text)
     return parser
 

@@ -21,7 +21,7 @@ class HttpResponse(NamedTuple):
 def call(
     stack: Stack, method: str, path: str, *, token: str | None = None, body: object = None, key: str | None = None
 ) -> HttpResponse:
-    """One request. Raises OSError where nothing responds, and CheckFailed where what responds is no JSON."""
+    """Send one request. Raises OSError if there is no response, and CheckFailed if the response is not JSON."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
     headers |= {"idempotency-key": key} if key else {}
     headers |= {"content-type": "application/json"} if body is not None else {}
@@ -39,4 +39,4 @@ def _read(method: str, path: str, response: Any) -> HttpResponse:
     try:
         return HttpResponse(response.status, response.headers, json.loads(response.read()))
     except ValueError:
-        raise CheckFailed(f"{method} {path} gave {response.status} and no JSON") from None
+        raise CheckFailed(f"{method} {path} returned {response.status} without JSON") from None

@@ -1,4 +1,4 @@
-"""What a customer lives: sign up, order, see it end, and see nobody else's orders."""
+"""The customer's checks: sign up, order, see the order end, and see nobody else's orders."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
@@ -15,7 +15,7 @@ _CANCELLED = {"items": [{"sku": "FILTERS-100", "quantity": 2}], "paymentMethod":
 _DECLINED = {"items": [{"sku": "KETTLE", "quantity": 1}], "paymentMethod": "tok_declined"}
 
 ORDERS_TO_CANCEL = 10
-"""A cancellation competes with the charge and the shipment: so it is tried with more than one order."""
+"""A cancellation races with the charge and the shipment, so it is tried with more than one order."""
 
 APPROVED_TRAIL = ("OrderPlacedEvent", "PaymentCompletedEvent", "FulfillmentCompletedEvent")
 DECLINED_TRAIL = ("OrderPlacedEvent", "PaymentFailedEvent")
@@ -41,7 +41,7 @@ def sign_up(visit: Visit) -> str:
 
 
 def _customer(visit: Visit) -> ShopAccount:
-    """The simulator takes mail also in SES's sandbox, from any verified sender, and bounces nothing."""
+    """The simulator accepts mail also in SES's sandbox, from any verified sender, and bounces nothing."""
     email = f"success+smoke-{uuid4().hex[:12]}@simulator.amazonses.com"
     visit.accounts.append(email)
     return ShopAccount(visit.stack.client("cognito-idp"), visit.stack.outputs, visit.stack.api_url, email)
@@ -95,7 +95,7 @@ def place_one(visit: Visit) -> str:
 
 
 def request_cancellation(visit: Visit, order_id: str) -> int:
-    """The status of the response: 202, or 409 where it is too late. Asked for once more, it is 200."""
+    """The status of the response: 202, or 409 if it is too late. A repeated request gets 200."""
     token, path = visit.need("customer").token, f"/orders/{order_id}/cancellation"
     asked = call(visit.stack, "POST", path, token=token)
     if asked.status != 409:
@@ -105,9 +105,9 @@ def request_cancellation(visit: Visit, order_id: str) -> int:
 
 
 def settled(visit: Visit, order_id: str, wanted: str = "") -> str:
-    """Wait until the cancelled order has ended; its money, e-mail, events and ledger agree. Says when it was cancelled.
+    """Wait until the cancelled order has ended; return when it was cancelled.
 
-    Raises CheckFailed where they don't, or where it has not ended in the status that is wanted.
+    Raises CheckFailed if payment, e-mail, events and ledger do not agree, or the status is not the wanted one.
     """
     order = visit.wait(
         "end of the cancelled order", partial(look_at, visit, order_id), _is_settled_and_notified, show=_status
@@ -121,7 +121,7 @@ def settled(visit: Visit, order_id: str, wanted: str = "") -> str:
     events = {"OrderCancelledEvent", *(["PaymentRefundedEvent"] if order["status"] == "REFUNDED" else [])}
     look = partial(_trail, visit, order_id)
     trail = visit.wait("whole audit trail of the cancelled order", look, partial(_has_all, events), show=_types)
-    must_tell_of_the_cancellation(order, trail)
+    must_record_the_cancellation(order, trail)
     if wrong := ledger.check(visit.stack, order_id):
         raise CheckFailed(
             f"order and ledger differ: {wrong.what}; the order: {wrong.order}; the ledger: {wrong.ledger}"
@@ -139,7 +139,7 @@ def _is_settled_and_notified(order: Mapping[str, Any]) -> bool:
 
 
 def must_be_settled(order: Mapping[str, Any]) -> None:
-    """A refund of all that was charged, or nothing charged at all. Raises CheckFailed."""
+    """The whole charge was refunded, or nothing was charged. Raises CheckFailed."""
     if order["status"] == "REFUNDED":
         expect("the payment's status", order["payment"]["status"], "COMPLETED")
         refund = order.get("refund", {})
@@ -150,8 +150,8 @@ def must_be_settled(order: Mapping[str, Any]) -> None:
         expect("the number of refunds", int("refund" in order), 0)
 
 
-def must_tell_of_the_cancellation(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> None:
-    """Of no payment where nothing was charged, else of a refund that the cancellation led to. Raises CheckFailed."""
+def must_record_the_cancellation(order: Mapping[str, Any], trail: Sequence[Mapping[str, Any]]) -> None:
+    """The trail has no payment if nothing was charged, else a refund caused by the cancellation. Raises CheckFailed."""
     events = {each["eventType"]: each for each in trail}
     expect("the number of the trail's correlation ids", len({each["correlationId"] for each in trail}), 1)
     expect("the cause of OrderCancelledEvent", events["OrderCancelledEvent"]["causationId"], None)
@@ -175,7 +175,7 @@ def notified(visit: Visit) -> str:
 
 
 def _sender_hint(order: Mapping[str, Any]) -> str:
-    return "a final order that nobody was notified of; npm run preflight says whether the sender is verified"
+    return "a final order whose customer was not notified; npm run preflight says whether the sender is verified"
 
 
 def trails(visit: Visit) -> str:

@@ -1,4 +1,4 @@
-"""What an operator looks after: dead letters, alarms, metrics, rules and subscriptions."""
+"""The operator's checks: dead letters, alarms, metrics, rules and subscriptions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from tools import flow
 
 _METRICS = ("OrdersPlaced", "OrdersPaid", "OrdersDeclined", "OrdersFulfilled", "CustomersNotified")
 _METRICS_OF = {"cancelled order": "OrdersCancelled", "refunded order": "PaymentsRefunded"}
-"""What must have been seen for each to count something."""
+"""The metric that counts each, if the checks saw one."""
 
 
 def forged_event(visit: Visit) -> str:
@@ -62,7 +62,7 @@ def _letters(visit: Visit, event_id: str) -> list[DeadLetter]:
 
 
 def outage(visit: Visit) -> str:
-    """A true dead letter: of an order that comes while the payment gateway is down, redriven once it is up again."""
+    """A real dead letter, of an order that is placed while the payment gateway is down, is redriven afterwards."""
     _needs_leave(visit, "payments", "minutes")
     token = visit.need("customer").token
     body = {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"}
@@ -89,12 +89,12 @@ def outage(visit: Visit) -> str:
 
 
 def cancelled_before_the_charge(visit: Visit) -> str:
-    """While the payment gateway is down nothing is charged: so the cancellation comes first for certain."""
+    """While the payment gateway is down nothing is charged, so the cancellation certainly comes first."""
     _needs_leave(visit, "payments", "seconds")
     with _gateway_down(visit):
         order_id = customer_story.place_one(visit)
         expect("the cancellation", customer_story.request_cancellation(visit, order_id), 202)
-    # Lambda's retries settle it, a minute later on AWS; what failed before may be among the dead letters all the same.
+    # Lambda's retries settle it, a minute later on AWS; the failed attempts may still leave a dead letter.
     seen = customer_story.settled(visit, order_id, "CANCELLED")
     purge(visit.stack, [letter for letter in dead_letters(visit.stack) if letter.order_id == order_id])
     return seen
@@ -145,11 +145,11 @@ def alarms(visit: Visit) -> str:
     names = [name for kind in ("Alarm", "CompositeAlarm") for name in _ids(visit, f"AWS::CloudWatch::{kind}")]
     if not names:
         raise CheckFailed("the stack has no alarms")
-    answer = visit.stack.client("cloudwatch").describe_alarms(
+    response = visit.stack.client("cloudwatch").describe_alarms(
         AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=100
     )
     found = {
-        alarm["AlarmName"]: alarm for kind in ("MetricAlarms", "CompositeAlarms") for alarm in answer.get(kind, [])
+        alarm["AlarmName"]: alarm for kind in ("MetricAlarms", "CompositeAlarms") for alarm in response.get(kind, [])
     }
     if missing := set(names) - found.keys():
         raise CheckFailed(f"no alarm {', '.join(sorted(missing))}")
@@ -206,7 +206,7 @@ def metrics(visit: Visit) -> str:
 
 
 def _sum(visit: Visit, cloudwatch: Any, name: str) -> float:
-    answer = cloudwatch.get_metric_statistics(
+    response = cloudwatch.get_metric_statistics(
         Namespace="OrderProcessing",
         MetricName=name,
         Dimensions=[{"Name": "service", "Value": visit.stack.name}],
@@ -215,7 +215,7 @@ def _sum(visit: Visit, cloudwatch: Any, name: str) -> float:
         Period=60,
         Statistics=["Sum"],
     )
-    return float(sum(point["Sum"] for point in answer["Datapoints"]))
+    return float(sum(point["Sum"] for point in response["Datapoints"]))
 
 
 def _ids(visit: Visit, kind: str) -> Iterator[str]:

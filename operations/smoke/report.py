@@ -43,7 +43,7 @@ def report(visit: Visit, seen: Sequence[Seen]) -> str:
                 ((_MARKS[each.result], each.title, public(each.text), f"{each.seconds:.1f}") for each in seen),
             ),
             "",
-            "## An order's way",
+            "## An order's timeline",
             "",
             *_timings(visit),
             "",
@@ -52,7 +52,7 @@ def report(visit: Visit, seen: Sequence[Seen]) -> str:
 
 
 def public(text: str) -> str:
-    r"""Data as Markdown that shows it literally, on one line, without what is nobody's business.
+    r"""Data as Markdown that shows it literally, on one line, without private data.
 
     >>> public("<b>anna@example.com</b> *at* 123456789012")
     '&lt;b&gt;(address)&lt;/b&gt; \\*at\\* (account)'
@@ -71,7 +71,7 @@ def _facts(visit: Visit) -> Iterator[tuple[str, str]]:
 
 
 def _commit() -> str:
-    """Where this is a clone with git."""
+    """The commit, if this is a clone and git is installed."""
     try:
         ran = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -82,7 +82,7 @@ def _commit() -> str:
 
 
 def _timings(visit: Visit) -> Iterator[str]:
-    """From when the order was placed, by the times in its audit trail and in the order."""
+    """Times since the order was placed, from its audit trail and the order itself."""
     if not (visit.has("approved order") and visit.has("trail of the approved order")):
         yield "There is none: no order was fulfilled."
         return

@@ -1,4 +1,4 @@
-"""The checks in their order, each with what was seen; and the end, in which what they made is removed."""
+"""The checks in their order, each with its result, and the clean-up of everything that they made."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ Check = Callable[[Visit], str]
 
 
 class Seen(NamedTuple):
-    """A check and what it saw."""
+    """A check and its result."""
 
     title: str
     result: Literal["passed", "failed", "not tried"]
@@ -46,7 +46,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
 
 
 def story(visit: Visit) -> Iterator[Seen]:
-    """Each check as it is made. What failed keeps none back but those that need what it should have found."""
+    """Run each check. A failed one holds up only those that need its result."""
     for title, check in CHECKS:
         yield _made(title, check, visit)
 
@@ -63,7 +63,7 @@ def _made(title: str, check: Check, visit: Visit) -> Seen:
 
 
 def clean_up(visit: Visit) -> Seen:
-    """Delete the accounts. What fails is said, and the others are deleted all the same."""
+    """Delete the accounts. Failures are reported, and the others are deleted all the same."""
     started, cognito, failures = time.monotonic(), visit.stack.client("cognito-idp"), []
     for email in visit.accounts:
         try:

@@ -1,4 +1,4 @@
-"""One visit to a stage: what the checks share, and how they wait."""
+"""One run of the checks on a stage: their shared state, and how they wait."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _LOG_INTERVAL_SECONDS = 60
 
 
 class CheckFailed(Exception):
-    """The check saw something else than it should; the message says what, in one line."""
+    """The check saw something unexpected; the message says what, in one line."""
 
 
 class NotTried(Exception):
@@ -25,7 +25,7 @@ class NotTried(Exception):
 
 
 class Visit:
-    """`seconds` is how long each thing may take.
+    """`seconds` is how long each check may wait.
 
     On AWS Lambda retries after one and after two minutes, so that a dead letter takes over three; functions that start
     for the first time and a metric's first appearance take minutes as well.
@@ -46,14 +46,14 @@ class Visit:
         return self.stack.endpoint_url is None
 
     def keep(self, name: str, thing: Any) -> None:
-        """Something that a check found, for those after it."""
+        """Keep something that a check found for later checks."""
         self._found[name] = thing
 
     def has(self, name: str) -> bool:
         return name in self._found
 
     def need(self, name: str) -> Any:
-        """Raises NotTried where the check that should have found it has failed."""
+        """Return it. Raises NotTried if the check that should have found it has failed."""
         if name not in self._found:
             raise NotTried(f"there is no {name}")
         return self._found[name]
@@ -68,15 +68,15 @@ class Visit:
     ) -> T:
         """Poll `look` until its result is enough, and return it. Raises CheckFailed after the timeout."""
         started = time.monotonic()
-        told = 0.0
+        logged = 0.0
         with self._screen.status("") as status:
             while not enough(seen := look()):
                 waited = time.monotonic() - started
                 if waited >= self._seconds:
                     raise CheckFailed(f"after {waited:.0f} seconds there is no {what}; last seen: {show(seen)}")
                 status.update(f"waiting for {what}, {waited:.0f} s of at most {self._seconds:.0f}")
-                if not self._screen.is_terminal and waited // _LOG_INTERVAL_SECONDS > told:
-                    told = waited // _LOG_INTERVAL_SECONDS
+                if not self._screen.is_terminal and waited // _LOG_INTERVAL_SECONDS > logged:
+                    logged = waited // _LOG_INTERVAL_SECONDS
                     self._screen.print(f"  … waiting for {what}, {waited:.0f} s of at most {self._seconds:.0f}")
                 time.sleep(_POLL_INTERVAL_SECONDS_ON_AWS if self.is_aws else _POLL_INTERVAL_SECONDS)
         return seen

@@ -20,11 +20,11 @@ def deliverable(address: str) -> str:
     local_part, _, domain = address.rpartition("@")
     if not _LOCAL_PART.fullmatch(local_part):
         raise UndeliverableAddress(
-            "at most 64 of A to Z, digits, single dots and !#$%&'*+/=?^_`{|}~- are allowed before its @"
+            "the part before the @ may have at most 64 characters: A to Z, digits, single dots and !#$%&'*+/=?^_`{|}~-"
         )
     ascii_domain = domain if domain.isascii() else _punycode(domain)
     if not _DOMAIN.fullmatch(ascii_domain):
-        raise UndeliverableAddress("what follows its @ is not the name of a domain")
+        raise UndeliverableAddress("the part after the @ is not a domain name")
     return f"{local_part}@{ascii_domain}"
 
 

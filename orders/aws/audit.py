@@ -31,7 +31,7 @@ class AuditLogTable:
         try:
             as_utf8 = json.dumps(detail, ensure_ascii=False).encode()
             return self._put({**row, "detail": json.loads(as_utf8, parse_float=Decimal)})
-        # What the serializer refuses: infinities, numbers of over 38 digits, half characters, hundreds of levels.
+        # The serializer refuses infinities, numbers of over 38 digits, lone surrogates and hundreds of levels.
         except (TypeError, ArithmeticError, UnicodeEncodeError, RecursionError):
             return self._put({**row, "detail": json.dumps(detail)})
         except ClientError as error:
@@ -63,7 +63,7 @@ class AuditLogTable:
 
 
 def _row(entry: AuditEntry) -> dict[str, Any]:
-    """The entry without its detail and without what can't be a key or a number, and when it was logged.
+    """The entry's fields that can be a key or a number, without its detail, and the time when it was logged.
 
     Raises MalformedEvent when a required field is left out.
     """
@@ -91,6 +91,6 @@ def _row(entry: AuditEntry) -> dict[str, Any]:
 
 
 def _place_in_the_trail(row: Mapping[str, Any]) -> tuple[str, int]:
-    """The index holds only text as timestamps; but an attempt can be anything in a row that somebody else wrote."""
+    """A timestamp is text, being a key of the index. An attempt can be anything in a row that somebody else wrote."""
     attempt = row.get("attempt")
     return row["timestamp"], attempt if type(attempt) is int else 0

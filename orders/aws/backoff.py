@@ -1,7 +1,7 @@
 """The pause before a retry of our own: exponential, with full jitter, bounded.
 
 The SDK retries a call that fails. But an entry of PutEvents and a key of BatchGetItem can fail inside a call that
-succeeds, mostly because the service is throttled. That retry is ours, and without a pause it would add to the load.
+succeeds, mostly because the service throttles. Those we retry, and without a pause the retries would add to the load.
 https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
 """
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 MOST_EVENTS = 10
-"""How many events one call of PutEvents takes."""
+"""How many events one call of PutEvents accepts."""
 
 
 class EventBus:

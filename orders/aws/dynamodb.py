@@ -15,7 +15,7 @@ SORT_KEY_MAX_BYTES = 1024
 NUMBER_MAX_DIGITS = 38
 
 Item = dict[str, dict[str, Any]]
-"""An item as the client takes it: `{"orderId": {"S": "…"}, "totalAmount": {"N": "1890"}}`."""
+"""An item as the client expects it: `{"orderId": {"S": "…"}, "totalAmount": {"N": "1890"}}`."""
 
 
 def to_item(values: Mapping[str, Any]) -> Item:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 MOST_CONNECTIONS = 20
-"""How many pages hear of one order's events, the newest first: so nobody makes one event into thousands of messages."""
+"""How many pages get one order's events, the newest first: nobody should make one event into thousands of messages."""
 
 
 class FeedTable:
@@ -70,7 +70,7 @@ class ApiGatewaySockets:
     """API Gateway's WebSockets. The SDK finds the API by AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI in serverless.yml."""
 
     def __init__(self, make_client: Callable[[], "ApiGatewayManagementApiClient"]) -> None:
-        """The client is made for the first message: most orders are watched by nobody."""
+        """The client is made for the first message: nobody watches most orders."""
         self._make_client = make_client
 
     def send(self, connection_id: str, message: str) -> bool:

@@ -4,7 +4,7 @@ This is the one simulated part of the system. The ledger is the provider's own m
 never forgets an idempotency key: nothing is charged or refunded twice, however late or often a call arrives. How a real
 provider differs: docs/payment-provider.md.
 
-Each call is at most three conditional writes and no read: between a read and a write another call could decide.
+Each call is at most three conditional writes and no read: another call could come between a read and a write.
 """
 
 import os
@@ -33,8 +33,8 @@ DECLINES = {
 class SimulatedGateway:
     """Its ledger has one item for each idempotency key.
 
-    `state` is CHARGED, DECLINED, VOIDED or REFUNDED. `requests` counts the calls that were answered, `charges` and
-    `refunds` how often money moved. `reference` says what the merchant calls the purchase: money that moved under two
+    `state` is CHARGED, DECLINED, VOIDED or REFUNDED. `requests` counts the calls with a response, `charges` and
+    `refunds` how often money moved. `reference` is the merchant's name for the purchase: money that moved under two
     keys of one reference moved twice.
     """
 
@@ -71,7 +71,7 @@ class SimulatedGateway:
                 f" {format_money(before['amount'], before['currency'])}, not of {format_money(amount, currency)},"
                 " or to another card"
             )
-        return _answer(before or first)
+        return _outcome(before or first)
 
     def cancel(self, *, idempotency_key: str, reference: str) -> Voided | Refunded:
         refund = {":refundId": new_id(), ":refunded": "REFUNDED", ":charged": "CHARGED", ":once": 1}
@@ -130,7 +130,7 @@ def _keep(names: Any) -> str:
     return ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in names)
 
 
-def _answer(row: dict[str, Any]) -> Charged | Declined | Voided:
+def _outcome(row: dict[str, Any]) -> Charged | Declined | Voided:
     if row["state"] == "VOIDED":
         return Voided()
     if row["state"] == "DECLINED":

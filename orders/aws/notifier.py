@@ -66,7 +66,7 @@ class SesSnsNotifier:
     def reconnect(self) -> None:
         """Close the connections of earlier invocations: they may have died while Lambda had frozen the process.
 
-        A message that is lost on a dead connection can't be told from one whose response is lost.
+        A message that is lost on a dead connection looks the same as one whose response is lost.
         """
         self._ses.close()
         if self._sns:

@@ -1,6 +1,6 @@
 """The Orders table: `ports.OrderStore` on DynamoDB.
 
-The SDK repeats a write whose response was lost, although the write took effect. Each write is made for that: the first
+The SDK repeats a write whose response was lost, although the write took effect. Each write allows for that: the first
 result wins, or the repetition recognizes its own write (`put`, `claim`, `reconcile`).
 """
 
@@ -266,9 +266,9 @@ class OrdersTable:
             page = self._dynamodb.query(**query, ExclusiveStartKey=page["LastEvaluatedKey"])
 
     def reconcile(self, due: Due, *, next_due: str, late: Literal["open", "unsettled"] | None) -> WriteResult:
-        """Compare and set `dueAt`; the index may lag. A `reconciliationId` tells this run's own write from another's.
+        """Compare and set `dueAt`; the index may lag. A `reconciliationId` identifies this run's own write.
 
-        The due time would not tell: two runs that read an order of 35 minutes both set it to the full hour.
+        The due time would not: two runs that read an order 35 minutes old both set it to the full hour.
         """
         own_id = new_id()
         move = ", #openShard = :shard" if late else ""
@@ -357,14 +357,14 @@ class OrdersTable:
                 raise OrderNotFound(order_id) from refusal
             return WriteResult(_order(stored), applied=own is not None and stored.get(own[0]) == own[1])
         except self._dynamodb.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] == "ValidationException":  # such as a text where a list is to grow
+            if error.response["Error"]["Code"] == "ValidationException":  # such as text where a list is needed
                 raise MalformedOrder(f"order {order_id}: {error}") from error
             raise
         return WriteResult(_order(from_item(response["Attributes"])), applied=True)
 
 
 def _stored(refusal: "ClientError") -> dict[str, Any]:
-    """The item that refused a condition, as plain values; empty when there is none. The stubs don't know this key."""
+    """The item whose condition failed, as plain values; empty when there is none. The stubs don't know this key."""
     response: Mapping[str, Any] = refusal.response
     return from_item(response.get("Item", {}))
 

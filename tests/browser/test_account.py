@@ -20,7 +20,7 @@ def test_a_wrong_password_shows_a_message_and_the_address_stays(customer: Visito
 
     customer.signs_in("Wrong-password-1")
 
-    expect(customer.alert).to_have_text("That e-mail address and password do not belong together.")
+    expect(customer.alert).to_have_text("The e-mail address or the password is wrong.")
     expect(customer.page.get_by_label("E-mail address")).to_have_value(customer.email)
 
 
@@ -48,7 +48,7 @@ def test_an_address_that_has_an_account_is_sent_to_the_sign_in(customer: Visitor
     customer.page.get_by_label("Password").fill("Secret-password-1")
     customer.button("Create the account").click()
 
-    expect(customer.alert).to_contain_text("There is an account with this address already")
+    expect(customer.alert).to_contain_text("An account with this address already exists")
 
 
 def test_a_wrong_code_is_refused_and_another_one_is_sent(visit: Visit) -> None:
@@ -82,7 +82,7 @@ def test_an_expired_token_asks_for_the_sign_in_and_the_cart_is_as_it_was(custome
 
     customer.button("Order").click()
     expect(customer.title).to_have_text("Sign in")
-    expect(customer.page.get_by_text("Your session has ended")).to_be_visible()
+    expect(customer.page.get_by_text("Your session ended")).to_be_visible()
     customer.signs_in()
 
     expect(customer.title).to_have_text("Your cart")

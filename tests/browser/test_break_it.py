@@ -84,7 +84,7 @@ def test_an_outage_is_a_story_in_three_steps_each_enabled_in_turn(customer: Visi
     assert asked.index("state ends") < asked.index("redrive begins")
 
     customer.sees_the_end("is on its way")
-    expect(page.get_by_role("heading", name="Your order waits for")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Your order is waiting for")).to_have_count(0)
     expect(page.locator(".dead-letters")).to_be_hidden(timeout=TIMEOUT_MS)
     is_at(customer, 1)  # and from the beginning
     row = cloud.ledger_row(customer.order_id)

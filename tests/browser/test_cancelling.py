@@ -141,7 +141,7 @@ def test_a_late_click_gets_an_answer_that_a_person_understands(customer: Visitor
 
 
 @pytest.mark.parametrize("asked", ["the question is open", "no answer came"])
-def test_whoever_is_about_to_cancel_learns_that_the_order_was_shipped(
+def test_a_customer_who_is_about_to_cancel_learns_that_the_order_was_shipped(
     asked: str, customer: Visitor, cloud: Cloud
 ) -> None:
     with paid_order(customer, cloud):
@@ -239,7 +239,7 @@ def test_an_order_is_cancelled_once_however_often_it_is_asked_for(customer: Visi
         expect(customer.button("Yes, cancel it")).to_be_enabled()
         customer.button("Yes, cancel it").dblclick()
 
-        expect(result(customer)).to_have_text(re.compile("^The order is cancelled"))  # as the API answered
+        expect(result(customer)).to_have_text(re.compile("^The order is cancelled"))  # as in the API's response
         again = deliver_late(customer, cloud, "PaymentCompletedEvent")
         wait_for("the audit log", lambda: cloud.logged(again))
         for _ in range(2):  # the page has seen it, with an order of before

@@ -92,7 +92,7 @@ def test_an_order_can_be_placed_and_replayed_by_keyboard(visit: Visit) -> None:
     tab_to("Quantity of Stoneware mug", "spinbutton")
     page.keyboard.press("ArrowUp")
     expect(page.get_by_role("row", name="Total")).to_contain_text("€28.00")
-    tab_to("Visa Is approved: the order is paid, packed and on its way.", "radio")
+    tab_to("Visa Approved: the order is paid, packed and shipped.", "radio")
     page.keyboard.press("ArrowDown")
     tab_to("Order")
     page.keyboard.press("Enter")
@@ -101,7 +101,7 @@ def test_an_order_can_be_placed_and_replayed_by_keyboard(visit: Visit) -> None:
     page.keyboard.press("Enter")
     expect(visitor.button("❚❚ Pause")).to_be_focused()
     page.keyboard.press("Enter")
-    tab_to("On →")
+    tab_to("Next →")
     page.keyboard.press("Enter")
 
     expect(page.get_by_text("Step 2 of ")).to_be_visible()

@@ -138,7 +138,7 @@ class Page:
         self.visitor.sees_the_end("is on its way")
         for event in EVENTS:
             self.sees(f"publishes {event}")
-        self.sees("moves the status: FULFILLED").sees("Notification sends the e-mail")
+        self.sees("updates the status: FULFILLED").sees("Notification sends the e-mail")
         return self
 
 
@@ -433,7 +433,7 @@ def test_after_the_end_nothing_is_read_and_a_late_event_is_still_heard(page: Pag
     assert len(page.requests) == asked
 
 
-def test_whoever_leaves_the_page_closes_its_websocket_and_ends_its_reads(
+def test_leaving_the_page_closes_its_websocket_and_ends_its_reads(
     page: Page, cloud: Cloud, anna: Shopper, sockets: Sockets
 ) -> None:
     order_id = an_order_that_waits(cloud, anna)

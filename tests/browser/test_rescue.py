@@ -60,7 +60,7 @@ def test_an_outage_is_seen_from_the_first_attempt_to_the_rescue_and_once_more_in
     expect(letters).to_contain_text("✉ 1 kept")
     expect(picture.locator('[data-edge="paymentProcessing deadLetters"]')).to_have_attribute("data-state", "done")
     expect(picture.locator('[data-state="now"]')).to_have_count(0)
-    expect(moment(customer)).to_contain_text("Your order waits for PaymentProcessing")
+    expect(moment(customer)).to_contain_text("Your order is waiting for PaymentProcessing")
     expect(moment(customer)).to_contain_text("attempt 3 of 3: the payment gateway does not respond")
     expect(moment(customer)).to_contain_text("One dead letter is kept")
     expect(moment(customer)).to_contain_text(
@@ -93,7 +93,7 @@ def test_an_outage_is_seen_from_the_first_attempt_to_the_rescue_and_once_more_in
     expect(moment(customer)).to_contain_text("✉ Kept as a dead letter")
     expect(customer.node(PAYMENT)).to_contain_text("✗ attempt 3 of 3")
     expect(letters).to_contain_text("✉ 1 kept")
-    customer.button("On →").click()
+    customer.button("Next →").click()
     expect(moment(customer)).to_contain_text("↩ Redriven")
     expect(letters).to_contain_text("none")
     expect(letters).to_have_attribute("data-state", "now")
@@ -123,7 +123,7 @@ def test_without_the_operator_s_view_the_page_says_only_what_it_has_evidence_for
     customer.page.reload()
     customer.orders()
 
-    expect(moment(customer)).to_contain_text("Your order waits for PaymentProcessing", timeout=TIMEOUT_MS)
+    expect(moment(customer)).to_contain_text("Your order is waiting for PaymentProcessing", timeout=TIMEOUT_MS)
 
     expect(customer.page.locator('.picture [data-state="now"]')).to_have_count(0)
     expect(customer.node(PAYMENT)).to_have_attribute("data-state", "waiting")
@@ -191,7 +191,7 @@ def test_the_first_order_plays_in_slow_motion_by_itself_and_the_next_does_not(vi
     visitor.orders()
 
     expect(visitor.button("Skip")).to_be_visible(timeout=TIMEOUT_MS)
-    expect(visitor.button("Skip")).not_to_be_focused()  # whoever reads or types meanwhile is left alone
+    expect(visitor.button("Skip")).not_to_be_focused()  # the focus of somebody who reads or types stays where it is
     expect(visitor.button("▶ Replay in slow motion")).to_be_visible(timeout=TIMEOUT_MS)  # it ends by itself
     shown = visitor.page.evaluate("moments")
     assert [step for step, _ in shown] == [*range(1, len(shown) + 1)]
@@ -234,7 +234,7 @@ def test_the_slow_motion_of_the_first_order_can_be_skipped(visit: Visit) -> None
     expect(visitor.button("Skip")).to_be_hidden()  # once is enough
 
 
-def test_nothing_plays_by_itself_for_whoever_prefers_no_motion(visit: Visit) -> None:
+def test_nothing_plays_by_itself_where_reduced_motion_is_preferred(visit: Visit) -> None:
     visitor = visit(plays_first_order=True, reduced_motion="reduce").signs_up()
     visitor.orders().sees_the_end("is on its way")
 

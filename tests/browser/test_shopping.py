@@ -18,15 +18,15 @@ def test_a_newcomer_signs_up_orders_and_sees_the_events_travel_to_the_email(visi
     newcomer.button("Order").click()
     newcomer.sees_the_end("is on its way")
 
-    skippable = {"OrderStatusUpdater moves the status: PAID"}  # where fulfilment's event comes first
+    skippable = {"OrderStatusUpdater updates the status: PAID"}  # where fulfilment's event comes first
     assert len(newcomer.steps) == len(set(newcomer.steps))
     assert set(newcomer.steps) | skippable == {
         "OrderService writes the order: PLACED",
         "OrderService publishes OrderPlacedEvent",
         "PaymentProcessing publishes PaymentCompletedEvent",
-        "OrderStatusUpdater moves the status: PAID",
+        "OrderStatusUpdater updates the status: PAID",
         "Fulfillment publishes FulfillmentCompletedEvent",
-        "OrderStatusUpdater moves the status: FULFILLED",
+        "OrderStatusUpdater updates the status: FULFILLED",
         "Notification sends the e-mail",
     }
     for part in (
@@ -65,7 +65,7 @@ def test_a_finished_order_is_replayed_step_by_step_with_what_proves_each(custome
     customer.button("❚❚ Pause").click()
     expect(page.get_by_text("Step 1 of ")).to_be_visible()
     expect(customer.node("paymentProcessing")).to_have_attribute("data-state", "idle")  # not yet
-    customer.button("On →").click()
+    customer.button("Next →").click()
 
     expect(page.get_by_text("Step 2 of ")).to_be_visible()
     page.get_by_text("The evidence, as JSON").click()

@@ -76,7 +76,7 @@ def test_the_code_fills_itself_in_and_what_was_typed_stays(visit: Visit) -> None
     expect(newcomer.button("Sign out")).to_be_visible()
 
 
-def test_a_weak_password_is_told_the_rule_before_cognito_refuses_it(visit: Visit) -> None:
+def test_the_page_shows_the_rule_for_a_weak_password_before_cognito_refuses_it(visit: Visit) -> None:
     visitor = visit().opens("#/account")
     asked: list[str] = []
     visitor.page.on("request", lambda request: asked.append(request.url) if "cognito" in request.url else None)
@@ -149,7 +149,10 @@ def test_what_is_added_leads_to_the_cart_with_amounts_as_people_write_them(visit
 
 def test_a_cart_asks_for_no_more_than_the_api_takes_and_says_so(visit: Visit) -> None:
     visitor = visit().fills_the_cart()
-    quantity, word = visitor.page.get_by_label("Quantity of Stoneware mug"), "1,000 is the most of one product"
+    quantity, word = (
+        visitor.page.get_by_label("Quantity of Stoneware mug"),
+        "at most 1,000 of one product",
+    )
     expect(visitor.page.get_by_text(word)).to_have_count(0)
 
     quantity.fill("5000")
@@ -203,7 +206,7 @@ def test_a_reload_while_the_order_is_placed_places_it_once(customer: Visitor) ->
 def test_an_order_that_the_api_refuses_comes_back_to_the_cart_as_it_was(customer: Visitor) -> None:
     customer.fills_the_cart()
     customer.page.get_by_role("radio", name="Mastercard").check()
-    customer.page.get_by_label("Telephone").fill("+4915112345678")
+    customer.page.get_by_label("Phone number").fill("+4915112345678")
     customer.page.route("**/api/orders", lambda route: route.fulfill(status=500, json={}), times=1)
 
     customer.button("Order").click()
@@ -212,7 +215,7 @@ def test_an_order_that_the_api_refuses_comes_back_to_the_cart_as_it_was(customer
     expect(customer.alert).to_contain_text("The API has a problem")
     expect(customer.page.get_by_label("Quantity of Stoneware mug")).to_have_value("1")
     expect(customer.page.get_by_role("radio", name="Mastercard")).to_be_checked()
-    expect(customer.page.get_by_label("Telephone")).to_have_value("+4915112345678")
+    expect(customer.page.get_by_label("Phone number")).to_have_value("+4915112345678")
 
 
 def test_a_page_to_place_an_order_without_an_order_is_the_cart(customer: Visitor) -> None:
@@ -295,7 +298,7 @@ def test_no_word_is_broken_on_a_phone(visit: Visit, ada: ShopAccount) -> None:
 
 
 def baseline(element: Locator) -> float:
-    """Where the letters of an element stand: the bottom of an empty box among them."""
+    """The baseline of an element's text: the bottom of an empty box in it."""
     return float(
         element.evaluate(
             """(element) => {
@@ -310,7 +313,7 @@ def baseline(element: Locator) -> float:
     )
 
 
-def test_the_badge_of_a_status_stands_on_the_line_of_its_order(visit: Visit, ada: ShopAccount) -> None:
+def test_the_badge_of_a_status_is_on_the_line_of_its_order(visit: Visit, ada: ShopAccount) -> None:
     visitor = visit()
     visitor.button("Continue as Ada").click()
     row = visitor.page.locator(".orders li").first

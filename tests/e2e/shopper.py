@@ -77,7 +77,7 @@ class Shopper:
         return list(answer.json()["events"])
 
     def ended(self, order_id: str, *, seconds: float = 60) -> Any:
-        """The order, once its status is final and its customer was told. The audit log may lag behind."""
+        """The order, once its status is final and its customer was notified. The audit log may lag behind."""
         return wait_for(
             f"end of order {order_id}",
             lambda: self.order(order_id),

@@ -1,4 +1,4 @@
-"""Who a customer is stays on the order and in the letter: looked for everywhere else, after all that can go wrong.
+"""Personal data stays on the order and in the e-mail: searched for everywhere else, after everything that can go wrong.
 
 Each order is planted with markers: an e-mail address, a telephone number, a token, an idempotency key, a user agent,
 and words in requests that are refused. It is then approved, declined, left by a gateway that is down, refused by SES,
@@ -94,7 +94,7 @@ class Carla:
 
 @contextmanager
 def in_the_sandbox(cloud: Cloud) -> Iterator[None]:
-    """SES refuses every letter for good, since nobody has verified the recipient, and names the address."""
+    """SES refuses every e-mail for good, since nobody has verified the recipient, and names the address."""
     ses, account = cloud.client("sesv2"), {"MailType": "TRANSACTIONAL", "WebsiteURL": "https://example.com"}
     ses.put_account_details(**account, ProductionAccessEnabled=False)
     try:
@@ -256,7 +256,7 @@ def test_the_api_shows_neither(traces: Traces) -> None:
     assert {name for name, marker in traces.markers.items() if marker in answers} == set()
 
 
-def test_the_letter_goes_to_the_address_and_names_it_to_nobody(cloud: Cloud, traces: Traces) -> None:
+def test_the_e_mail_goes_to_the_address_and_names_it_to_nobody(cloud: Cloud, traces: Traces) -> None:
     item = cloud.item(traces.orders["approved"])
     assert item
     [letter] = [each for each in cloud.mail_to(item["email"]["S"]) if traces.orders["approved"] in each["BodyText"]]

@@ -137,7 +137,7 @@ def test_what_notification_gave_up_goes_to_its_queue(cloud: Cloud, anna: Shopper
 
     assert letter.target == stack.outputs["NotificationQueueUrl"]
     wait_for("invocation of notification", lambda: cloud.invocations("notification") > before)
-    assert len(anna.inbox_of(order_id)) == 1, "the customer was told before"
+    assert len(anna.inbox_of(order_id)) == 1, "the customer was notified before"
 
 
 def test_a_purge_asks_first(cloud: Cloud, stack: Stack) -> None:
@@ -196,7 +196,7 @@ def test_an_order_is_found_in_upper_case_and_an_unknown_one_is_one_line(
     assert found.returncode == 0, found.stderr
     assert f"✓ OrderPlacedEvent ─▶ {STACK}-paymentProcessing\n" in found.stdout
     assert (missed.returncode, missed.stdout) == (1, "")
-    assert re.fullmatch(f"the audit log knows no order {unknown}; look .*\n", missed.stderr)
+    assert re.fullmatch(f"the audit log has no order {unknown}; its number .*\n", missed.stderr)
 
 
 def test_whatever_lies_in_the_queue_is_listed_delivered_where_it_says_so_and_purged(cloud: Cloud, stack: Stack) -> None:

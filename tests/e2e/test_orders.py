@@ -28,7 +28,7 @@ def test_a_good_card_leads_to_a_parcel(anna: Shopper, method: str) -> None:
 @pytest.mark.parametrize(
     ("method", "reason"), [("tok_declined", "card_declined"), ("tok_insufficient_funds", "insufficient_funds")]
 )
-def test_a_declined_card_ends_the_order_and_tells_the_customer(anna: Shopper, method: str, reason: str) -> None:
+def test_a_declined_card_ends_the_order_and_notifies_the_customer(anna: Shopper, method: str, reason: str) -> None:
     order = anna.ended_order(paymentMethod=method)
     assert order["status"] == "PAYMENT_FAILED"
     assert (order["payment"]["status"], order["payment"]["reason"]) == ("FAILED", reason)
@@ -86,7 +86,7 @@ def test_a_cancellation_that_comes_too_late_is_refused_with_the_reason(anna: Sho
     assert anna.order(fulfilled["orderId"]) == fulfilled
 
 
-def test_the_letter_comes_once_from_the_shop_s_address(anna: Shopper, fulfilled: Any) -> None:
+def test_the_e_mail_comes_once_from_the_shop_s_address(anna: Shopper, fulfilled: Any) -> None:
     [letter] = anna.inbox_of(fulfilled["orderId"])
     assert letter["Source"] == "orders@example.com"
     assert letter["To"] == [anna.email]
@@ -161,7 +161,7 @@ def test_an_address_that_is_not_verified_may_not_order(cloud: Cloud) -> None:
     assert (answer.status_code, answer.json()["type"]) == (403, "urn:order-processing:problem:email-not-verified")
 
 
-def test_a_customer_whose_domain_is_not_ascii_is_told_at_its_punycode(cloud: Cloud) -> None:
+def test_a_customer_whose_domain_is_not_ascii_is_notified_at_its_punycode(cloud: Cloud) -> None:
     shopper = Shopper(cloud, domain="straße.example")
 
     order = shopper.ended_order()

@@ -44,8 +44,8 @@ def test_a_stage_that_is_not_there_yet_has_nothing_in_its_way(stage: Stack, plan
     texts = [finding.text for finding in findings(stage, plan) if finding.kind == "passed"]
 
     assert wrong(stage, plan) == []
-    assert f"{STACK} will be made: no stack is there" in texts
-    assert "SES will mail a link to shop@example.com: whoever opens it verifies the sender" in texts
+    assert f"{STACK} will be created: there is no stack yet" in texts
+    assert "SES will mail a link to shop@example.com: open it to verify the sender" in texts
 
 
 def test_the_running_stage_can_be_deployed_again(cloud: Cloud) -> None:
@@ -72,8 +72,8 @@ def test_a_right_that_was_taken_away_is_named_with_the_line_that_gives_it(cloud:
     assert finding.kind == "blocked"
     assert finding.text.startswith("you may not: iam:PassRole, sqs:CreateQueue, ")
     assert "lambda:" not in finding.text
-    assert finding.mend.startswith("aws iam put-user-policy --user-name operator-")
-    assert finding.mend.endswith("--policy-document file://docs/deploy-policy.json")
+    assert finding.fix.startswith("aws iam put-user-policy --user-name operator-")
+    assert finding.fix.endswith("--policy-document file://docs/deploy-policy.json")
 
 
 def test_what_the_caller_may_not_look_at_is_a_warning_that_says_so(cloud: Cloud, plan: Plan) -> None:
@@ -83,7 +83,7 @@ def test_what_the_caller_may_not_look_at_is_a_warning_that_says_so(cloud: Cloud,
     assert [finding.kind for finding in found] == ["warning"] * 3
     for finding, what, action in zip(
         found,
-        ("your rights", "what an earlier stack left", "SES's sandbox"),
+        ("your rights", "an earlier stack's resources", "SES's sandbox"),
         ("SimulatePrincipalPolicy", "GetResources", "GetAccount"),
         strict=True,
     ):
@@ -100,7 +100,7 @@ def test_credentials_that_aws_does_not_know_are_the_only_thing_that_is_said(clou
 
     assert finding.kind == "blocked"
     assert finding.text.startswith("AWS in us-east-1 rejects these credentials: ")
-    assert "aws sso login" in finding.mend
+    assert "aws sso login" in finding.fix
 
 
 # --- the sender -------------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_a_sender_that_ses_knows_already_is_not_made_again(stage: Stack) -> None
 
     line = f"npm run deploy -- --stage {STAGE} --param senderEmail=orders@example.com --param verifySender=false"
     assert finding == Finding(
-        "blocked", "SES has the identity orders@example.com already, and the stack would make it again", line
+        "blocked", "SES has the identity orders@example.com already, and the stack would create it again", line
     )
     assert wrong(stage, read_plan(STAGE, None, None, [line.split()[7], line.split()[9]])) == []
 
@@ -124,15 +124,15 @@ def test_a_sender_that_nobody_makes_is_missed(stage: Stack) -> None:
 
     [finding] = wrong(stage, unmade)
 
-    assert finding.text == "SES has no identity for shop@example.com, and verifySender=false makes none"
-    assert finding.mend == f"npm run deploy -- --stage {STAGE} --param {NEW_SENDER} --param verifySender=true"
+    assert finding.text == "SES has no identity for shop@example.com, and verifySender=false creates none"
+    assert finding.fix == f"npm run deploy -- --stage {STAGE} --param {NEW_SENDER} --param verifySender=true"
 
 
 def test_a_stage_without_a_sender_says_what_to_type(stage: Stack) -> None:
     [finding] = wrong(stage, read_plan(STAGE, "eu-west-1", None, []))
 
     assert finding.kind == "blocked"
-    assert finding.mend == f"npm run deploy -- --stage {STAGE} --region eu-west-1 --param senderEmail=you@example.com"
+    assert finding.fix == f"npm run deploy -- --stage {STAGE} --region eu-west-1 --param senderEmail=you@example.com"
 
 
 def test_a_stage_may_give_its_sender_up_as_the_identity_stays(cloud: Cloud) -> None:
@@ -157,7 +157,7 @@ def test_a_log_group_and_a_bus_of_somebody_else_are_in_the_way(cloud: Cloud, sta
         for name in ("fulfillment", "of-another-version"):
             logs.delete_log_group(logGroupName=f"/aws/lambda/{STACK}-{name}")
 
-    assert [(finding.kind, finding.mend) for finding in found] == [
+    assert [(finding.kind, finding.fix) for finding in found] == [
         ("blocked", f"aws logs delete-log-group --log-group-name /aws/lambda/{STACK}-fulfillment --region us-east-1"),
         ("blocked", f"aws events delete-event-bus --name {STACK} --region us-east-1"),
     ]
@@ -229,17 +229,17 @@ def test_a_bucket_that_somebody_deleted_is_missed(cloud: Cloud, stage: Stack, pl
         cloudformation.delete_stack(StackName=STACK)
 
     assert finding.kind == "blocked"
-    assert finding.mend == f"aws s3 mb s3://{bucket['PhysicalResourceId']} --region us-east-1"
+    assert finding.fix == f"aws s3 mb s3://{bucket['PhysicalResourceId']} --region us-east-1"
 
 
 @pytest.mark.parametrize(
     ("left", "text"),
     [
-        (8, "Lambda runs 8 at once here; 7 functions and 2 of Notification take 9: some will be throttled"),
+        (8, "Lambda runs 8 at once here; 7 functions and 2 of Notification need 9: some will be throttled"),
         (
             100,
-            "Lambda runs 100 at once here; 7 functions and 2 of Notification take 9, and what the reconciler publishes"
-            f" after an outage takes up to {8 * INVOCATIONS_OF_A_THREAD} more: customers may get 503 meanwhile.",
+            "Lambda runs 100 at once here; 7 functions and 2 of Notification need 9, and the events that the reconciler"
+            f" publishes after an outage need up to {8 * INVOCATIONS_OF_A_THREAD} more: customers may get 503",
         ),
     ],
 )
@@ -256,7 +256,7 @@ def test_an_account_with_too_little_concurrency_is_a_warning(
 
     assert finding.kind == "warning"
     assert finding.text.startswith(text)
-    assert finding.mend.startswith("aws service-quotas request-service-quota-increase --service-code lambda ")
+    assert finding.fix.startswith("aws service-quotas request-service-quota-increase --service-code lambda ")
 
 
 # --- before a deploy --------------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ def test_a_deploy_begins_with_preflight_and_hands_its_arguments_on(environment: 
 
     assert (ran.returncode, ran.stderr) == (0, "")
     *checks, last = ran.stdout.splitlines()
-    assert f"✓ {STACK} will be made: no stack is there" in checks
+    assert f"✓ {STACK} will be created: there is no stack yet" in checks
     assert last == f"sls deploy {' '.join(words)}"
 
 
@@ -333,8 +333,8 @@ def test_a_variable_that_leads_to_an_emulator_stops_a_deploy_to_aws(environment:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--stage", "Dev"], "--stage Dev: a stage is named with small letters, digits and hyphens, a letter first."),
-        (["--stage", "a" * 64], "64 characters are too many for the names on AWS; take at most "),
+        (["--stage", "Dev"], "--stage Dev: use small letters, digits and hyphens, with a letter first."),
+        (["--stage", "a" * 64], "64 characters are too many for the names on AWS; use at most "),
         (["--param", "logLevel=LOUD"], '--param logLevel: "LOUD" is not one of DEBUG, INFO, WARN, ERROR.'),
         (["--param", "sender=x@example.com"], "there is no such parameter. Did you mean senderEmail?"),
     ],

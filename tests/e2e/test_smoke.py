@@ -137,7 +137,7 @@ def test_without_the_senders_identity_no_e_mail_is_accepted(cloud: Cloud, stack:
 
     assert found[0] == (
         "the customer is notified of both: after 8 seconds there is no e-mail for the approved order; last seen:"
-        " a final order that nobody was notified of; npm run preflight says whether the sender is verified"
+        " a final order whose customer was not notified; npm run preflight says whether the sender is verified"
     )
 
 

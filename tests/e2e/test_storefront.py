@@ -74,7 +74,7 @@ class Browser:
         return list(self.api("GET", f"/orders/{order_id}/events").raise_for_status().json()["events"])
 
     def ended(self, order_id: str) -> Any:
-        """The order, once its status is final and its customer was told."""
+        """The order, once its status is final and its customer was notified."""
         return wait_for(
             f"end of order {order_id}",
             lambda: self.order(order_id),
@@ -207,7 +207,7 @@ def test_a_customer_goes_from_sign_up_to_the_e_mail_through_this_one_origin(page
     )
 
 
-def test_a_wrong_code_and_a_wrong_password_are_told_as_cognito_tells_them(http: httpx.Client, page: Browser) -> None:
+def test_a_wrong_code_and_a_wrong_password_get_cognito_s_own_error(http: httpx.Client, page: Browser) -> None:
     newcomer = Browser(http)
     attributes = [{"Name": "email", "Value": newcomer.email}]
     newcomer.cognito("SignUp", Username=newcomer.email, Password=PASSWORD, UserAttributes=attributes)
@@ -304,7 +304,7 @@ def test_the_page_gets_to_know_the_failed_attempts_the_dead_letter_and_its_redri
     assert of_the_event.items() <= letter.items()
     assert letter["reason"].startswith(why)
     assert tried[-1]["at"] <= letter["seenAt"] < letter["goneAt"]
-    # The command line's redrive can be told only where the reconciler has not published the event again meanwhile.
+    # The command line's redrive leaves evidence only if the reconciler has not published the event again meanwhile.
     is_told = isinstance(operator, Panel) or not [event for event in page.events(order_id) if event["attempt"] > 1]
     assert letter["redriven"] is (True if is_told else None)
     assert closed["dueAt"] is None
@@ -366,7 +366,7 @@ def test_an_order_that_nobody_knows_can_not_be_sent_twice(page: Browser, http: h
     ran = command(cloud, "operations.break_it", "send-twice", order_id)
 
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
-    assert answer.json()["detail"].startswith(f"the audit log knows no order {order_id}; look ")
+    assert answer.json()["detail"].startswith(f"the audit log has no order {order_id}; its number ")
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"{answer.json()['detail']}\n")
 
 
@@ -374,7 +374,7 @@ def test_an_order_that_nobody_knows_can_not_be_sent_twice(page: Browser, http: h
 
 
 def test_a_deploy_leaves_the_storefront_where_it_is(cloud: Cloud, http: httpx.Client) -> None:
-    """The plugin runs this after each deploy: it writes stack.json anew."""
+    """The plugin runs this after each deploy: it writes stack.json again."""
     state = state_of(cloud)
     describe(state)
 

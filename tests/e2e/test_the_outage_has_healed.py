@@ -10,7 +10,7 @@ def test_an_order_of_the_outage_completes_by_itself(anna: Shopper, outage: Outag
     assert [change["status"] for change in order["statusHistory"]] == ["PLACED", "PAID", "FULFILLED"]
 
 
-def test_its_trail_tells_of_the_second_attempt_at_the_same_fact(anna: Shopper, outage: Outage) -> None:
+def test_its_trail_shows_the_second_attempt_at_the_same_fact(anna: Shopper, outage: Outage) -> None:
     anna.ended(outage.order_id, seconds=120)
     placed = [entry for entry in anna.whole_trail(outage.order_id) if entry["eventType"] == "OrderPlacedEvent"]
     assert [entry["attempt"] for entry in placed][:2] == [1, 2]

@@ -775,7 +775,7 @@ def test_what_a_function_logs_is_in_the_log_of_its_invocation(aws: EmbeddedAws, 
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
 Door = Callable[[str], int]
-"""The status with which an API answers to a token."""
+"""The status of an API's response to a token."""
 
 
 @pytest.fixture(scope="module")

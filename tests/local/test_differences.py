@@ -1,6 +1,6 @@
 """Where the embedded AWS still differs from AWS. docs/emulator.md lists each of them and says what covers it instead.
 
-A test that fails here is good news: MiniStack has learned it, so the difference leaves the list. The names say what the
+If a test fails here, MiniStack has closed the gap: take the difference off the list. The names say what the
 embedded AWS does.
 """
 
@@ -453,7 +453,7 @@ def api(aws: EmbeddedAws, users: Pool) -> str:
 def called(
     aws: EmbeddedAws, api: str, path: str, *, token: str | None = None, body: bytes | None = None
 ) -> tuple[int, bytes]:
-    """Status and body of the API's answer."""
+    """Status and body of the API's response."""
     headers = {"content-type": "text/plain", **({"authorization": f"Bearer {token}"} if token else {})}
     request = urllib.request.Request(f"{aws.url}/_aws/execute-api/{api}/$default{path}", headers=headers, data=body)
     try:
@@ -463,7 +463,7 @@ def called(
         return error.code, error.read()
 
 
-def test_the_api_answers_below_the_endpoint_and_not_at_its_own_name(aws: EmbeddedAws, api: str) -> None:
+def test_the_api_responds_below_the_endpoint_and_not_at_its_own_name(aws: EmbeddedAws, api: str) -> None:
     assert called(aws, api, "/measure", body=b"x")[0] == 200
     assert aws.client("apigatewayv2").get_api(ApiId=api)["ApiEndpoint"].startswith(f"http://{api}.execute-api.")
 

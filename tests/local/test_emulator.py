@@ -108,7 +108,7 @@ def test_it_starts_whatever_the_shell_says_of_aws_and_of_proxies(
         monkeypatch.setenv(name, value)
 
     with emulator(State(tmp_path), free_port()) as description:
-        assert emulator_module.answers(description["endpointUrl"])
+        assert emulator_module.responds(description["endpointUrl"])
 
 
 def test_a_second_one_with_the_same_state_says_where_the_first_is(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_taken_port_is_refused_with_a_free_one_to_type(tmp_path: Path) -> None
         with pytest.raises(LocalError) as refused, emulator(State(tmp_path), port):
             pass
 
-    said = re.fullmatch(rf"port {port} is in use; take another: npm start -- --port (\d+)", str(refused.value))
+    said = re.fullmatch(rf"port {port} is in use; use another: npm start -- --port (\d+)", str(refused.value))
     assert said
     with socket.create_server(("127.0.0.1", int(said[1]))):
         pass
@@ -150,7 +150,7 @@ def test_a_port_that_another_emulator_takes_while_this_one_starts_is_refused(
     looks = [False]  # nobody has the port at the first look
     with emulator(State(tmp_path / "theirs"), port) as theirs:
         monkeypatch.setattr(emulator_module, "is_taken", lambda port: looks.pop() if looks else is_taken(port))
-        with pytest.raises(LocalError, match=f"^port {port} is in use; take another: "), emulator(ours, port):
+        with pytest.raises(LocalError, match=f"^port {port} is in use; use another: "), emulator(ours, port):
             pass
 
         assert is_there(theirs["pid"])
@@ -180,7 +180,7 @@ def test_one_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.Mon
 
     state = State(tmp_path / "state")
     with (
-        pytest.raises(LocalError, match="in vain for the emulator's first answer"),
+        pytest.raises(LocalError, match="in vain for the emulator's first response"),
         emulator(state, port := free_port()),
     ):
         pass
@@ -231,6 +231,6 @@ def test_a_signal_to_the_emulator_alone_ends_its_functions_too(
     with emulator(state, port) as description:
         function = busy_function(state, description, notes)
         os.kill(description["pid"], number)
-        eventually("the end of the emulator", lambda: not emulator_module.answers(description["endpointUrl"]))
+        eventually("the end of the emulator", lambda: not emulator_module.responds(description["endpointUrl"]))
 
     assert_nothing_is_left(state, port, description["pid"], function)

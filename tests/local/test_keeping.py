@@ -59,7 +59,7 @@ def test_orders_customers_and_dead_letters_survive_a_restart_and_the_samples_are
     with started(tmp_path, port, "--keep") as process:
         wait(process, tmp_path, lambda: "Ctrl-C" in printed(tmp_path))
         assert "4 of 4 orders" not in printed(tmp_path)
-        assert re.search("^  Ctrl-C .*; `npm start -- --keep` goes on with what is there now$", printed(tmp_path), re.M)
+        assert re.search("^  Ctrl-C .*; `npm start -- --keep` continues with its state$", printed(tmp_path), re.M)
         assert "✗ the payment gateway is down" in wait_for("an outage", lambda: printed(tmp_path), lambda it: "✗" in it)
         stack = running(tmp_path)
         bela.token = sign_in(stack, email)
@@ -76,7 +76,7 @@ def test_orders_customers_and_dead_letters_survive_a_restart_and_the_samples_are
     with started(tmp_path, port) as process:
         wait(process, tmp_path, lambda: "Starting" in printed(tmp_path))
         assert re.search(
-            r"^A new stack; the kept one stays in .*kept for: npm start -- --keep$", printed(tmp_path), re.M
+            r"^A new stack; the kept one is still in .*kept: npm start -- --keep$", printed(tmp_path), re.M
         )
     assert keeping.is_kept(State(tmp_path))
 
@@ -171,7 +171,9 @@ def test_a_kept_state_is_one_of_its_port(state: State, run: Run) -> None:
     run("first")
     port = (state.kept / "port").read_text()
 
-    with pytest.raises(LocalError, match=rf"^the kept state is one of port {port}: npm start -- --keep --port {port}$"):
+    with pytest.raises(
+        LocalError, match=rf"^the kept state belongs to port {port}: npm start -- --keep --port {port}$"
+    ):
         keeping.prepare(state, int(port) + 1)
 
 

@@ -208,7 +208,7 @@ def test_a_deploy_that_fails_says_so_and_leaves_nothing_running(
         "the deploy failed:",
         "CREATE_FAILED: OrdersTable",
         "(there is no room)",
-        f"(all of it: {state.deploy_log})",
+        f"(the whole log: {state.deploy_log})",
     ]
     [description] = running_emulator
     assert_nothing_is_left(state, port, description["pid"])

@@ -1,4 +1,4 @@
-"""The deploy as a process: whoever interrupts it gets rid of all that it started."""
+"""The deploy as a process: an interrupt ends everything that it started."""
 
 import os
 import signal

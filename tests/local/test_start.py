@@ -169,7 +169,7 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
         wait(process, tmp_path, lambda: re.search(f"^{number}  .* e-mail sent$", printed(tmp_path), re.MULTILINE))
         streamed = re.findall(rf"^{number} +\d+ ms  (\w+) +→ (.*)$", printed(tmp_path), re.MULTILINE)
         assert may_be_shown(sorted(streamed), APPROVED), streamed
-        assert re.search(r"^  │ Follow it with the tracking number \w+\.$", printed(tmp_path), re.MULTILINE)
+        assert re.search(r"^  │ Your tracking number is \w+\.$", printed(tmp_path), re.MULTILINE)
         assert (tmp_path / "token").stat().st_mode & 0o077 == 0
 
         environment_of_postman = json.loads((tmp_path / "postman.json").read_text())
@@ -186,7 +186,7 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
         offered = re.findall(r"^  (\S.*?)  +\S", way_on, re.MULTILINE)
         assert {"npm run notebooks", "Break it, on the storefront", "Ctrl-C"} <= {*offered}
         assert re.search(
-            "^  Ctrl-C .*its orders and customers go with it. `npm start -- --keep` keeps them$", way_on, re.M
+            "^  Ctrl-C .*its orders and customers are then gone. `npm start -- --keep` keeps them$", way_on, re.M
         )
         [help_after_401] = re.findall("^A 401 says .*$", printed(tmp_path), re.MULTILINE)
         assert str(tmp_path / "token") in help_after_401
@@ -245,7 +245,7 @@ def test_a_port_of_the_storefront_s_that_is_taken_is_one_line_before_anything_is
         result = subprocess.run(command(taken - 1), cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True)
 
     assert result.returncode == 1
-    assert re.fullmatch(rf"port {taken} is in use; take another: npm start -- --port \d+\n", result.stderr)
+    assert re.fullmatch(rf"port {taken} is in use; use another: npm start -- --port \d+\n", result.stderr)
     assert not (tmp_path / "emulator.log").exists()
 
 

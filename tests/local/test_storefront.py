@@ -462,7 +462,7 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with (
-            pytest.raises(LocalError, match=f"^port {port} is in use; take another: npm start -- --port "),
+            pytest.raises(LocalError, match=f"^port {port} is in use; use another: npm start -- --port "),
             served(State(tmp_path), port),
         ):
             pass

@@ -150,7 +150,7 @@ def test_an_order_that_rests_is_not_read_again(stack: Stack, shown: Shown, clock
     assert stack.read == []
 
 
-def test_an_outage_is_told_when_it_begins_and_when_it_ends(shown: Shown) -> None:
+def test_an_outage_is_shown_when_it_begins_and_when_it_ends(shown: Shown) -> None:
     assert [shown(gateway) for gateway in ("down", "down", "up")] == [
         ["✗ the payment gateway is down"],
         [],
@@ -188,7 +188,7 @@ def test_failed_attempts_the_dead_letter_and_its_redrive_are_shown(stack: Stack,
     ("attempt", "line"),
     [
         (2, "C435834C  ↻ Reconciler publishes OrderPlacedEvent again"),
-        (1, "C435834C  ↻ OrderPlacedEvent came again"),
+        (1, "C435834C  ↻ OrderPlacedEvent arrived again"),
     ],
 )
 def test_an_event_that_comes_again_says_who_published_it(stack: Stack, shown: Shown, attempt: int, line: str) -> None:

@@ -1,4 +1,4 @@
-"""What `npm start` shows of an order, from what the API told of four real ones."""
+"""The timelines of `npm start`, for four real orders as the API showed them."""
 
 import json
 import re
@@ -161,7 +161,7 @@ def test_an_e_mail_is_shown_literally() -> None:
         "BodyText": "[bold]Hello\u202e\n\n  a table\n\nBye",
     }
 
-    Terminal(console(file=file, width=80, soft_wrap=True)).letters([message])
+    Terminal(console(file=file, width=80, soft_wrap=True)).emails([message])
 
     assert file.getvalue().splitlines() == [
         r"✉ to [/a]@example.com: \x1b]0;x\x07[/b]",
@@ -302,12 +302,12 @@ def test_a_parcel_is_not_awaited_of_a_cancelled_order(name: str) -> None:
         (3, 2, (), "the last event seen is PaymentCompletedEvent, after 12 ms", "AuditLogger"),
     ],
 )
-def test_a_time_out_says_which_event_was_last_seen_and_who_was_not_heard_from(
+def test_a_time_out_says_which_event_was_last_seen_and_which_functions_are_awaited(
     statuses: int, events: int, without: tuple[str, ...], seen: str, silent: str
 ) -> None:
     stuck = earlier(recorded("approved"), statuses=statuses, events=events, without=without)
 
-    assert shortcoming(APPROVED, stuck, set()) == f"not done after 60 s: {seen}; not heard from: {silent}"
+    assert shortcoming(APPROVED, stuck, set()) == f"not done after 60 s: {seen}; still awaited: {silent}"
 
 
 def with_notification(evidence: OrderView, **notification: Any) -> OrderView:

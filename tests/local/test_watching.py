@@ -80,7 +80,7 @@ def test_a_message_that_sqs_delivers_again_is_the_next_attempt_though_its_reques
     ],
     ids=["of no event's function", "no error", "no event", "no request"],
 )
-def test_a_line_that_tells_of_no_attempt_is_none(sightings: Sightings, line: LogLine) -> None:
+def test_a_line_without_an_attempt_is_ignored(sightings: Sightings, line: LogLine) -> None:
     assert not sightings.failed(line)
     assert sightings.attempts(ORDER) == ()
 
@@ -180,7 +180,7 @@ def test_a_dead_letter_that_is_there_was_not_redriven(sightings: Sightings) -> N
     assert was_redriven(only(sightings), (), view(paid_at=9)) is False
 
 
-def test_a_redriven_event_that_fails_again_tells_of_its_redrive(sightings: Sightings, gone: SeenLetter) -> None:
+def test_a_redriven_event_that_fails_again_is_evidence_of_its_redrive(sightings: Sightings, gone: SeenLetter) -> None:
     sightings.failed(error("first", 4))
     assert was_redriven(gone, sightings.attempts(ORDER), None) is None, "it is what made it a dead letter"
 
@@ -188,7 +188,7 @@ def test_a_redriven_event_that_fails_again_tells_of_its_redrive(sightings: Sight
     assert was_redriven(gone, sightings.attempts(ORDER), None) is True
 
 
-def test_a_step_that_is_done_though_nobody_published_its_event_again_tells_of_a_redrive(gone: SeenLetter) -> None:
+def test_a_step_that_is_done_though_nobody_published_its_event_again_is_evidence_of_a_redrive(gone: SeenLetter) -> None:
     assert was_redriven(gone, (), view(paid_at=9)) is True
 
 
@@ -234,7 +234,7 @@ def test_a_look_leaves_alone_what_somebody_else_holds() -> None:
     assert queues.receives == receives
 
 
-def test_a_reading_beside_somebody_who_holds_letters_is_told_as_incomplete() -> None:
+def test_a_reading_while_another_process_holds_dead_letters_is_incomplete() -> None:
     queues, told = Queues(), []
     queues.put_failure(POISON)
     reader = DeadLetterQueues(queues.stack, lambda letters, complete: told.append((len(letters), complete)), print)
@@ -245,7 +245,7 @@ def test_a_reading_beside_somebody_who_holds_letters_is_told_as_incomplete() -> 
     assert told == [(1, True), (0, False)]
 
 
-def test_whoever_waits_for_a_reading_of_the_dead_letters_shares_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_that_wait_for_a_reading_of_the_dead_letters_share_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the readings of pages that have left would queue up before the one that somebody waits for."""
     queues, began, may_end = Queues(), Event(), Event()
     for _ in range(9):
@@ -272,7 +272,7 @@ def test_whoever_waits_for_a_reading_of_the_dead_letters_shares_the_next(monkeyp
         may_end.set()
         assert len(first.result()) == 1
         assert [len(each.result()) for each in others] == [2] * 5, "by one reading, which began after they had asked"
-    assert len(reader.letters()) == 3, "and whoever asks later gets a later one"
+    assert len(reader.letters()) == 3, "and a later call gets a later one"
 
 
 # --- logs -------------------------------------------------------------------------------------------------------------

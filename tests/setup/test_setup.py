@@ -197,7 +197,7 @@ def test_the_python_that_is_named_comes_first(checkout: Checkout) -> None:
 
 @pytest.mark.parametrize("is_set_up", [False, True])
 @pytest.mark.parametrize(
-    ("name", "what"), [("/gone/python3.12", "is no Python 3 that runs"), ("python3.9", "is Python 3.9")]
+    ("name", "what"), [("/gone/python3.12", "is not a Python 3 that runs"), ("python3.9", "is Python 3.9")]
 )
 def test_a_named_python_that_does_not_do_is_said_in_one_line(
     checkout: Checkout, name: str, what: str, is_set_up: bool
@@ -360,13 +360,13 @@ def test_a_python_without_ensurepip_says_what_to_install(checkout: Checkout) -> 
         ("npm error code ENOSPC\nnpm error nospc No space.", "the disk is full: make room, and run it again"),
         (
             "npm error code SELF_SIGNED_CERT_IN_CHAIN",
-            "the network's certificate is not trusted: name its authority's file in NODE_EXTRA_CA_CERTS and PIP_CERT",
+            "the network's certificate is not trusted: set NODE_EXTRA_CA_CERTS and PIP_CERT to its authority's file",
         ),
         ("npm error code EODD\nnpm error odd The reason.\nnpm error A log: /some", "failed: npm error odd The reason."),
         ("Something.\nSomething else.", "failed: Something else."),
     ],
 )
-def test_what_npm_fails_on_is_said_in_one_line_with_the_mend(checkout: Checkout, npm_says: str, line: str) -> None:
+def test_an_error_of_npm_s_is_one_line_with_the_fix(checkout: Checkout, npm_says: str, line: str) -> None:
     checkout.python()
     checkout.program("npm", f"#!/bin/sh\necho '{npm_says}' >&2\nexit 1\n")
 
@@ -563,7 +563,7 @@ def test_clean_removes_what_the_commands_made_and_nothing_else(checkout: Checkou
 
     ran = checkout.run("clean")
 
-    assert (ran.code, ran.out) == (0, "Removed what the commands made.\n")
+    assert (ran.code, ran.out) == (0, "Removed everything that the commands made.\n")
     left = {str(file.relative_to(checkout.folder)) for file in checkout.folder.rglob("*") if file.is_file()}
     locks = {f"tools/locks/{group}.txt" for group in ("uv", "tiny", "other", "scan")}
     assert left == {*locks, "orders/mine.py", "package-lock.json", "package.json", "tools/setup.mjs", "tools/uv.py"}

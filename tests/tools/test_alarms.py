@@ -125,7 +125,7 @@ def subscribed(template: Template) -> list[dict[str, Any]]:
     return [each for each in subscriptions if each["TopicArn"] == {"Ref": "AlarmTopic"}]
 
 
-def test_the_alarms_are_the_same_whoever_is_told(silent: Template, alarms: dict[str, Any]) -> None:
+def test_the_alarms_are_the_same_with_and_without_an_alarm_email(silent: Template, alarms: dict[str, Any]) -> None:
     assert of_type(silent, "AWS::CloudWatch::Alarm") == alarms
 
 

@@ -55,7 +55,7 @@ def test_one_version_of_each_package_is_in_all_locks_and_what_contradicts_them_i
 
 
 @pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: lock.parent.name)
-def test_npm_s_packages_are_pinned_with_hashes_and_come_from_wherever_npm_is_told(lock: Path) -> None:
+def test_npm_s_packages_are_pinned_with_hashes_and_come_from_npm_s_configured_registry(lock: Path) -> None:
     wanted = json.loads(lock.with_name("package.json").read_text())
     packages = json.loads(lock.read_text())["packages"]
 

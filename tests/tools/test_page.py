@@ -156,7 +156,7 @@ def test_a_refund_lights_the_path_from_the_request_to_the_refund() -> None:
         "bus", "paymentProcessing", "orders", "paymentProcessing", *logged,
     ]  # fmt: skip
     for status in ("CANCELLED", "REFUNDED"):
-        assert paths[f"OrderStatusUpdater moves the status: {status}"] == ["bus", "orderStatusUpdater", "orders"]
+        assert paths[f"OrderStatusUpdater updates the status: {status}"] == ["bus", "orderStatusUpdater", "orders"]
     [notified] = [step for step in steps if step["title"] == "Notification sends the e-mail"]
     assert notified["hop"]["from"] == "OrderCancelledEvent"
 
@@ -401,8 +401,8 @@ def test_the_cart_has_the_limits_of_the_api() -> None:
     [
         ({}, "MUG", None),
         ({"MUG": 999}, "MUG", None),
-        ({"MUG": 1000}, "MUG", "1,000 is the most of one product in an order."),
-        ({f"MUG-{n}": 1 for n in range(50)}, "MUG", "An order has at most 50 products."),
+        ({"MUG": 1000}, "MUG", "An order can have at most 1,000 of one product."),
+        ({f"MUG-{n}": 1 for n in range(50)}, "MUG", "An order can have at most 50 products."),
         ({f"MUG-{n}": 1 for n in range(50)}, "MUG-7", None),
     ],
     ids=["the first", "the last that fits", "one too many", "one product too many", "one more of a full cart's"],
@@ -427,7 +427,7 @@ def test_the_cart_refuses_in_words_what_the_api_would_refuse(
         ("Ünsäfe-€", "an upper-case letter and a number"),
     ],
 )
-def test_a_password_is_told_what_cognito_s_rule_asks_for(password: str, lacks: str | None) -> None:
+def test_a_password_s_weakness_is_what_cognito_s_rule_lacks(password: str, lacks: str | None) -> None:
     expected = lacks and f"The password still needs {lacks}."
     assert in_the_page("password.js", "page.weakness(v[0])", password) == expected
 

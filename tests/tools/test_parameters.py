@@ -132,12 +132,12 @@ def test_a_parameter_is_given_once_or_not_at_all() -> None:
 
 def test_a_budget_without_anybody_to_tell_is_refused() -> None:
     assert refused("monthlyBudgetUsd=50") == (
-        "monthlyBudgetUsd needs an address to write to: --param alarmEmail=you@example.com"
+        "monthlyBudgetUsd needs an address to notify: --param alarmEmail=you@example.com"
     )
 
 
 @pytest.mark.parametrize("params", [{"monthlyBudgetUsd": 50}, {}])
-def test_whom_a_budget_mails_may_stand_in_serverless_yml_as_well(params: dict[str, int]) -> None:
+def test_the_address_that_a_budget_mails_may_be_in_serverless_yml_as_well(params: dict[str, int]) -> None:
     given = ["monthlyBudgetUsd=50"] if not params else []
     default = {"alarmEmail": "ops@example.com", "monthlyBudgetUsd": 0}
 

@@ -16,7 +16,7 @@ from tests.tools.checkout import Checkout, longest_stage
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
 SENDER = ("--param", "senderEmail=a@example.com")
 TOO_LONG = "l" * (longest_stage() + 1)
-CHARACTERS = "a stage is named with small letters, digits and hyphens, a letter first."
+CHARACTERS = "use small letters, digits and hyphens, with a letter first."
 NOT_RUNNING = "Stage local needs the embedded AWS, which is not running: npm start"
 
 
@@ -119,7 +119,7 @@ TO_AWS = "Stage dev goes to AWS, but {} is set: unset it, or use --stage local."
             ["deploy", "--stage", TOO_LONG, *SENDER],
             {},
             f"--stage {TOO_LONG}: {len(TOO_LONG)} characters are too many for the names on AWS;"
-            f" take at most {len(TOO_LONG) - 1}.",
+            f" use at most {len(TOO_LONG) - 1}.",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

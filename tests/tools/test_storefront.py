@@ -17,7 +17,7 @@ SOCKETS = " wss://${WebsocketsApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
 FILES, API = "658327ea-f89d-4fab-a63d-7e88639e58f6", "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 """AWS's cache policies CachingOptimized and CachingDisabled."""
 VIEWER_BUT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
-"""AWS's origin request policy AllViewerExceptHostHeader: API Gateway answers to its own name only."""
+"""AWS's origin request policy AllViewerExceptHostHeader: API Gateway responds at its own name only."""
 
 
 @pytest.fixture(scope="module")

@@ -265,7 +265,7 @@ def test_every_parameter_can_be_given_on_the_command_line(prod: Template) -> Non
     assert (logging["ApplicationLogLevel"], logging["SystemLogLevel"]) == ("INFO", "INFO")
 
 
-def test_whoever_may_cancel_an_order_is_updated_after_all_who_must_know_of_cancellations(dev: Template) -> None:
+def test_functions_that_cancel_orders_are_updated_after_all_that_must_know_of_cancellations(dev: Template) -> None:
     """Until then a consumer of an earlier version would charge or ship a cancelled order, or ignore its event."""
     resources = dev["Resources"]
     consumers = {f"{name}LambdaFunction" for name in FUNCTIONS} - {
@@ -316,7 +316,7 @@ def test_the_functions_run_on_arm64_and_log_into_groups_that_forget(dev: Templat
         assert function["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
 
 
-def test_a_function_that_events_start_keeps_what_it_fails_on_and_its_role_may(dev: Template) -> None:
+def test_a_function_that_events_start_keeps_failed_invocations_and_its_role_may(dev: Template) -> None:
     started = {*FUNCTIONS} - {"OrderService", "Notification"}  # by the API, and by a queue with a dead-letter queue
     configs = of_type(dev, "AWS::Lambda::EventInvokeConfig")
     assert {config["FunctionName"]["Ref"] for config in configs.values()} == {f"{it}LambdaFunction" for it in started}
@@ -468,14 +468,14 @@ def test_every_queue_is_encrypted_and_all_but_the_last_have_another_behind_them(
     }
 
 
-def test_what_cfn_lint_is_told_to_pass_over_has_its_reason_beside_it() -> None:
+def test_each_check_that_cfn_lint_skips_has_its_reason_beside_it() -> None:
     for file in ("serverless.yml", "resources/messaging.yml", "resources/alarm-email.yml"):
         passed_over = re.findall(r"(?:- |ignore_checks: \[)[EWI]S?[0-9]{4}\b.*", (ROOT / file).read_text())
         assert passed_over
         assert [line for line in passed_over if not re.search("# .{20}", line)] == []
 
 
-def test_what_checkov_is_told_to_pass_over_is_named_and_has_its_reason_above_it() -> None:
+def test_each_check_that_checkov_skips_is_named_and_has_its_reason_above_it() -> None:
     lines = (ROOT / "tools" / "checkov.yml").read_text().partition("skip-check:\n")[2].splitlines()
     assert lines
     for before, line in pairwise(["", *lines]):

@@ -21,7 +21,7 @@ FILE = "[global]\nindex-url = https://mirror.example/simple\ncert = /etc/authori
         ({"UV_DEFAULT_INDEX": "https://uvs.example/simple"}, "https://uvs.example/simple"),
     ],
 )
-def test_a_mirror_and_an_authority_that_pip_is_told_of_count_unless_uv_is_told_otherwise(
+def test_a_mirror_and_an_authority_of_pip_s_configuration_count_unless_uv_has_its_own(
     environment: dict[str, str], index: str, tmp_path: Path
 ) -> None:
     (tmp_path / "pip.conf").write_text(FILE)

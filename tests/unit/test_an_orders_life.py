@@ -45,7 +45,7 @@ def test_a_good_card_is_charged(shop: Shop, method: str) -> None:
 @pytest.mark.parametrize(
     ("method", "reason"), [("tok_declined", "card_declined"), ("tok_insufficient_funds", "insufficient_funds")]
 )
-def test_a_declined_card_ends_the_order_and_tells_the_customer(shop: Shop, method: str, reason: str) -> None:
+def test_a_declined_card_ends_the_order_and_notifies_the_customer(shop: Shop, method: str, reason: str) -> None:
     # given
     order_id = shop.place(paymentMethod=method).body["orderId"]
 

@@ -298,7 +298,7 @@ def stories(shop: Shop, events: list[Envelope]) -> list[tuple[Envelope, dict[str
 def test_an_order_that_somebody_else_wrote_ends_no_handler_but_with_an_error_of_our_own(
     shop: Shop, stories: list[tuple[Envelope, dict[str, Any]]], data: st.DataObject
 ) -> None:
-    """The API answers, with a 500 for the order that nobody can read and without it in the list; the reconciler passes
+    """The API responds, with a 500 for the order that nobody can read and without it in the list; the reconciler passes
     on to the next.
     """
     # given
@@ -328,7 +328,7 @@ def test_an_order_that_somebody_else_wrote_ends_no_handler_but_with_an_error_of_
 
 
 @with_anything
-def test_a_trail_is_told_whatever_somebody_else_wrote_into_the_audit_log(
+def test_a_trail_is_shown_whatever_somebody_else_wrote_into_the_audit_log(
     shop: Shop, stories: list[tuple[Envelope, dict[str, Any]]], data: st.DataObject
 ) -> None:
     # given

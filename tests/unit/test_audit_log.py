@@ -285,7 +285,7 @@ def test_an_odd_entry_shows_what_can_be_read_and_leaves_the_others_as_they_are(
     assert shown == {**right, "eventId": "odd", **dict.fromkeys(unreadable)}
 
 
-def test_half_a_character_in_a_row_that_somebody_else_wrote_is_shown_as_null() -> None:
+def test_a_lone_surrogate_in_a_row_that_somebody_else_wrote_is_shown_as_null() -> None:
     row = {"eventId": "x", "timestamp": "2026-01-31T09:30:00.000Z", "source": "\ud800", "detail": {"data": ["\ud800"]}}
     shown = EventResponse.model_validate(row)
     assert (shown.source, shown.data) == (None, None)

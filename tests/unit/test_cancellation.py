@@ -514,7 +514,7 @@ def test_a_refund_that_overtakes_the_cancellation_ends_refunded(shop: Shop, arri
 
 
 @pytest.mark.parametrize("arrival", sorted(permutations(["settle", "status", "mail"])), ids="-".join)
-def test_whoever_comes_last_closes_a_voided_order(shop: Shop, arrival: tuple[str, ...]) -> None:
+def test_the_last_write_closes_a_voided_order(shop: Shop, arrival: tuple[str, ...]) -> None:
     # given
     order_id, _ = shop.placed()
     cancelled = _cancelled(shop, order_id)

@@ -60,7 +60,7 @@ HOSTILE = {
 }
 """What is not to act on a terminal, and how it is shown."""
 
-WHERE = "look into its e-mail, or at its page in the storefront, for its number"
+WHERE = "its number is in its e-mail and on its page in the storefront"
 
 Called = Callable[..., int]
 
@@ -183,7 +183,7 @@ def test_a_redrive_tells_what_stays_and_ends_with_1(
     out, err = capsys.readouterr()
     assert out.splitlines()[-2:] == [
         "1 delivered again, 1 left in the queue",
-        "what fails again is there again after a few minutes: npm run dlq -- list --stage dev",
+        "events that fail again are back after a few minutes: npm run dlq -- list --stage dev",
     ]
     assert re.fullmatch(r"Poison of order - stays in the queue: .*ResourceNotFoundException.*\n", err)
     assert queues.left() == [gone]
@@ -318,7 +318,7 @@ def test_an_order_that_the_audit_log_knows_no_event_of_is_one_line_and_exit_code
     monkeypatch.setattr(command, "find", lambda *_: stack_with(events=events, dynamodb=audit_log(rows)))
 
     assert called(*arguments, "o1") == 1
-    assert capsys.readouterr() == ("", f"the audit log knows no order o1; {WHERE}\n")
+    assert capsys.readouterr() == ("", f"the audit log has no order o1; {WHERE}\n")
 
 
 @pytest.mark.parametrize("detail", [{"data": {"orderId": "o1"}}, '{"data": {"orderId": "o1"}}'])
@@ -430,7 +430,7 @@ def test_a_list_says_what_has_become_of_each_order_within_80_columns(
     )
 
 
-def test_a_wide_list_has_a_line_for_each_letter_with_the_whole_order_id(
+def test_a_wide_list_has_a_line_for_each_dead_letter_with_the_whole_order_id(
     called: Called, queues: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_letters_of_orders(queues)
@@ -473,7 +473,7 @@ def test_letters_whose_orders_can_not_be_read_are_shown_all_the_same(
     assert re.fullmatch(r"the orders could not be read: .*AccessDeniedException.*BatchGetItem.*\n", err)
 
 
-def test_no_letter_is_one_line(called: Called, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_list_is_one_line(called: Called, capsys: pytest.CaptureFixture[str]) -> None:
     assert called("dlq", "list") == 0
     assert called("dlq", "redrive") == 0
     assert called("dlq", "purge") == 0
@@ -566,7 +566,7 @@ def test_what_was_done_is_said_when_a_command_is_stopped_and_it_can_be_repeated(
 
     err = capsys.readouterr().err
     [number] = re.findall(said, err)
-    assert err.endswith("Repeat the command to go on\nstopped\n")
+    assert err.endswith("Repeat the command to continue\nstopped\n")
     left = queues.left()
     assert 0 < int(number) <= 900 - len(left)
     assert left

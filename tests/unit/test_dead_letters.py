@@ -130,7 +130,7 @@ def test_what_notification_gave_up_goes_to_its_queue_word_for_word(queues: Queue
 # --- a redrive --------------------------------------------------------------------------------------------------------
 
 
-def test_a_letter_for_a_function_that_is_gone_keeps_no_other_back(queues: Queues) -> None:
+def test_a_dead_letter_for_a_function_that_is_gone_holds_up_no_other(queues: Queues) -> None:
     gone = queues.put_failure(POISON, GONE)
     for number in range(25):
         queues.put_failure(number)
@@ -142,7 +142,7 @@ def test_a_letter_for_a_function_that_is_gone_keeps_no_other_back(queues: Queues
     assert queues.left() == [gone]
 
 
-def test_each_letter_that_stays_is_told(queues: Queues) -> None:
+def test_each_dead_letter_that_stays_is_reported(queues: Queues) -> None:
     messages = [queues.put_failure(POISON, GONE) for _ in range(3)]
 
     with pytest.raises(Undelivered, match="gone, and 2 more: ") as raised:
@@ -154,7 +154,7 @@ def test_each_letter_that_stays_is_told(queues: Queues) -> None:
 @pytest.mark.parametrize(
     "error", [refusal("ExpiredTokenException"), EndpointConnectionError(endpoint_url="https://lambda.example")]
 )
-def test_what_every_letter_would_meet_ends_the_redrive_and_loses_none(queues: Queues, error: Any) -> None:
+def test_an_error_that_concerns_every_dead_letter_ends_the_redrive_and_loses_none(queues: Queues, error: Any) -> None:
     messages = [queues.put_failure(POISON) for _ in range(12)]
     queues.refusals[FUNCTION] = error
 
@@ -202,7 +202,7 @@ def test_several_are_delivered_at_once(queues: Queues) -> None:
     assert len(list(redrive(queues.stack))) == 20
 
 
-def test_a_letter_that_sqs_fails_to_delete_is_tried_again_beside_the_others(queues: Queues) -> None:
+def test_a_dead_letter_that_sqs_fails_to_delete_is_tried_again_beside_the_others(queues: Queues) -> None:
     messages = put_numbers(queues, 25)
     failures = dict.fromkeys(messages[3:7], 2)
 
@@ -216,7 +216,7 @@ def test_a_letter_that_sqs_fails_to_delete_is_tried_again_beside_the_others(queu
     assert (numbers(queues), queues.left()) == (list(range(25)), [])
 
 
-def test_a_letter_that_was_delivered_and_can_not_be_deleted_is_told(queues: Queues) -> None:
+def test_a_dead_letter_that_was_delivered_and_can_not_be_deleted_is_reported(queues: Queues) -> None:
     messages = put_numbers(queues, 25)
     queues.failing = lambda operation, message_id: (
         "InternalError" if operation == "delete" and message_id == messages[3] else ""
@@ -228,7 +228,7 @@ def test_a_letter_that_was_delivered_and_can_not_be_deleted_is_told(queues: Queu
     assert [letter.message_id for letter, _ in raised.value.failures] == [messages[3]] == queues.left()
 
 
-def test_a_letter_that_could_not_be_deleted_and_comes_again_is_deleted_and_not_delivered_again(queues: Queues) -> None:
+def test_a_dead_letter_that_could_not_be_deleted_and_comes_again_is_not_delivered_again(queues: Queues) -> None:
     messages = put_numbers(queues, 400)
     refused = [0]
 
@@ -243,7 +243,7 @@ def test_a_letter_that_could_not_be_deleted_and_comes_again_is_deleted_and_not_d
     assert (numbers(queues), queues.left()) == (list(range(400)), [])
 
 
-def test_a_letter_that_somebody_else_received_after_the_hold_is_theirs(queues: Queues) -> None:
+def test_a_dead_letter_that_somebody_else_received_after_the_time_out_is_theirs(queues: Queues) -> None:
     put_numbers(queues, 1)
 
     def be_slow() -> None:
@@ -343,7 +343,7 @@ def test_thousands_are_purged_and_what_came_since_they_were_shown_is_not(
 
 
 def test_the_calls_of_a_listing_are_as_many_as_its_batches(queues: Queues) -> None:
-    """A thread for each call, and no call for each letter: else ten thousand would take as long as before."""
+    """A thread for each call, and no call for each dead letter: else ten thousand would take as long as before."""
     put_numbers(queues, 2_000)
     heard: list[int] = []
 
@@ -363,7 +363,7 @@ def test_a_message_that_came_again_is_deleted_by_its_last_receipt(queues: Queues
     assert queues.left() == []
 
 
-def test_a_letter_that_somebody_else_took_meanwhile_is_no_error(queues: Queues) -> None:
+def test_a_dead_letter_that_somebody_else_took_meanwhile_is_no_error(queues: Queues) -> None:
     messages = [queues.put_failure(number) for number in range(2)]
 
     with module._look(queues.stack) as look:

@@ -1,4 +1,4 @@
-"""Events that are not true, or are no events at all: each raises with its reason and changes nothing."""
+"""Forged events, and payloads that are no events at all: each raises with its reason and changes nothing."""
 
 import re
 from collections.abc import Callable
@@ -143,7 +143,7 @@ def test_an_order_by_hand_that_does_not_know_what_placed_it_takes_the_word_of_it
     assert (len(charges), payment["causationId"]) == (1, MADE_UP_ID)
 
 
-def test_every_field_that_an_event_tells_of_an_order_is_checked(events: dict[str, Envelope]) -> None:
+def test_every_field_of_an_event_s_order_is_checked(events: dict[str, Envelope]) -> None:
     told = {(name, field) for name, event in events.items() for field in event["detail"]["data"]}
     checked = {(name, field) for name, field, _ in CONTRADICTIONS}
     assert told - checked == {(name, "orderId") for name in events}, "an unknown order is another matter"
@@ -348,7 +348,7 @@ def test_an_order_whose_history_can_not_grow_is_an_error_with_the_reason(shop: S
     refuses("orderStatusUpdater", shop.published[-1], MalformedOrder, f"order {order_id}: .*ValidationException")
 
 
-def test_the_reason_stands_in_the_log_with_the_ids_of_order_and_event(
+def test_the_reason_is_in_the_log_with_the_ids_of_order_and_event(
     shop: Shop, events: dict[str, Envelope], log_lines: Lines
 ) -> None:
     # given

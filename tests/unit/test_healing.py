@@ -67,6 +67,6 @@ def test_keys_that_are_left_out_for_good_are_an_error(queues: Queues, pauses: li
         orders_now(queues.stack, ids)
 
 
-def test_no_letter_is_no_read(queues: Queues) -> None:
+def test_without_dead_letters_nothing_is_read(queues: Queues) -> None:
     queues.unprocessed = lambda keys: pytest.fail("it was read")
     assert orders_now(queues.stack, []) == {}

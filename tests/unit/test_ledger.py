@@ -472,7 +472,7 @@ def test_agreement_is_shown_in_a_table_and_ends_with_0(
         "refunded 1 28.00 EUR",
         "declined 1",
         "voided 1",
-        "under way 0 open orders that don't know yet what the provider did",
+        "under way 0 open orders without the provider's result yet",
         "to be settled 0 open orders that are cancelled",
         "✓ orders and ledger agree",
     ]
@@ -493,7 +493,7 @@ def test_a_difference_is_named_and_ends_with_1_and_nothing_is_changed(
         f"✗ order {orders[0]}: charged as another payment than the order's\n"
         "    order:  FULFILLED, closed, 28.00 EUR, payment [/b]\\x1b[2J COMPLETED\n"
         f"    ledger: CHARGED under the key {orders[0]}, charged 1 × 28.00 EUR, payment {payment['paymentId']}\n"
-        "    do:     ask the provider which of the two is true, and repair the other by hand\n"
+        "    do:     ask the provider which of the two is correct, and repair the other by hand\n"
     )
     assert err == "1 differences; how to look closer: docs/runbook.md#orders-and-ledger-differ\n"
     assert shop.everything() == before

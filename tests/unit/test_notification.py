@@ -171,7 +171,7 @@ def test_a_crash_after_the_record_of_the_e_mail_still_sends_the_text_message_and
     assert (len(shop.emails), len(shop.texts)) == (1, 1)
 
 
-def test_a_claim_of_an_order_that_was_told_is_refused_even_when_it_is_stale(
+def test_a_claim_of_an_order_whose_customer_was_notified_is_refused_even_when_it_is_stale(
     shop: Shop, outcome: Envelope, let_pass: LetPass
 ) -> None:
     shop.deliver("notification", outcome)
@@ -272,7 +272,7 @@ NOT_VERIFIED = "Email address is not verified. The following identities failed t
 
 
 @pytest.mark.parametrize("named", ["orders@example.com", "Orders@Example.com", "anna@example.net, orders@example.com"])
-def test_a_sender_that_ses_has_not_verified_closes_no_order_and_the_customer_is_told_once_it_has(
+def test_a_sender_that_ses_has_not_verified_closes_no_order_and_the_customer_is_notified_once_it_has(
     shop: Shop, outcome: Envelope, let_pass: LetPass, log_lines: Lines, named: str
 ) -> None:
     # given
@@ -451,7 +451,7 @@ def test_an_order_with_an_address_that_ses_can_not_take_is_recorded_as_rejected_
     # then
     assert shop.wire.of("ses:SendEmail") == []
     item = shop.item(_order_id(outcome))
-    assert "its @" in item["notification"]["rejection"]
+    assert "the @ " in item["notification"]["rejection"]
     assert "dueAt" not in item
     assert [line["NotificationsRejected"] for line in metrics() if "NotificationsRejected" in line] == [[1]]
     assert email not in json.dumps(log_lines(), ensure_ascii=False)
@@ -485,7 +485,7 @@ print(any(more_than_the_youngest), gc.isenabled(), gc.get_freeze_count() > 10_00
     assert done.stdout.split() == ["False", "True", "True"]
 
 
-def test_an_order_without_a_phone_number_is_told_by_e_mail_alone(shop: Shop) -> None:
+def test_an_order_without_a_phone_number_is_notified_by_e_mail_alone(shop: Shop) -> None:
     """And no client is made for text messages: it would cost each cold start."""
     outcome = _ended(shop)
     shop.change(_order_id(outcome), phone=None)

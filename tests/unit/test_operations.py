@@ -44,7 +44,7 @@ def test_a_profile_that_is_gone_keeps_nobody_from_the_local_stack(
     client.close()
 
 
-def test_the_local_api_answers_at_its_own_url(described: Path) -> None:
+def test_the_local_api_has_its_own_url(described: Path) -> None:
     assert find("local").api_url == "http://127.0.0.1:4566/api"
 
 
@@ -179,7 +179,7 @@ def test_a_stage_that_can_be_none_is_one_line(stage: str) -> None:
         ({"AWS_CONFIG_FILE": __file__}, None, r"Unable to parse config file"),
     ],
 )
-def test_whose_credentials_can_not_be_had_is_told_with_the_region_and_the_local_stage(
+def test_missing_credentials_are_reported_with_the_region_and_the_local_stage(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], profile: str | None, message: str
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
@@ -204,7 +204,7 @@ def test_whose_credentials_can_not_be_had_is_told_with_the_region_and_the_local_
     ],
     ids=["an expired credential", "no permission", "a name that AWS does not like", "no network"],
 )
-def test_what_aws_says_instead_of_showing_the_stack_is_told(
+def test_the_error_of_aws_instead_of_the_stack_is_reported(
     monkeypatch: pytest.MonkeyPatch, answer: Exception, message: str
 ) -> None:
     def call(*_: object, **__: object) -> None:

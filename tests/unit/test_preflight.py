@@ -82,7 +82,7 @@ def test_a_sender_that_is_not_verified_is_a_warning(aws: StubbedAws) -> None:
 
     assert finding == Finding(
         "warning",
-        "the identity shop@example.com is not verified: no e-mail leaves",
+        "the identity shop@example.com is not verified: no e-mail is sent",
         "open the link in the mail that SES sent",
     )
 
@@ -117,7 +117,7 @@ def test_a_stage_does_not_throw_its_own_sender_away(aws: StubbedAws, policy: str
 
     assert finding.kind == kind
     if kind == "blocked":
-        assert finding.mend == "npm run deploy -- --stage dev --param verifySender=true"
+        assert finding.fix == "npm run deploy -- --stage dev --param verifySender=true"
 
 
 def test_a_default_configuration_set_for_which_the_role_has_no_right_blocks(aws: StubbedAws) -> None:
@@ -129,7 +129,7 @@ def test_a_default_configuration_set_for_which_the_role_has_no_right_blocks(aws:
     [finding] = sender.identity(aws.stack, plan())
 
     assert finding.kind == "blocked"
-    assert finding.mend == "aws sesv2 put-email-identity-configuration-set-attributes --email-identity shop@example.com"
+    assert finding.fix == "aws sesv2 put-email-identity-configuration-set-attributes --email-identity shop@example.com"
 
 
 def test_a_default_configuration_set_that_a_role_names_passes(aws: StubbedAws) -> None:
@@ -175,7 +175,7 @@ def test_a_stack_in_a_state_that_nothing_updates_comes_with_the_way_out(
 
     assert status in finding.text
     assert finding.kind == ("blocked" if mend else "passed")
-    assert finding.mend == (f"aws cloudformation {mend} --stack-name {STACK} --region us-east-1" if mend else "")
+    assert finding.fix == (f"aws cloudformation {mend} --stack-name {STACK} --region us-east-1" if mend else "")
 
 
 def test_a_stack_that_was_deleted_is_none(aws: StubbedAws) -> None:
@@ -222,7 +222,7 @@ def test_an_assumed_role_is_judged_by_the_role_with_its_path(aws: StubbedAws) ->
     [finding] = rights.rights(aws.stack, plan())
 
     assert finding.text == "you may not: x:Y"
-    assert finding.mend.startswith("aws iam put-role-policy --role-name Deployer --policy-name ")
+    assert finding.fix.startswith("aws iam put-role-policy --role-name Deployer --policy-name ")
 
 
 def test_a_right_that_hangs_on_a_condition_is_not_said_to_be_missing(aws: StubbedAws) -> None:

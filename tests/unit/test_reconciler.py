@@ -286,7 +286,7 @@ def test_a_run_whose_time_is_up_leaves_the_rest_to_the_next_run_and_says_so(
     # when, then
     assert _reconciled(shop, _Passing(looks=iter([120_000, 65_000, 64_999]))) == ids[:20]
     [warning] = [line for line in log_lines() if line["level"] == "WARNING"]
-    assert warning["message"] == f"Out of time: the next run goes on with the orders due since {oldest_left}"
+    assert warning["message"] == f"Out of time: the next run continues with the orders due since {oldest_left}"
 
     # and when, then
     assert _reconciled(shop) == ids[20:]
@@ -370,7 +370,7 @@ def test_a_bus_that_accepts_nothing_ends_the_run_and_every_order_is_due_in_a_min
     assert {shop.item(order_id)["dueAt"] for order_id in ids[:10]} == {soon}
     assert {order_id: shop.item(order_id)["dueAt"] for order_id in ids[10:]} == {id_: due[id_] for id_ in ids[10:]}
     [warning] = [line for line in log_lines() if line["level"] == "WARNING"]
-    assert warning["message"] == "The bus accepts no events: the next run goes on with the orders that are due"
+    assert warning["message"] == "The bus accepts no events: the next run continues with the orders that are due"
 
     # and when the bus is back, every order is published within a minute
     shop.wire.forget_faults()

@@ -23,7 +23,7 @@ def test_ten_deliveries_of_a_placed_order_charge_once(shop: Shop, charges: Charg
     assert len(charges) == 1
     assert shop.item(order_id)["payment"]["paymentId"] == charges[0].payment_id
     told = shop.events("PaymentCompletedEvent")
-    assert len(told) == 10, "each delivery passes the baton on, while the order is open"
+    assert len(told) == 10, "each delivery publishes the next event, while the order is open"
     assert all(event["detail"] == told[0]["detail"] for event in told), "the same event, with the same eventId"
 
 

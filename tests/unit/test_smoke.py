@@ -263,15 +263,15 @@ def told(**causes: str | None) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_cancelled_order_s_trail_tells_of_a_refund_because_of_the_cancellation_or_of_no_payment() -> None:
+def test_a_cancelled_order_s_trail_has_a_refund_because_of_the_cancellation_or_no_payment() -> None:
     before = told(OrderPlaced=None, OrderCancelled=None)
     after = told(
         OrderPlaced=None, PaymentCompleted="OrderPlaced", OrderCancelled=None, PaymentRefunded="OrderCancelled"
     )
-    customer_story.must_tell_of_the_cancellation(VOIDED, before)
-    customer_story.must_tell_of_the_cancellation(VOIDED, before[1:])  # the Reconciler publishes the last fact only
-    customer_story.must_tell_of_the_cancellation(REFUNDED, after)
-    customer_story.must_tell_of_the_cancellation(REFUNDED, after[2:])
+    customer_story.must_record_the_cancellation(VOIDED, before)
+    customer_story.must_record_the_cancellation(VOIDED, before[1:])  # the Reconciler publishes the last fact only
+    customer_story.must_record_the_cancellation(REFUNDED, after)
+    customer_story.must_record_the_cancellation(REFUNDED, after[2:])
 
     for order, trail, wrong in (
         (VOIDED, after, r"the payment events of the trail is \['PaymentCompletedEvent', 'PaymentRefundedEvent'\]"),
@@ -284,7 +284,7 @@ def test_a_cancelled_order_s_trail_tells_of_a_refund_because_of_the_cancellation
         (VOIDED, [*before, {**before[0], "correlationId": "another"}], "the trail's correlation ids is 2, not 1"),
     ):
         with pytest.raises(CheckFailed, match=wrong):
-            customer_story.must_tell_of_the_cancellation(order, trail)
+            customer_story.must_record_the_cancellation(order, trail)
 
 
 ENDED = {

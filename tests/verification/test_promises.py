@@ -191,7 +191,7 @@ REFUNDED: dict[str, tuple[Damage, str]] = {
     "another refund is stored": (lambda order, _: order["refund"].update(refundId="another"), "and the provider"),
     "another amount was refunded": (lambda order, _: order["refund"].update(amount=1), "has the refund"),
     "the refund is not stored": (lambda order, _: _without(order, "refund"), "with the refund None"),
-    "nobody was told of the refund": (
+    "nobody published the refund": (
         lambda order, kept: replace(
             kept, published=[each for each in kept.published if each is not _of(kept, "PaymentRefundedEvent", order)]
         ),

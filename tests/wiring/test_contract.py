@@ -20,7 +20,7 @@ from verification.contract.openapi import OPERATIONS, document
 
 @pytest.mark.parametrize("name", files())
 def test_the_documents_are_those_of_the_code(name: str) -> None:
-    assert (DOCS / name).read_text() == files()[name], "made anew by: npm run contract"
+    assert (DOCS / name).read_text() == files()[name], "made again by: npm run contract"
 
 
 def test_the_documents_routes_are_the_gateway_s() -> None:
@@ -28,7 +28,7 @@ def test_the_documents_routes_are_the_gateway_s() -> None:
     assert sorted(routes) == sorted([*order_service.ROUTES, *order_feed.ROUTES])
 
 
-def test_the_first_server_answers_on_this_machine() -> None:
+def test_the_first_server_is_on_this_machine() -> None:
     """At the storefront's port, the one after the emulator's; the other server is AWS's, with a URL to fill in."""
     local, aws = document()["servers"]
     port = int(_parser().parse_args([]).port)

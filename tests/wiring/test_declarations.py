@@ -1,4 +1,4 @@
-"""What stands in two places: layers, environment, metrics, dead letters."""
+"""Declarations in two places that must agree: layers, environment, metrics, dead letters."""
 
 import ast
 import json

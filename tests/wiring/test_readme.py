@@ -57,7 +57,7 @@ def test_the_readme_shows_an_animation_that_is_no_burden() -> None:
     assert animation.count(b"\x21\xf9\x04") > 20  # pictures: each begins with its graphic control extension
     assert b"NETSCAPE2.0" in animation  # it begins again
     assert len(animation) < 1_500_000
-    assert len(text.split()) > 8  # for whoever does not see it
+    assert len(text.split()) > 8  # for readers who do not see it
 
 
 def test_the_readme_is_short() -> None:

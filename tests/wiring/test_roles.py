@@ -44,7 +44,7 @@ def called(shop: Shop, let_pass: Any) -> dict[str, set[Right]]:
     shop.connect(shop.ticket(watched).body["ticket"], "page")
     shop.run()
     shop.disconnect("page")
-    # an order that ends first and is told of then, and the other way round
+    # an order that ends before its customer is notified, and the other way round
     for functions in (("orderStatusUpdater", "notification"), ("notification", "orderStatusUpdater")):
         _, event = shop.placed(paymentMethod="tok_declined")
         shop.deliver("paymentProcessing", event)
@@ -103,7 +103,7 @@ def test_only_the_payment_function_may_use_the_provider_s_ledger_and_only_update
     }
 
 
-def test_each_event_may_be_published_under_one_source_by_who_tells_of_it() -> None:
+def test_each_event_may_be_published_under_one_source_by_its_publishers() -> None:
     may = {(function, right[1]) for function in FUNCTIONS for right in granted_to(function) if "PutEvents" in right[0]}
     assert may == {
         ("orderService", "EventBus: order-processing.orders, OrderPlacedEvent"),

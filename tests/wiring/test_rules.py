@@ -91,7 +91,7 @@ def test_the_readme_s_table_of_events_is_what_cog_writes() -> None:
     assert subprocess.run(cog, cwd=ROOT, check=False).returncode == 0, "python -m cogapp -r README.md"
 
 
-def test_whoever_publishes_an_event_has_the_right_to_and_nobody_else() -> None:
+def test_each_publisher_of_an_event_has_the_right_to_and_nobody_else() -> None:
     for event in EVENTS.values():
         allowed = {role for role, may in _publishers().items() if (event.source, event.detail_type()) in may}
         publishers = {name for name in topology.functions() if event.detail_type() in flow.publishes(name)}

@@ -1,5 +1,5 @@
-// Lets AsyncAPI's own parser judge a document: `node tools/asyncapi/validate.mjs docs/asyncapi.yaml`.
-// Prints each diagnostic, of whatever severity, with its place; exits 1 if there is one.
+// Validates a document with AsyncAPI's own parser: `node tools/asyncapi/validate.mjs docs/asyncapi.yaml`.
+// Prints each diagnostic, of any severity, with its place; exits 1 if there is one.
 
 import fs from 'node:fs';
 import { Parser } from '@asyncapi/parser';

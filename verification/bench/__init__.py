@@ -1,1 +1,1 @@
-"""What an order costs in calls, money and time: `npm run bench`, which writes docs/performance.md."""
+"""The cost of an order in calls, money and time: `npm run bench`, which writes docs/performance.md."""

@@ -22,7 +22,7 @@ PARTS = ("cold_start", "warm_cpu", "artefact", "counts", "growth")
 
 
 def main() -> int:
-    parser = Parser(prog="npm run bench --", description="Measure what an order costs.")
+    parser = Parser(prog="npm run bench --", description="Measure the cost of an order.")
     help_ = f"of {', '.join(PARTS)}; none: measure nothing, only write the documents"
     parser.add_argument("--only", nargs="*", choices=PARTS, metavar="PART", help=help_)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, smaller tables")
@@ -45,7 +45,7 @@ def _measurements(terminal: Terminal, *, quick: bool) -> Mapping[str, Callable[[
 
     @cache
     def unpacked() -> tuple[Path, Path]:
-        with terminal.step("Building the package for this machine, and installing what the naive handlers need"):
+        with terminal.step("Building the package for this machine, and installing the packages of the naive handlers"):
             return artefact.unpack(FOLDER)
 
     return {

@@ -1,4 +1,4 @@
-"""The package that Lambda gets: built, unpacked, and weighed; beside it the naive handlers with what they need."""
+"""The package that Lambda gets: built, unpacked, and weighed; and the naive handlers with their packages."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ from tools.checkout import ROOT
 
 
 def run(command: list[str], cwd: Path = ROOT, **options: Any) -> str:
-    """What the program wrote. Raises RuntimeError with its error if it fails."""
+    """The program's output. Raises RuntimeError with its error if it fails."""
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, **options)
     if done.returncode:
         raise RuntimeError((done.stderr or done.stdout).strip()[-1500:])
@@ -25,7 +25,7 @@ def build(stage: str, package: Path) -> Path:
 
 
 def unpack(folder: Path) -> tuple[Path, Path]:
-    """The folders of the package for this machine, and of the naive handlers with what they need."""
+    """The folders of the package for this machine, and of the naive handlers with their packages."""
     ours, naive = folder / "ours", folder / "naive"
     for each in (ours, naive):
         shutil.rmtree(each, ignore_errors=True)
@@ -40,6 +40,6 @@ def unpack(folder: Path) -> tuple[Path, Path]:
 
 
 def weigh(package: Path) -> dict[str, int]:
-    """Bytes of the file, and of what is in it."""
+    """The size of the file, zipped and unpacked, in bytes."""
     with zipfile.ZipFile(package) as archive:
         return {"zipped": package.stat().st_size, "unpacked": sum(each.file_size for each in archive.infolist())}

@@ -1,7 +1,7 @@
 """Cold starts from the package, against boto3 with one client and against the naive handlers.
 
 A fresh process each time. The variants take turns, so that other load on the machine affects all of them alike.
-Processor time decides: at 256 MB a function has 14 % of a processor, and waits for nothing else at its start.
+Processor time is decisive: at 256 MB a function has 14 % of a processor, and waits for nothing else at its start.
 """
 
 import copy
@@ -23,7 +23,7 @@ _FIRST_EVENT = ROOT / "verification" / "bench" / "first_event.py"
 
 
 class Start(NamedTuple):
-    """A function's first event, and AWS as it is then."""
+    """A function's first event, and the state of AWS at that moment."""
 
     event: Any
     stub: Stub

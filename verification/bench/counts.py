@@ -1,4 +1,4 @@
-"""What an order makes of AWS: calls, DynamoDB's units, events, invocations, messages and log bytes.
+"""An order's use of AWS: calls, DynamoDB's units, events, invocations, messages and log bytes.
 
 Each story runs through the handlers, from a request to the end of the last function, on a stub of AWS.
 """
@@ -32,7 +32,7 @@ PHONE = "+4915112345678"
 _NEW = "attribute_not_exists(orderId)"
 _LONG_AGO = "2026-01-31T09:30:00.000Z"
 LOG_EVENT_BYTES = 26
-"""What CloudWatch Logs bills for each log event, beside its text."""
+"""The bytes that CloudWatch Logs bills for each log event in addition to its text."""
 
 MESSAGE_BYTES = 32 * 1024
 """API Gateway bills a message of a WebSocket once for each started 32 KB."""
@@ -41,7 +41,7 @@ DUE = 1_000
 """How many orders are due in the reconciler's story."""
 
 Counts = dict[str, Any]
-"""One story, as it stands in results/counts.json."""
+"""One story, as in results/counts.json."""
 
 
 def measure() -> dict[str, Counts]:
@@ -76,7 +76,7 @@ WAITING = "a page open for a minute, its order stays open"
 
 
 def on_the_order_feed() -> dict[str, list[Invocation]]:
-    """What an order costs in addition where there is a storefront: OrderFeed's part, and what the page asks for."""
+    """The additional cost of an order with a storefront: OrderFeed's invocations, and the page's requests."""
     with functions(WITH_STOREFRONT) as shop:
         [placed] = done = [shop.invoke("orderService", request("POST /orders", body=ORDER))]
         order_id = json.loads(placed.response["body"])["orderId"]
@@ -111,7 +111,7 @@ def _state(shop: Functions, order_id: str) -> page.State:
 
 
 def _read(shop: Functions, order_id: str, states: Sequence[page.State]) -> list[Invocation]:
-    """What a page reads that is open for a minute, while its order goes through these states."""
+    """The reads of a page that is open for a minute, while its order goes through these states."""
     asked = page.watch([states[0]._replace(event=None), *states[1:]], milliseconds=page.MINUTE_MS)
     return _reads(shop, order_id, asked.orders, asked.timelines)
 
@@ -137,7 +137,7 @@ def cancelled(shop: Functions, *, is_charged: bool) -> list[Invocation]:
 
 
 def leave_due(shop: Functions, number: int) -> None:
-    """Store so many orders that are due: copies of one whose event nobody consumed."""
+    """Store this many orders that are due: copies of one whose event nobody consumed."""
     placed = shop.invoke("orderService", request("POST /orders", body=ORDER))
     [item] = [call.request["Item"] for call in placed.calls if call.action == "dynamodb:PutItem"]
     for each in range(number):
@@ -163,7 +163,7 @@ def counts(story: Sequence[Invocation]) -> Counts:
     to_topic = sum("notification" in flow.consumers()[event["detail-type"]] for event in events)
     sent = Counter(call.action for call in calls)
     lines = [line for each in story for line in each.log.splitlines()]
-    answers = [each.response["body"] for each in story if each.response and "body" in each.response]
+    bodies = [each.response["body"] for each in story if each.response and "body" in each.response]
     of_sockets = [each for each in story if each.response and each.response.keys() == {"statusCode"}]
     messages = [call.message for call in calls if call.message]
     return {
@@ -185,11 +185,11 @@ def counts(story: Sequence[Invocation]) -> Counts:
         "largest item": _largest_items(calls),
         "stored bytes": usage.stored_bytes,
         "stored index bytes": usage.stored_index_bytes,
-        "requests": len(answers),
+        "requests": len(bodies),
         "websocket messages": len(of_sockets) + sum(ceil(len(each) / MESSAGE_BYTES) for each in messages),
         "websocket bytes": sum(map(len, messages)),
         "connection minutes": len(of_sockets) // 2,  # no page here is open for longer
-        "answer bytes": sum(len(body.encode()) for body in answers),
+        "response bytes": sum(len(body.encode()) for body in bodies),
         "invocations": dict(Counter(each.function for each in story)),
         "log lines": len(lines),
         "log bytes": sum(len(line.encode()) + LOG_EVENT_BYTES for line in lines),

@@ -29,9 +29,9 @@ TARGETS = {
     "usd": 20.0,
     "growth": 1.0,
 }
-"""What must not be exceeded; tests/verification/bench holds the counted ones to it.
+"""The upper bounds; tests in tests/verification/bench check the counted ones.
 
-The USD miss their target, and a test holds them below 22.
+The USD miss their target, and a test keeps them below 22.
 """
 
 _RESULTS = kept()
@@ -67,7 +67,7 @@ def measured(part: str) -> str:
 
 
 def targets() -> str:
-    """What was to be reached, and what was."""
+    """The targets, and the results."""
     rows = [(what, most, got, _verdict(got, most)) for what, most, got in _reached()]
     return table({"": "", "at most": "g", "reached": ".2f", "verdict": ""}, rows)
 
@@ -151,7 +151,7 @@ def stories() -> str:
 
 
 def calls() -> str:
-    """Which calls an approved order makes."""
+    """The calls of an approved order."""
     made: dict[str, list[str]] = {}
     for call, times in _APPROVED["calls"].items():
         made.setdefault(call.partition(" ")[0], []).append(f"{times} × {call.partition(':')[2]}")
@@ -160,7 +160,7 @@ def calls() -> str:
 
 
 def choices() -> str:
-    """What usual choices would cost instead."""
+    """The cost of usual alternatives."""
     rows = [
         (name, usd, f"{usd - total(_BILL):+.2f}, {100 * (usd / total(_BILL) - 1):+.0f} %")
         for name, usd in price.choices(_APPROVED).items()
@@ -184,20 +184,20 @@ _OF_A_BILL = {"service": "", "what": "", "how much": "", "USD": ".2f"}
 
 
 def a_million() -> str:
-    """The bill of a million approved orders, and what comes on top."""
+    """The bill of a million approved orders, and its extras."""
     every = [*_BILL, *_MAILS]
     rows = [*_lines(_BILL), _sum("without e-mail", _BILL), *_lines(_MAILS), _sum("with an e-mail each", every)]
     return table(_OF_A_BILL, rows)
 
 
 def provider() -> str:
-    """What the simulated payment provider's calls cost; they are in no other sum."""
+    """The cost of the simulated payment provider's calls; they are in no other sum."""
     bill = price.providers(_APPROVED)
     return table(_OF_A_BILL, [*_lines(bill), _sum("the simulated provider", bill)])
 
 
 def a_month_with_orders() -> str:
-    """What a month costs at three rates, pages left out; what the pages would add has a row of its own."""
+    """The cost of a month at three rates, without pages; a row of its own has the cost of the pages."""
     rates = (1, 10, 100)
     months = [price.a_month_at(rate, _APPROVED, _STORIES["reconciler, nothing due"]) for rate in rates]
     rows: list[Row] = [(what, *(month[what] for month in months)) for what in months[0] if what != "e-mails"]
@@ -211,7 +211,7 @@ def a_month_with_orders() -> str:
 
 
 def open_pages() -> str:
-    """What the pages of orders add, by how they are left open."""
+    """The additional cost of the orders' pages, by how long they stay open."""
     rows = [(what, *each) for what, each in price.pages(_STORIES).items()]
     columns = {
         "requests, with polling": "",
@@ -224,12 +224,12 @@ def open_pages() -> str:
 
 
 def stored() -> str:
-    """What a million orders cost each month for as long as they are stored."""
+    """The monthly cost of a million orders for as long as they are stored."""
     return table(_OF_A_BILL, [*_lines(_STORED), _sum("each month", _STORED)])
 
 
 def a_month_without_orders() -> str:
-    """The sum of the last column is read by operations/preflight/bill.py."""
+    """A month without orders. operations/preflight/bill.py reads the sum of the last column."""
     bill = price.a_month(_STORIES["reconciler, nothing due"])
     left = sum(line.usd_beyond_free_tier for line in bill)
     rows: list[Row] = [
@@ -240,7 +240,7 @@ def a_month_without_orders() -> str:
 
 
 def a_day_at_most() -> str:
-    """A day in which every request that the throttle lets through is the dearest: orders and e-mails."""
+    """A day in which every request that the throttle accepts is the most expensive one: orders and e-mails."""
     bills = {
         name: (total(price.a_million(each)) / price.requests(each), total(price.e_mails(each)))
         for name, each in _STORIES.items()
@@ -257,7 +257,7 @@ def a_day_at_most() -> str:
 
 
 def assumptions() -> str:
-    """What the bill assumes."""
+    """The assumptions of the bill."""
     memory = sorted({price.memory_mb(name) for name in _APPROVED["invocations"]})
     rows = [
         ("time that a function waits for a call", ", ".join(f"{name} {ms} ms" for name, ms in price.CALL_MS.items())),
@@ -323,14 +323,14 @@ _QUOTA = re.compile(r"^\| \[([^]]+)\]\(https://[^)]+\) \| ([\d,]+) \|", re.MULTI
 
 
 def capacity() -> str:
-    """How many orders a second each limit is enough for, the lowest first."""
+    """How many orders a second each limit allows, the lowest first."""
     found = sorted(limits().items(), key=lambda limit: limit[1][0] / limit[1][1])
     rows = [(name, _round(most), needed, f"**{_round(most / needed)}**") for name, (most, needed) in found]
     return table({"limit": "", "each second": "", "per order": ".3g", "enough for orders/s": ""}, rows)
 
 
 def limits() -> Mapping[str, tuple[float, float]]:
-    """Of each limit: what it allows each second, and what an approved order needs of it.
+    """For each limit: how much it allows per second, and how much of it an approved order needs.
 
     AWS's quotas are those of the table in docs/scale.md, which is written by hand.
     """

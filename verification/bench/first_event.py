@@ -2,7 +2,7 @@
 
     python -I -B verification/bench/first_event.py FOLDER MODULE < event.json
 
-FOLDER is what Lambda would unpack; a MODULE of `-` is the reference: boto3 with one DynamoDB client, and no event. Only
+FOLDER is the unpacked package; a MODULE of `-` is the reference: boto3 with one DynamoDB client, and no event. Only
 the standard library until the clock runs.
 """
 

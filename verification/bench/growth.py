@@ -15,7 +15,7 @@ PAGE = 20  # orders
 
 
 def measure(sizes: tuple[int, ...] = SIZES, *, say: Callable[[str], None]) -> dict[str, dict[str, Counts]]:
-    """Calls and units, by size and by what is done. Other customers' orders fill the tables up to each size."""
+    """Calls and units, by size and by operation. Other customers' orders fill the tables up to each size."""
     with functions() as shop:
         order_id = shop.order()[0].calls[0].request["Item"]["orderId"]["S"]
         pattern = {name: list(table.items.values()) for name, table in shop.stub.tables.items()}

@@ -21,7 +21,7 @@ from verification.bench.stub import Call, Stub, published, server
 FUNCTIONS = {name: topology.handler(name) for name in topology.always_deployed()}
 """Each function's module; its handler has the name `handler`."""
 WITH_STOREFRONT = {name: topology.handler(name) for name in topology.functions()}
-"""And of the functions that come with the storefront."""
+"""The same, with the functions that come with the storefront."""
 NAIVE = {"orderService": "naive.order_service", "paymentProcessing": "naive.payment_processing"}
 
 ENVIRONMENT = {
@@ -58,7 +58,7 @@ CUSTOMER = {
 }
 ORDER = {"items": [{"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa"}
 SCHEDULED = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
-"""What invokes the reconciler."""
+"""The event that invokes the reconciler."""
 
 Watch = Callable[[str, Any], None]
 """Called before each invocation, with its function and event."""
@@ -74,7 +74,7 @@ class Invocation(NamedTuple):
 
 
 class Functions:
-    """The handlers. `stub` is AWS as they find it."""
+    """The handlers. `stub` is their AWS."""
 
     def __init__(self, handlers: Mapping[str, Callable[[Any, Any], Any]], log: io.StringIO) -> None:
         self._handlers = handlers
@@ -121,12 +121,12 @@ class Functions:
         return done
 
     def order(self, *, key: str | None = None, watch: Watch | None = None, **changes: Any) -> list[Invocation]:
-        """An order, its body changed as told, from its request to the end of the last function."""
+        """An order, with these changes to its body, from its request to the end of the last function."""
         event = request("POST /orders", body={**ORDER, **changes}, key=key or str(uuid4()))
         return self.follow("orderService", event, watch)
 
     def deliveries(self, envelope: Mapping[str, Any]) -> list[tuple[str, Any]]:
-        """The functions that consume an event, and what each of them gets."""
+        """The functions that consume an event, each with the event that it gets."""
         consumers = [name for name in self._consumers[envelope["detail-type"]] if name in self._handlers]
         message = {"messageId": envelope["id"], "body": json.dumps(envelope), "receiptHandle": "r", "attributes": {}}
         return [(name, {"Records": [message]} if topology.trigger(name) == "queue" else envelope) for name in consumers]
@@ -154,7 +154,7 @@ def socket_request(route: str, *, ticket: str = "") -> Any:
 
 
 def request(route: str, *, body: Any = None, key: str = "", query: Mapping[str, str] | None = None, **path: str) -> Any:
-    """A request as API Gateway hands it over (payload format 2.0), of a customer with a verified address."""
+    """A request as API Gateway passes it (payload format 2.0), of a customer with a verified address."""
     method, _, pattern = route.partition(" ")
     return {
         "version": "2.0",

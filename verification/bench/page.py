@@ -1,6 +1,6 @@
-"""How often the storefront's page of an order asks the API: page.mjs plays it, with web/follower.js as it is.
+"""How often the storefront's page of an order calls the API: page.mjs plays it, with the real web/follower.js.
 
-What it asks depends on when the order changes. That is assumed here, as docs/costs.md says.
+The number of calls depends on when the order changes. That is assumed here, as docs/costs.md says.
 """
 
 import json
@@ -11,14 +11,14 @@ from tools.checkout import ROOT
 from verification.bench.artefact import run
 
 STEP_MS = 1_000
-"""The order's page opens; its payment, its fulfilment and its notification follow, each so much later."""
+"""The order's page opens; its payment, its fulfilment and its notification follow, each this much later."""
 MINUTE_MS = 60_000
 SOCKET_MS = 100
 """How long a WebSocket takes to open."""
 
 
 class State(NamedTuple):
-    """What the API shows of an order from a moment on, and the event that its page hears then."""
+    """An order as the API shows it from a moment on, and the event that its page gets then."""
 
     order: Any
     events: Sequence[Any]
@@ -26,7 +26,7 @@ class State(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What one page asks for, and how many messages it gets."""
+    """The requests of one page, and how many messages it gets."""
 
     orders: int
     timelines: int
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
 
 
 def watch(states: Sequence[State], *, milliseconds: int) -> Asked:
-    """Play a page that is open for so long."""
+    """Play a page that is open for this long."""
     scenario = {
         "states": [{"at": number * STEP_MS, **state._asdict()} for number, state in enumerate(states)],
         "socketOpensAfter": SOCKET_MS,

@@ -1,7 +1,7 @@
-"""What a million orders cost in USD: the counts of results/counts.json times the prices of prices.json.
+"""The cost of a million orders in USD: the counts of results/counts.json times the prices of prices.json.
 
-How long functions wait, and what Lambda and API Gateway log by themselves, is assumed here; the processor time is that
-of results/warm_cpu.json and cold_start.json. docs/costs.md shows both.
+The functions' waiting times and the log lines of Lambda and API Gateway are assumed here; the processor time is that of
+results/warm_cpu.json and cold_start.json. docs/costs.md shows both.
 """
 
 import json
@@ -30,7 +30,7 @@ CALL_MS = {"dynamodb": 5, "events": 15, "ses": 60, "sns": 30, "execute-api": 15}
 COLD_SHARE = 0.01
 """One invocation of a hundred starts its function, and Lambda bills that too."""
 LAMBDA_LOG_BYTES = {"WARN": 0, "INFO": 2 * LOG_EVENT_BYTES + 480}
-"""What Lambda logs of an invocation that succeeds, by `lambdaLogLevel`: nothing, or its start and its report."""
+"""Lambda's log lines for an invocation that succeeds, by `lambdaLogLevel`: none, or its start and its report."""
 LOGGED_REQUEST = {
     "requestId": "JKJaXmPLvHcESHA=",
     "routeKey": "GET /orders/{orderId}/events",
@@ -42,13 +42,13 @@ LOGGED_REQUEST = {
     "error.message": "-",
     "integrationErrorMessage": "-",
 }
-"""What API Gateway logs about a request, by the name of the `$context` variable; the longest route and address."""
+"""The values that API Gateway logs about a request, by `$context` variable; the longest route and address."""
 HEADER_BYTES = 500
-"""A response's headers, which leave AWS like its body."""
+"""A response's headers, which are transferred out of AWS like its body."""
 STORED_SHARE_OF_LOGS = 0.15
 """CloudWatch stores the logs compressed."""
 LOGGED_STEP_BYTES = LOG_EVENT_BYTES + 450
-"""A line that logs an event or a step, without the event: what `Injected context` and ids come to."""
+"""A line that logs an event or a step, without the event: the size of `Injected context` and ids."""
 POLLS = 5 * 3 * MONTH_MINUTES
 """Lambda's receives from an idle queue in a month: five pollers that each wait twenty seconds."""
 
@@ -66,9 +66,9 @@ class BillLine(NamedTuple):
     amount: float
     unit: str
     price: float
-    """Of one unit, in USD."""
+    """The price of one unit, in USD."""
     free: float = 0
-    """So many units are always free, each month, to an account that uses them for nothing else."""
+    """How many units per month are always free, if the account uses them for nothing else."""
 
     @property
     def usd(self) -> float:
@@ -88,7 +88,7 @@ def total(bill: Iterable[BillLine]) -> float:
 
 
 def _line(amount: float, priced_as: str, what: str = "", service: str = "") -> BillLine:
-    """A line at a price of prices.json, whose name begins with the service and goes on with what is billed."""
+    """A line at a price of prices.json, whose name is the service, followed by the billed item."""
     first, _, rest = priced_as.partition(" ")
     units = {"per_million": rest, "per_gb_second": "GB-seconds", "per_month": ""}
     [group] = [name for name, prices in PRICES.items() if name.startswith("per_") and priced_as in prices]
@@ -106,7 +106,7 @@ RECONCILING_SECONDS = 55
 
 
 class Healing(NamedTuple):
-    """What one order takes in a run of the reconciler."""
+    """The time that one order takes in a run of the reconciler."""
 
     calls: float
     waiting_ms: float
@@ -116,7 +116,7 @@ class Healing(NamedTuple):
 
     @property
     def orders_a_minute(self) -> float:
-        """Whichever takes longer decides."""
+        """The longer of the two."""
         return 1000 * RECONCILING_SECONDS / max(self.waiting_ms, self.working_ms)
 
 
@@ -130,7 +130,7 @@ def memory_mb(function: str) -> int:
 
 
 def processor_share(mb: float) -> float:
-    """How much of a processor a function of so much memory has; at most one, since Python runs on one at a time.
+    """The share of a processor of a function with this much memory; at most one, since Python runs on one at a time.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
     """
@@ -187,7 +187,7 @@ def healing(story: Counts) -> Healing:
 
 
 def gb_seconds(counts: Counts) -> float:
-    """What Lambda bills for the functions' time."""
+    """Lambda's bill for the functions' time."""
     return sum(ms / 1000 * memory_mb(function) / 1024 for function, ms in milliseconds(counts).items())
 
 
@@ -200,7 +200,7 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
     logs = (counts["log bytes"] + invocations * lambdas_bytes + asked * access_log_bytes()) / GB
     archive = counts["event bytes"] / GB
     stored_logs = logs * STORED_SHARE_OF_LOGS * log_days / 30
-    answers = (counts["answer bytes"] + HEADER_BYTES * asked + counts["websocket bytes"]) / GB
+    responses = (counts["response bytes"] + HEADER_BYTES * asked + counts["websocket bytes"]) / GB
     story = [
         _line(counts["write units"], "DynamoDB write units"),
         _line(counts["index write units"], "DynamoDB write units", "write units of the indexes"),
@@ -213,7 +213,7 @@ def a_million(counts: Counts, *, architecture: str = "arm64", api: str = "HTTP A
         _line(invocations, "Lambda requests"),
         _line(gb_seconds(counts), f"Lambda {architecture}", f"duration, {architecture}"),
         _line(asked, f"{api} requests", f"{api} requests", "API Gateway"),
-        _line(answers, "data transfer out", "responses, out of AWS", "API Gateway"),
+        _line(responses, "data transfer out", "responses, out of AWS", "API Gateway"),
         *_websockets(counts),
         _line(counts["sqs requests"], "SQS requests"),
         _line(counts["sns publications"], "SNS publications"),
@@ -231,7 +231,7 @@ def _websockets(counts: Counts) -> Bill:
 
 
 def kept(counts: Counts) -> Bill:
-    """What a million orders cost each month for as long as their rows stay: nothing deletes them."""
+    """The monthly cost of a million orders for as long as their rows are stored: nothing deletes them."""
     tables, indexes = counts["stored bytes"] / GB, counts["stored index bytes"] / GB
     story = [
         _line(tables + indexes, "DynamoDB storage", "tables and indexes"),
@@ -241,7 +241,7 @@ def kept(counts: Counts) -> Bill:
 
 
 def providers(counts: Counts) -> Bill:
-    """What the simulated payment provider's ledger costs for a million times the story, and a month of storing it."""
+    """The cost of the simulated payment provider's ledger for a million times the story, with a month of storage."""
     stored = counts["provider's stored bytes"] / GB
     story = [
         _line(counts["provider's write units"], "DynamoDB write units"),
@@ -294,7 +294,7 @@ def metrics() -> list[str]:
 
 
 def a_month(reconciler: Counts) -> Bill:
-    """What the system costs in a month, however few orders there are; `reconciler` is a run that finds none."""
+    """The fixed cost of the system in a month; `reconciler` is a run that finds no orders."""
     alarms = len(topology.of_type("AWS::CloudWatch::Alarm")) + len(topology.always_deployed())  # tools/alarms.js
     dashboards = len(topology.of_type("AWS::CloudWatch::Dashboard"))
     return [
@@ -310,7 +310,7 @@ def a_month(reconciler: Counts) -> Bill:
 
 
 def a_month_at(orders_per_second: float, approved: Counts, reconciler: Counts) -> dict[str, float]:
-    """USD of a month with so many approved orders a second, by purpose; without pages and the payment provider.
+    """USD of a month with this many approved orders a second, by purpose; without pages and the payment provider.
 
     Orders arrive evenly: on average, half of the first month's orders are stored.
     """
@@ -336,7 +336,7 @@ WATCHES = "watched until its order is final, in 3 s"
 
 
 class Page(NamedTuple):
-    """What an order's page adds: requests of the API, and USD for a million such pages."""
+    """The additional cost of an order's page: requests of the API, and USD for a million such pages."""
 
     requests_before: int
     """When it polled."""

@@ -32,7 +32,7 @@ def kept(folder: Path = FOLDER) -> dict[str, Result]:
 
 
 def machine() -> dict[str, str]:
-    """Where and with what something is measured now."""
+    """This machine and its software, for a measurement now."""
     packages = ("boto3", "pydantic", "aws-lambda-powertools")
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False

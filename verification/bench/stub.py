@@ -1,6 +1,6 @@
 """AWS as a stub on this machine that responds at once: DynamoDB on the simulator's tables, success for all else.
 
-It keeps each call with what DynamoDB bills for it. What is timed against it is the function's own side of a call.
+It keeps each call with the units that DynamoDB bills for it. Times against it are the function's own side of a call.
 """
 
 import json
@@ -39,7 +39,7 @@ _PUBLISHED = (
 
 
 PROVIDERS_TABLE = "GatewayLedger"
-"""The payment provider's own: calls of it are not ours."""
+"""The payment provider's own table: its calls are not ours."""
 
 
 class Call(NamedTuple):
@@ -52,11 +52,11 @@ class Call(NamedTuple):
     response: Mapping[str, Any]
     usage: Usage
     message: bytes = b""
-    """What was sent through a WebSocket."""
+    """The message that was sent through a WebSocket."""
 
     @property
     def is_provider_s(self) -> bool:
-        """Whether the simulated payment provider made it: a real one's ledger is not in our account."""
+        """Whether the simulated payment provider made the call: a real provider's ledger is not in our account."""
         return bool(self.request.get("TableName") == PROVIDERS_TABLE)
 
 
@@ -82,7 +82,7 @@ class Stub:
         self._declared = {name: topology.of_type("AWS::DynamoDB::Table")[id_] for name, id_ in TABLES.items()}
         self.tables = {name: Table(name, each, lambda: 0.0, self._wrote) for name, each in self._declared.items()}
         self._naive: dict[str, Any] = {}
-        """What the naive handlers put, by key: they have tables of their own."""
+        """The items of the naive handlers, by key: they have tables of their own."""
         self._usage = Usage()
 
     def respond(self, target: str, path: str, body: bytes) -> tuple[int, bytes]:

@@ -1,4 +1,4 @@
-"""What DynamoDB bills for a call, by AWS's rules and the items' sizes.
+"""The units that DynamoDB bills for a call, by AWS's rules and the items' sizes.
 
 Sizes: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 Units: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
@@ -42,7 +42,7 @@ def read(items: Sequence[StoredItem], *, consistent: bool) -> Usage:
 
 
 def refused(item: StoredItem | None) -> Usage:
-    """Write to an item that doesn't meet the condition: as much as writing it would be."""
+    """Write to an item that doesn't meet the condition: it costs as much as a successful write."""
     return Usage(write_units=_write_units(item))
 
 
@@ -95,7 +95,7 @@ def _stored(item: StoredItem | None) -> int:
 
 
 def _entry(table: Declared, index: Declared, item: StoredItem | None) -> StoredItem | None:
-    """What the index has of an item, if anything."""
+    """The index's entry of an item, if it has one."""
     keys = _keys(index)
     if item is None or not all(key in item for key in keys):
         return None

@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _reconciled(shop: Functions, orders: int) -> list[int]:
-    """Nanoseconds that a thread of the reconciler takes for an order, for each batch, when so many orders are due."""
+    """Nanoseconds that a thread of the reconciler takes for an order, for each batch, when this many orders are due."""
     from handlers import reconciler, wiring  # the package's
 
     leave_due(shop, orders)

@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _positive(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text} is no number of orders")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of orders")
     return int(text)
 
 

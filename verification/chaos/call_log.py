@@ -1,4 +1,4 @@
-"""The call log: the calls that the proxy saw, and what it did to each."""
+"""The call log: the calls through the proxy, each with its fault."""
 
 import json
 from collections import Counter, defaultdict

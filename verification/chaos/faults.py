@@ -12,7 +12,7 @@ class FaultRule(NamedTuple):
     """Its name in signatures: `events` is EventBridge."""
     kind: str
     rule: Mapping[str, Any]
-    """As microburst takes it."""
+    """In the form that microburst needs."""
 
 
 THROTTLED = "throttled"

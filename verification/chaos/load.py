@@ -37,11 +37,11 @@ class Purchase(NamedTuple):
     cancel_after: float | None
     """How many seconds after the response the customer cancels the order; None for never."""
     once_charged: bool
-    """Whether the customer then waits for the charge: a cancellation has most to give back right after it."""
+    """Whether the customer then waits for the charge: right after it, a cancellation needs a refund."""
 
 
 def purchases(orders: int, seed: int) -> list[Purchase]:
-    """Return a purchase for each order; a double click is the same purchase twice in a row."""
+    """Return a purchase for each order; a double click is the same purchase twice in succession."""
     rng, found = Random(f"orders of {seed}"), []
     customers = min(CUSTOMERS, 1 + orders // 10)
     for number in range(orders):
@@ -69,7 +69,7 @@ class Responses:
     requested_at: dict[str, float] = field(default_factory=dict)
     """Order id → when its first request was sent, in seconds since 1970."""
     cancellations: dict[str, set[int]] = field(default_factory=dict)
-    """Order id → the statuses with which its cancellations were answered."""
+    """Order id → the statuses of the responses to its cancellations."""
     keys: dict[tuple[int, str], str] = field(default_factory=dict)
     requests: int = 0
     failed: int = 0
@@ -141,7 +141,7 @@ class Customers:
         return None
 
     def _see_charge(self, purchase: Purchase, order_id: str) -> None:
-        """Look at the order until it has a payment, or some seconds are over."""
+        """Poll the order until it has a payment, or some seconds are over."""
         for _ in range(_LOOKS):
             try:
                 seen = self._http.get(f"/orders/{order_id}", headers=self._token(purchase))
@@ -163,7 +163,7 @@ class Customers:
                     self.responses.cancellations.setdefault(order_id, set()).add(response.status_code)
                     if response.status_code not in (200, 202, 409):
                         self.responses.wrong.append(
-                            f"a cancellation was answered {response.status_code}: {response.text}"
+                            f"the response of a cancellation was {response.status_code}: {response.text}"
                         )
                 return
             with self.responses.lock:

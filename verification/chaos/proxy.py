@@ -172,7 +172,7 @@ def subject(service: str | None, body: bytes | None) -> Mapping[str, str]:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    for service in SERVICES:  # microburst reads its models when first asked, which takes seconds
+    for service in SERVICES:  # microburst reads its models at the first request, which takes seconds
         scope = f"AWS4-HMAC-SHA256 Credential=warm/20260101/us-east-1/{service}/aws4_request"
         detect({"Host": HOST, "Authorization": scope}, "POST", "/", {}, b"{}")
     state = State(arguments.state)

@@ -1,6 +1,6 @@
 """Recovery: runs the reconciler, and redrives the dead letters as an operator would.
 
-The reconciler runs every few seconds here, and not every minute as scheduled: a run would mostly wait.
+The reconciler runs every few seconds here, and not every minute as scheduled: a chaos run would mostly wait.
 """
 
 import time

@@ -27,7 +27,7 @@ from verification.tap import NO_REPLAY, Tap, tap_of_bus
 
 _PARAMETERS = {"reconcileAfterSeconds": "8"}
 _HEAL_SECONDS = 120
-"""Within this after the last fault everything must have ended; large runs have longer."""
+"""How long after the last fault everything must have ended; large runs have longer."""
 _MOST_OPEN = 40  # orders; then customers wait: a long queue would not show how orders heal
 _MOST_OPEN_WHILE_DOWN = 12  # orders; the emulator restarts a worker after each error, so more would take too long
 _OUTAGE_BEGINS = (0.3, 0.6)  # share of the orders that are placed by then
@@ -93,7 +93,7 @@ class Chaos:
             yield lambda: self._verdict(stack, customers, recovery, proxy, tap)
 
     def _place(self, stack: Stack, customers: Customers, recovery: Recovery, proxy: FaultProxy) -> None:
-        """Place all orders, and wait a little, so that the last ones may end while faults still happen."""
+        """Place all orders, and wait a little, so that the last ones can end while faults still happen."""
         rng = Random(f"outage of {self._seed}")
         begins, lasts = rng.uniform(*_OUTAGE_BEGINS), min(self._orders / 10, rng.uniform(*_OUTAGE_SECONDS))
         total, down_since, responded_at = customers.waiting, 0.0, 0.0
@@ -128,7 +128,7 @@ class Chaos:
             self._outage_seconds = time.monotonic() - down_since if down_since else 0.0
 
     def _heal(self, recovery: Recovery) -> None:
-        """Wait until nothing happens any more, or until the time is up: the verdict then says what is wrong."""
+        """Wait until everything has ended, or until the time is up: the verdict then says what is wrong."""
         deadline = time.monotonic() + _HEAL_SECONDS + self._orders / 20
         still_open = len(recovery.open_orders())
         with self._progress("healing", still_open) as show:

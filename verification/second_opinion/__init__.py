@@ -1,4 +1,4 @@
-"""`npm run second-opinion`: what the tests found on the emulator and moto, judged by engines that are neither.
+"""`npm run second-opinion`: the tests' findings on the emulator and moto, checked with other engines.
 
 database     the unit stories, and the simulator's expressions, on dynalite; `on_dynalite` is pytest's plugin for it
 permissions  each call of each function against each role, by iam-simulate

@@ -33,12 +33,12 @@ _ARNS = {
     "AWS::SNS::Topic": "arn:aws:sns:{region}:{account}:{name}",
     "AWS::SQS::Queue": "arn:aws:sqs:{region}:{account}:{name}",
 }
-"""What `Fn::GetAtt` of `Arn` is; the name is the resource's logical id."""
+"""The value of `Fn::GetAtt` of `Arn`; the name is the resource's logical id."""
 
 
 @cache
 def variants() -> Mapping[str, Template]:
-    """Stages dev and prod; dev with each boolean parameter the other way round; dev with what is mailed."""
+    """Stages dev and prod; dev with each boolean parameter inverted; dev with alarms by mail and a budget."""
     asked: dict[str, tuple[str, ...]] = {
         "dev": (),
         "prod": (),
@@ -71,7 +71,7 @@ def of_type(template: Template, kind: str) -> dict[str, Any]:
 
 
 def filled(template: Template, value: Any) -> Any:
-    """The value with the names and ARNs that its functions stand for. Raises LookupError for one not known here."""
+    """The value with its functions replaced by names and ARNs. Raises LookupError for an unknown one."""
     if isinstance(value, list):
         return [filled(template, each) for each in value]
     if not isinstance(value, dict):

@@ -1,10 +1,10 @@
-"""The rights of who deploys and looks after a stage.
+"""The rights of an operator who deploys and maintains a stage.
 
-docs/deploy-policy.json is judged against the rights that the provider schemas name.
+docs/deploy-policy.json is checked against the rights that the provider schemas name.
 
-CloudFormation works with the rights of who deploys. Its schema of each resource type, which cfn-lint ships, names those
-that creating, reading, updating, deleting and tagging such a resource may take. Some are for what no resource here has;
-they are listed with the reason.
+CloudFormation works with the rights of its caller. Its schema of each resource type, which cfn-lint ships, names those
+that creating, reading, updating, deleting and tagging such a resource may need. Some are for features that no resource
+here has; they are listed with the reason.
 
 docs/preflight-policy.json adds the right to read the tables, for `npm run ledger` and `npm run dlq`, and no other.
 """
@@ -74,7 +74,7 @@ def judged(document: Policy, needed: Mapping[str, set[str]], not_needed: Mapping
 
 
 def rights(kind: str) -> set[str]:
-    """What the schema of a resource type asks for."""
+    """The rights that the schema of a resource type names."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema
     handlers = [schema["handlers"][name] for name in _HANDLERS if name in schema["handlers"]]
     return {action for each in (*handlers, schema.get("tagging", {})) for action in each.get("permissions", [])}
@@ -86,7 +86,7 @@ PASSED = {
     ("order-processing-dev-FulfillmentRole-1", "ec2.amazonaws.com", "aws"): False,
     ("administrator", "lambda.amazonaws.com", "aws"): False,
 }
-"""A role, the service that it is given to, the partition; and whether who deploys may."""
+"""A role, the service to which it is passed, the partition; and whether the operator may pass it."""
 
 
 def passing(document: Policy) -> list[str]:
@@ -131,5 +131,5 @@ def reading(document: Policy) -> list[str]:
 
 
 def _is(action: str, pattern: str) -> bool:
-    """IAM asks neither for upper nor for lower case."""
+    """IAM ignores upper and lower case."""
     return fnmatchcase(action.lower(), pattern.lower())

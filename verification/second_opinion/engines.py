@@ -1,6 +1,6 @@
-"""The judges that npm has, in a folder of their own: nothing else needs them, and iam-simulate's licence is the AGPL.
+"""The engines from npm, in a folder of their own: nothing else needs them, and iam-simulate's licence is the AGPL.
 
-They are installed as their lock says, once, into `.local/second-opinion`.
+They are installed from their lock, once, into `.local/second-opinion`.
 """
 
 import json
@@ -19,7 +19,7 @@ _LOCK = "package-lock.json"
 
 
 def install() -> None:
-    """Raises LocalError where npm can't."""
+    """Install the engines. Raises LocalError if npm can't."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     mark, lock = FOLDER / "installed", (_SOURCE / _LOCK).read_text()
     for file in _SOURCE.iterdir():
@@ -36,7 +36,7 @@ def install() -> None:
 
 
 def judged_by_iam(questions: list[dict[str, Any]]) -> list[str]:
-    """Each question has `policies`, `action`, `resource` and `context`; engines/iam.mjs says what is answered."""
+    """Each question has `policies`, `action`, `resource` and `context`; engines/iam.mjs describes the results."""
     command = ["node", str(FOLDER / "iam.mjs")]
     ran = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, check=False)
     if ran.returncode != 0:

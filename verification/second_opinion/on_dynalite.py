@@ -1,9 +1,9 @@
 """A plugin of pytest's that gives the tests dynalite for moto's DynamoDB, an empty one for each test.
 
-The code's clients stay what they are: boto3 reads AWS_ENDPOINT_URL_DYNAMODB. Requests are sent where moto answers
-others, at the SDK's hook `before-send`, so that a test can lose an answer there. Each of pytest-xdist's processes has
+The code's clients stay unchanged: boto3 reads AWS_ENDPOINT_URL_DYNAMODB. Requests are sent where moto intercepts
+others, at the SDK's hook `before-send`, so that a test can lose a response there. Each of pytest-xdist's processes has
 a dynalite of its own. Two things that it lacks are supplied here: `ReturnValuesOnConditionCheckFailure`, and a table
-that is ready when CreateTable answers, as moto's is.
+that is ready when CreateTable returns, as moto's is.
 """
 
 import json

@@ -1,19 +1,19 @@
-"""One engine's opinion: a line of summary, and what it objects to."""
+"""One engine's opinion: a line of summary, and its objections."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 SHOWN = 20
-"""More objections than these have one cause."""
+"""How many objections are shown; more have a common cause."""
 
 
 class Opinion(NamedTuple):
     subject: str
     judged: str
-    """What was judged, how many, and by whom."""
+    """The checked items, their number, and the engine."""
     objections: Sequence[str] = ()
     absent: str = ""
-    """Why the judge is not here; nothing was judged then."""
+    """Why the engine is missing; then nothing was checked."""
 
     def report(self, seconds: float) -> str:
         if self.absent:

@@ -1,7 +1,7 @@
-"""IAM: each call that the tests recorded, and what Lambda does for a function, judged against every role.
+"""IAM: each call that the tests recorded, and Lambda's calls for a function, checked against every role.
 
-A role must allow what its own function needs and deny what others need and what nobody does. Each statement is taken
-away once: one without which nothing is missing is one too many.
+A role must allow the calls of its own function and deny those of others and those that nobody makes. Each statement is
+removed once: a statement that nothing needs is superfluous.
 """
 
 import json
@@ -36,7 +36,7 @@ Needs = Mapping[str, set[IamRequest]]
 
 
 def ask(templates: Mapping[str, Template], recorded: Sequence[Recorded]) -> Opinion:
-    """Judge each function's role, and once more where a variant of the template changes it."""
+    """Check each function's role, and once more if a variant of the template changes it."""
     roles: dict[str, Role] = {}
     needs: dict[str, set[IamRequest]] = {}
     never: set[IamRequest] = set()
@@ -68,7 +68,7 @@ def judged(roles: Mapping[str, Role], needs: Needs, never: set[IamRequest]) -> O
 
 
 def needless(roles: Mapping[str, Role], needs: Needs) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each statement without which its function lacks nothing."""
+    """Each statement that its function does not need."""
     without = [
         (function, n, each) for function, role in roles.items() for n in range(len(role)) for each in needs[function]
     ]
@@ -107,7 +107,7 @@ def logical(function: str) -> str:
 
 
 def request_for(template: Template, right: Right) -> IamRequest:
-    """A recorded right as IAM would be asked for it."""
+    """A recorded right in the form of a question to IAM."""
     action, resource = right
     if action == "events:PutEvents":
         source, detail_type = resource.removeprefix("EventBus: ").split(", ")
@@ -124,7 +124,7 @@ def request_for(template: Template, right: Right) -> IamRequest:
 
 
 def connection(template: Template, method: str, *, api: str = "WebsocketsApi", stage: str = "") -> IamRequest:
-    """Send to a WebSocket (POST), look at it (GET) or close it (DELETE); of another API or stage, where given."""
+    """Send to a WebSocket (POST), read its state (GET) or close it (DELETE); of another API or stage, if given."""
     [own] = [each["StageName"] for each in of_type(template, "AWS::ApiGatewayV2::Stage").values() if _of_sockets(each)]
     arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api}/{stage or own}/{method}/@connections/IZ5tdfpJoAMCJrw="
     return IamRequest("execute-api:ManageConnections", arn)
@@ -143,7 +143,7 @@ def publishing(template: Template, sources: tuple[str, ...], detail_types: tuple
 
 
 def requests_of_lambda(template: Template, function: str) -> Iterator[IamRequest]:
-    """What Lambda does under the function's role: write its log, keep failed invocations, read its queue."""
+    """Lambda's calls under the function's role: write its log, send failed invocations, read its queue."""
     name = logical(function)
     group = arn(template, name.replace("LambdaFunction", "LogGroup")).removesuffix(":*")
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
@@ -160,7 +160,7 @@ def requests_of_lambda(template: Template, function: str) -> Iterator[IamRequest
 
 
 def forbidden(template: Template) -> set[IamRequest]:
-    """What no role may allow: deleting, reading all, mixed and nameless events, other WebSockets, and more rights."""
+    """Calls that no role may allow: deletes, scans, mixed and nameless events, other WebSockets, and more rights."""
     tables = [arn(template, name) for name in of_type(template, "AWS::DynamoDB::Table")]
     calls = {
         IamRequest(f"dynamodb:{action}", table) for action in ("DeleteItem", "Scan", "DeleteTable") for table in tables

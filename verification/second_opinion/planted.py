@@ -1,4 +1,4 @@
-"""The judges judged: tests/verification/second_opinion plants a mistake of each kind, and each must be objected to."""
+"""A check of the engines: tests/verification/second_opinion plants a mistake of each kind, which must be found."""
 
 import subprocess
 import sys

@@ -21,7 +21,7 @@ MEANT: Mapping[tuple[str, str], str] = {
     (DEPLOYS, "RESOURCE_MISMATCH"): "`s3:*` on our buckets is no right to what S3 has beside buckets",
     (LOOKS, "RESOURCE_STAR"): "preflight reads the role that calls it, whatever that is named",
 }
-"""Which findings are meant so, and why."""
+"""The findings that are intended, with the reason."""
 _RESOURCE_POLICIES = ("AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy")
 
 Named = tuple[str, Mapping[str, Any]]
@@ -47,12 +47,12 @@ def judged(documents: list[Named], meant: Mapping[tuple[str, str], str]) -> Opin
         f"{name}: {each.issue}: {each.detail}"[:300] for name, each in found if (name, _called(each)) not in meant
     ]
     gone = meant.keys() - {(name, _called(each)) for name, each in found}
-    objections += [f"{name}: {issue} is listed as meant so, and is not found" for name, issue in sorted(gone)]
-    return Opinion("policies", f"{len(documents)} by parliament, {len(meant)} findings meant so", objections)
+    objections += [f"{name}: {issue} is listed as intended, and is not found" for name, issue in sorted(gone)]
+    return Opinion("policies", f"{len(documents)} by parliament, {len(meant)} findings intended", objections)
 
 
 def _called(finding: Any) -> str:
-    """A finding's kind; of an unknown action, which one, so that one that is meant so hides no other."""
+    """A finding's kind; for an unknown action its name as well, so that an intended one hides no other."""
     return str(finding.detail if finding.issue == "UNKNOWN_ACTION" else finding.issue)
 
 

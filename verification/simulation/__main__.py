@@ -80,7 +80,7 @@ def show(console: Console, outcome: Outcome) -> int:
 
 
 def play_crashes(console: Console, jobs: int) -> int:
-    """Play an order of each way to end with every crash, alone and in all pairs."""
+    """Play an order for each outcome with every crash, alone and in all pairs."""
     failed = False
     for story in STORIES:
         started, count = time.monotonic(), 0
@@ -181,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _positive(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text} is no number of schedules")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of schedules")
     return int(text)
 
 

@@ -81,7 +81,7 @@ class SimulatedCloud:
         return self._rng.between(place, 0.1, 300)
 
     def carry_out_later(self, write: Callable[[], object]) -> None:
-        """Let a write of the provider's take effect when nobody waits for its response any more."""
+        """Let a write of the provider take effect when nobody waits for its response any more."""
         thread = self.world.thread
         name = f"{thread.name}/{thread.calls} later"
         late = Process(name, thread.process.order)
@@ -346,7 +346,7 @@ class SimulatedCloud:
 
 
 def _event_in(body: str) -> Envelope:
-    """The event in a message; a body that is no JSON becomes the event's id."""
+    """The event in a message; a body that isn't JSON becomes the event's id."""
     try:
         return json.loads(body)  # type: ignore[no-any-return]
     except ValueError:

@@ -16,7 +16,7 @@ Crashes = Mapping[str, FaultKind]
 
 
 class Story(NamedTuple):
-    """How an order ends when nothing crashes."""
+    """An order's outcome when nothing crashes."""
 
     payment_method: str
     status: str
@@ -39,7 +39,7 @@ STORIES = (
     Story("tok_visa", "REFUNDED"),
     Story("tok_mastercard", "REFUNDED", during_charge=True),
 )
-"""One for each way in which an order can end; a cancellation comes before, after or during the charge."""
+"""One for each outcome of an order; a cancellation comes before, after or during the charge."""
 
 
 @cache

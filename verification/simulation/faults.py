@@ -1,4 +1,4 @@
-"""The faults: which kinds there are, and where they strike, drawn from a seed or listed in a script."""
+"""The kinds of faults, and the places where they strike, drawn from a seed or listed in a script."""
 
 from collections.abc import Collection, Mapping
 from enum import Enum

@@ -34,7 +34,7 @@ LEDGER = "GatewayLedger"
 """The payment provider's own table."""
 _FIXED = ("orderId", "customerId", "email", "phone", "items", "totalAmount", "currency", "paymentMethod", "placedAt")
 _WORDS = {"fulfillment": "tracking number", "cancellation": "cancelled", "payment": "nothing was charged"}
-"""What is stored of an order's end → the words that only a message about it has."""
+"""The stored outcome of an order → the words that only a message about it has."""
 _FINAL = {"FULFILLED", "PAYMENT_FAILED", "REFUNDED"}
 _ONCE = ("payment", "fulfillment", "cancellation", "refund", "notification", "sms")
 _PROVIDER_STATES = {
@@ -72,7 +72,7 @@ class OnlineChecker:
     ledger: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By idempotency key, each row of the provider's ledger as it was last written, as plain values."""
     cancellations: dict[str, set[int]] = field(default_factory=dict)
-    """By order, the statuses with which its customer's cancellations were answered."""
+    """By order, the statuses of the responses to its customer's cancellations."""
     forged: set[str] = field(default_factory=set)
     stored: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Each order as it was last written, as plain values."""
@@ -123,7 +123,7 @@ class OnlineChecker:
             if new.get("status") != "PLACED" or not set(_FIXED) - {"phone", "email"} <= new.keys():
                 self.broken(f"order {order_id} was created as {new}")
             return
-        if not _is_settled(new):  # cancelled after the charge: whoever sees that asks the provider for the refund
+        if not _is_settled(new):  # cancelled after the charge: an invocation that sees this requests the refund
             for settled in self._settled_for.values():
                 settled.discard(order_id)
         if old != new:
@@ -169,7 +169,7 @@ class OnlineChecker:
         return clock.timestamp(clock.moment(order["placedAt"]) + cancel_after)
 
     def _check_ledger(self, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
-        """The payment provider answered a request."""
+        """The payment provider responded to a request."""
         order_id = new["reference"]
         self._check_gateway(order_id)
         self.ledger[new["idempotencyKey"]] = new
@@ -188,19 +188,19 @@ class OnlineChecker:
             self._check_open(order_id, "charges it")
 
     def _money(self, order_id: str) -> tuple[int, int]:
-        """The charges and refunds of an order, under whatever keys."""
+        """The charges and refunds of an order, under all its keys."""
         rows = [row for row in self.ledger.values() if row["reference"] == order_id]
         return sum(row["charges"] for row in rows), sum(row["refunds"] for row in rows)
 
     def _check_gateway(self, order_id: str) -> None:
-        """The provider is asked about an order only while it is open, and its money not settled."""
+        """The provider is called for an order only while it is open, and its payment not settled."""
         process = self.world.process
         self._check_open(order_id, "calls the gateway")
         if order_id in self._settled_for.get(process, ()):
             self.broken(f"order {order_id} was settled when {process.name} began, which calls the gateway again")
 
     def _check_money(self, order_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        """What an order says of its money must be what the provider did."""
+        """The payment and the refund of an order must match the provider's."""
         charges, refunds = self._money(order_id)
         payment, refund = new.get("payment"), new.get("refund")
         if payment and payment != old.get("payment"):
@@ -271,7 +271,7 @@ class OnlineChecker:
         self._check_open(message.order_id, f"sends its {message.channel}")
 
     def check_text(self, order_id: str, text: str) -> None:
-        """A message must tell how the order ended, and nothing else."""
+        """A message must say how the order ended, and nothing else."""
         told = {outcome for outcome, words in _WORDS.items() if words in text.lower()}
         order = self.stored[order_id]
         failed = {"payment"} if order.get("payment", {}).get("status") == "FAILED" else set()

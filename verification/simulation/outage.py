@@ -27,7 +27,7 @@ _LONGEST_SECONDS = 12 * 3600
 
 
 class Scenario(NamedTuple):
-    """What is down, and what heals it. `most_minutes`: by then every order must have ended."""
+    """The part that is down, and the way it heals. `most_minutes`: by then every order must have ended."""
 
     name: str
     down: FaultKind
@@ -123,7 +123,7 @@ def heal(scenario: Scenario, *, orders: int = ORDERS, seed: int = 0) -> Healing:
 
 
 def play(jobs: int) -> Iterator[Healing]:
-    """Play all scenarios, in so many processes."""
+    """Play all scenarios, in this many processes."""
     yield from in_parallel(heal, SCENARIOS, jobs)
 
 

@@ -28,7 +28,7 @@ class Queue:
         return message
 
     def receive(self, most: int, visibility_timeout_seconds: float) -> list[QueueMessage]:
-        """Return at most so many visible messages, and hide them."""
+        """Return at most this many visible messages, and hide them."""
         found = [message for message in self.messages.values() if message.visible_at <= self._now()][:most]
         for message in found:
             message.visible_at = self._now() + visibility_timeout_seconds

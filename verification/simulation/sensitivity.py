@@ -23,7 +23,7 @@ _COPIED = ("orders", "handlers", "operations", "tools", "verification", "resourc
 
 
 class HuntResult(NamedTuple):
-    """`caught`: the promise that broke; None where the bug survived."""
+    """`caught`: the promise that broke; None if the bug survived."""
 
     bug: Bug
     caught: str | None

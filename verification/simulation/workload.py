@@ -91,7 +91,7 @@ class SimulatedCustomer:
         self._request("POST /orders", f"{name}.{attempt}", ended, body=json.dumps(self._body))
 
     def _change_mind(self, order_id: str) -> None:
-        """Cancel the order a while later, perhaps by two clicks; somebody else may try as well."""
+        """Cancel the order a while later, perhaps by two clicks; another customer may try as well."""
         kind = self._draw("changes mind when")
         within = _CANCELLED_LATER_SECONDS if kind < 0.3 else _CANCELLED_SOON_SECONDS
         after = self._rng.between(f"{self.label} cancels after", *within)
@@ -110,7 +110,7 @@ class SimulatedCustomer:
             self._cloud.world.later(after * self._draw("other"), lambda: self._try_to_cancel_anothers(order_id))
 
     def _cancel_once_charged(self, order_id: str, looks: int) -> None:
-        """Cancel the order right after its charge, or when the looks are used up: then most is at stake."""
+        """Cancel the order right after its charge, or when the polls are used up: the riskiest moment."""
         item = self._cloud.tables["Orders"].get({"orderId": {"S": order_id}})
         if (item and "payment" in item) or looks == 0:
             self._cancel(order_id, f"{self.label}.CANCEL")
@@ -249,7 +249,7 @@ class SimulatedOperator:
 
 
 class Adversary:
-    """Forges events about orders that exist, and sends messages that are no JSON to the queues."""
+    """Forges events about orders that exist, and sends messages that aren't JSON to the queues."""
 
     def __init__(self, cloud: SimulatedCloud, faults: Faults, rng: RandomSource, trace: Trace) -> None:
         self._cloud = cloud
@@ -306,7 +306,7 @@ def _placed(order: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def _placed_metadata(order: Mapping[str, Any]) -> dict[str, Any]:
-    """The true metadata of the event that placed the order."""
+    """The real metadata of the event that placed the order."""
     first = order["statusHistory"][0]
     return {
         "eventId": first["eventId"],
@@ -319,7 +319,7 @@ def _placed_metadata(order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _last_event(order: Mapping[str, Any], **changes: Any) -> _Forgery:
-    """The last event of the order, true but for a part of its metadata."""
+    """The last event of the order, genuine except for a part of its metadata."""
     if "refund" in order:
         kind, result = "PaymentRefundedEvent", order["refund"]
         data = {**_money(order), "paymentId": order["payment"]["paymentId"], "refundId": result["refundId"]}
@@ -340,7 +340,7 @@ def _last_event(order: Mapping[str, Any], **changes: Any) -> _Forgery:
 
 
 def _refund_of_another_amount(order: Mapping[str, Any], new_id: Callable[[], str]) -> tuple[dict[str, Any], Any]:
-    """Metadata and data of a refund; where the order was refunded, they are true but for the amount."""
+    """Metadata and data of a refund; if the order was refunded, they are genuine except for the amount."""
     ids = {"paymentId": new_id(), "refundId": new_id()}
     metadata, data = _metadata(order, new_id), {**_money(order), **ids}
     if "refund" in order:

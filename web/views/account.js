@@ -94,13 +94,13 @@ async function offerCode({ inboxOf }, email, code, element, isAnother = false) {
   code.after(h('p.offer', {}, `Filled in for you: ${found} is the code in the e-mail, which stays on this machine.`));
 }
 
-/** A form that sends its values, once at a time, and shows what went wrong; `swap` replaces it with another form. */
+/** A form that sends its values, once at a time, and shows errors; `swap` replaces it with another form. */
 function form(page, title, button, fields, send, links = () => []) {
   const problem = h('p.error', { role: 'alert', hidden: true });
   const submit = h('button.big', { type: 'submit' }, button);
   const element = h('form.card', {}, h('h1', { tabindex: -1 }, title), fields, problem, submit);
   const swap = (other) => {
-    page.say(''); // what was said is about the form that goes
+    page.say(''); // the notice is about the form that goes
     element.replaceWith(other);
     (other.querySelector('input:not([value])') ?? other.querySelector('input')).focus();
   };

@@ -23,7 +23,7 @@ export async function cartView({ api, go, cartChanged, again, announce }) {
       h('thead', {}, h('tr', {}, ['Product', 'Quantity', 'Price'].map((name) => h('th', { scope: 'col' }, name)), h('td'))),
       h('tbody', {}, lines.map(([sku, quantity]) => line(products.get(sku), quantity, change))),
       h('tfoot', {}, h('tr', {}, h('th', { scope: 'row', colspan: 2 }, 'Total'), h('td.price', {}, money(total, currency)), h('td')))),
-    email() ? checkout(go, lines) : h('p', {}, h('a.button', { href: '#/account' }, 'Sign in to order'), ' The cart stays as it is.'));
+    email() ? checkout(go, lines) : h('p', {}, h('a.button', { href: '#/account' }, 'Sign in to order'), ' Your cart stays as it is.'));
 }
 
 function line({ sku, name, unitPrice, currency }, quantity, change) {
@@ -48,7 +48,7 @@ function checkout(go, lines) {
     h('span', {}, h('strong', {}, name), h('small', {}, outcome))));
   const form = h('form.checkout', {},
     h('fieldset', {}, h('legend', {}, 'Pay with a test card; no money is charged'), methods),
-    field('Telephone, for a text message (optional)', { id: 'phone', type: 'tel', pattern: '\\+[1-9][0-9]{6,14}', value: before.phone },
+    field('Phone number, for a text message (optional)', { id: 'phone', type: 'tel', pattern: '\\+[1-9][0-9]{6,14}', value: before.phone },
       'With the country code, like +4915112345678.'),
     problem, button);
   form.addEventListener('change', () => keepChoices(Object.fromEntries(new FormData(form))));

@@ -1,4 +1,4 @@
-// One order: what happens to it while it happens, and once more in slow motion.
+// One order: its steps as they happen, and once more in slow motion.
 
 import { Cancellation } from '../cancellation.js';
 import { isComplete, isOver } from '../choreography.js';
@@ -10,7 +10,7 @@ import { Stage } from '../stage.js';
 import { money, orderNumber, PAYMENT_METHODS, STATUSES, time } from '../words.js';
 
 const CALM = window.matchMedia('(prefers-reduced-motion: reduce)');
-const WAITING_AFTER_MS = 6000; // without a change: then the page says what the order waits for
+const WAITING_AFTER_MS = 6000; // without a change: then the page says what the order is waiting for
 
 export async function orderView({ api, choreography, inbox, operatorsView, announce, signal, orderChanged }, orderId) {
   const cancel = async () => {
@@ -29,7 +29,7 @@ export async function orderView({ api, choreography, inbox, operatorsView, annou
   let shown = '';
   let changedAt = Date.now();
 
-  /** Show what is known now; whether that is news. */
+  /** Show what is known now. Return whether anything has changed. */
   const show = () => {
     const now = JSON.stringify([order, events, rescue]);
     const changed = now !== shown;
@@ -63,7 +63,7 @@ export async function orderView({ api, choreography, inbox, operatorsView, annou
       view.trouble(error.message, h('a', { href: '#/account' }, 'Sign in'));
       return 'ended';
     }
-    view.trouble(`${error.message} What you see is what was known before; this page keeps trying.`);
+    view.trouble(`${error.message} You see the last known state; this page keeps trying.`);
     return null;
   };
   await read(false);
@@ -72,7 +72,7 @@ export async function orderView({ api, choreography, inbox, operatorsView, annou
   if (operatorsView) watchRescue();
   return view.element;
 
-  /** An order that has ended is looked at again when something more happens to it. */
+  /** Once an order has ended, read the operator's view only when the order or its events change. */
   function watchRescue() {
     let known = '';
     const what = () => JSON.stringify([order, events]);
@@ -103,7 +103,7 @@ class OrderView {
     this.problem = h('p.error', { role: 'alert', hidden: true });
     this.cancellation = new Cancellation(cancel);
     this.facts = h('dl.facts');
-    this.mail = h('section.letter', { 'aria-label': 'The e-mail', hidden: true });
+    this.mail = h('section.email', { 'aria-label': 'The e-mail', hidden: true });
     this.element = h('article.order', {},
       h('div.heading', {}, this.title, this.status, this.cancellation.element), this.problem,
       this.stage.element,

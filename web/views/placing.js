@@ -9,7 +9,7 @@ export async function placingView({ api, cartChanged, signal, replace }) {
   else replace('#/cart');
   return h('article.order', { 'aria-busy': 'true' },
     h('h1', { tabindex: -1 }, 'Placing your order …'),
-    h('p', {}, 'The order is being stored. Then its first event leaves, and everything else follows from that.'),
+    h('p', {}, 'The order is being stored. Then its first event is published, and everything else follows from that.'),
     h('div.skeleton.large'), h('div.skeleton'), h('div.skeleton'));
 
   /** The key is kept with the order: a reload, or a second click, is the same order. */

@@ -1,4 +1,4 @@
-// What this is, and the products.
+// The introduction and the products.
 
 import { h } from '../dom.js';
 import { hero } from '../hero.js';

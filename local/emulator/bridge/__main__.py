@@ -35,7 +35,7 @@ GAPS = (
 
 
 def end_with_parent() -> None:
-    """End the whole process group with standard input: the launcher holds its other end; even a kill -9 closes it."""
+    """End the whole process group when standard input closes: the launcher holds its other end."""
 
     def wait() -> None:
         while os.read(sys.stdin.fileno(), 1):

@@ -1,4 +1,4 @@
-"""SES sends to addresses of 7-bit ASCII only, a domain in Punycode; MiniStack's to anything."""
+"""SES sends to addresses of 7-bit ASCII only, with the domain in Punycode; MiniStack's sends to any address."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ def in_ascii_only(original: Any) -> Any:
 
 
 def _fault(body: bytes) -> str | None:
-    """In SES's words, for the first recipient that it can't take."""
+    """SES's error message for the first recipient that it refuses; None if there is none."""
     for recipients in json.loads(body).get("Destination", {}).values():
         for address in recipients:
             local_part, _, domain = address.rpartition("@")

@@ -1,4 +1,4 @@
-"""AWS::Events::Archive for MiniStack's CloudFormation; its archive and replay APIs are there already."""
+"""AWS::Events::Archive for MiniStack's CloudFormation, which has the archive and replay APIs already."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ TYPE = "AWS::Events::Archive"
 
 Properties = Mapping[str, Any]
 Provisioned = tuple[str, dict[str, str]]
-"""What Ref gives, and what GetAtt gives."""
+"""The values of Ref and of GetAtt."""
 
 Operation = Callable[[dict[str, Any]], tuple[int, Any, bytes]]
 """One of MiniStack's, from parameters to HTTP status, headers and body."""
@@ -27,7 +27,7 @@ def install() -> None:
 
 def with_archive(handlers: dict[str, Any]) -> dict[str, Any]:
     if TYPE in handlers:
-        sys.exit(f"this MiniStack has {TYPE} by itself: take local/emulator/bridge/archive.py out")
+        sys.exit(f"this MiniStack has {TYPE} by itself: remove local/emulator/bridge/archive.py")
     handlers[TYPE] = {"create": create, "update": update, "delete": delete}
     return handlers
 

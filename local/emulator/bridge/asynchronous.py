@@ -1,8 +1,8 @@
 """Asynchronous invocation as Lambda does it: retries, throttling, and the on-failure destination in AWS's format.
 
-MiniStack has it for `Invoke` only and fires an event of EventBridge's once. Its own takes a throttled invocation for a
-success, which loses the event; always counts three attempts; and puts the record into the queue without asking whether
-the function's role may.
+MiniStack has this for `Invoke` only and delivers an event of EventBridge once. Its version treats a throttled
+invocation as a success, which loses the event; always counts three attempts; and sends the record to the queue without
+checking whether the function's role may.
 """
 
 import json
@@ -32,7 +32,7 @@ _THROTTLED_RETRY_SECONDS = 1.0
 """Seconds before a throttled event is tried again; on AWS from one second, growing, to five minutes."""
 
 _lines: dict[str, threading.BoundedSemaphore] = {}
-"""By function. An event that waits here does not count as running: otherwise most of thousands are throttled."""
+"""By function. An event that waits here does not count as running; otherwise most of thousands would be throttled."""
 
 
 def install() -> None:
@@ -44,7 +44,7 @@ def install() -> None:
 
 
 def invoke_target(arn: str, payload: str) -> None:
-    """Hand an event to the function that is a rule's target."""
+    """Deliver an event to the function that is a rule's target."""
     function, configuration, name = lambda_svc._get_func_record_for_ref(arn)
     if not function or not configuration:
         _log.warning("EventBridge can't deliver: there is no function %s", name)
@@ -53,19 +53,19 @@ def invoke_target(arn: str, payload: str) -> None:
 
 
 def invoke(function: Function, event: Any) -> None:
-    """Accept the event; what becomes of it is decided in a thread of its own, in this account and region."""
+    """Accept the event and handle it in a thread of its own, in this account and region."""
     threading.Thread(target=copy_context().run, args=(_work_off, function, event), daemon=True).start()
 
 
 def _work_off(function: Function, event: Any) -> None:
-    """Invoke until it succeeds, the attempts are used up or the event is too old, then keep it where it was asked."""
+    """Invoke until it succeeds, the attempts are used up or the event is too old; then send it to its destination."""
     options = function.get("event_invoke_config") or function.get("event_invoke_configs", {}).get("$LATEST") or {}
     attempts_left = 1 + options.get("MaximumRetryAttempts", 2)
     too_old_at = time.monotonic() + options.get("MaximumEventAgeInSeconds", 21600)
-    request_id, pause, attempts, answer = str(uuid4()), _FIRST_RETRY_SECONDS, 0, None
+    request_id, pause, attempts, response = str(uuid4()), _FIRST_RETRY_SECONDS, 0, None
     while True:
         if not exists(function):
-            _log.warning("%s was deleted, and an event that waited for it with it", function["config"]["FunctionName"])
+            _log.warning("%s was deleted, and with it an event that waited for it", function["config"]["FunctionName"])
             return
         result = _attempt(function, event, request_id)
         if result is None:
@@ -73,7 +73,7 @@ def _work_off(function: Function, event: Any) -> None:
         elif not result.get("error"):
             return
         else:
-            attempts, answer = attempts + 1, result["body"]
+            attempts, response = attempts + 1, result["body"]
             condition, wait = "EventAgeExceeded", pause
             pause *= 2
             if attempts == attempts_left:
@@ -82,11 +82,11 @@ def _work_off(function: Function, event: Any) -> None:
         if time.monotonic() + wait > too_old_at:
             break
         time.sleep(wait)
-    _keep(function, options, _record(function["config"], event, request_id, condition, attempts, answer))
+    _keep(function, options, _record(function["config"], event, request_id, condition, attempts, response))
 
 
 def _attempt(function: Function, event: Any, request_id: str) -> dict[str, Any] | None:
-    """One invocation: `{"body": …}`, with a true `error` where it failed; None where it was throttled."""
+    """One invocation: `{"body": …}`, with a true `error` where it failed; None if it was throttled."""
     line = _lines.setdefault(function["config"]["FunctionArn"], threading.BoundedSemaphore(AT_ONCE))
     with line:
         found, configuration, _ = lambda_svc._get_func_record_for_ref(function["config"]["FunctionArn"])
@@ -105,7 +105,7 @@ def _attempt(function: Function, event: Any, request_id: str) -> dict[str, Any] 
 
 
 def _record(
-    configuration: dict[str, Any], event: Any, request_id: str, condition: str, attempts: int, answer: Any
+    configuration: dict[str, Any], event: Any, request_id: str, condition: str, attempts: int, response: Any
 ) -> dict[str, Any]:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html"""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -120,12 +120,12 @@ def _record(
         },
         "requestPayload": event,
         "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
-        "responsePayload": answer,
+        "responsePayload": response,
     }
 
 
 def _keep(function: Function, options: dict[str, Any], record: dict[str, Any]) -> None:
-    """Send the record to the on-failure queue as the function's role, like Lambda; if that may not, it is lost."""
+    """Send the record to the on-failure queue as the function's role, like Lambda; without the right, it is lost."""
     name = function["config"]["FunctionName"]
     destination = options.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
     if not destination:

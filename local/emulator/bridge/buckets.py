@@ -1,4 +1,4 @@
-"""CloudFormation removes no bucket that has files, older versions among them; MiniStack's removes it with all these."""
+"""CloudFormation removes no bucket that has files or older versions of them; MiniStack's removes it with its files."""
 
 from typing import Any
 

@@ -1,9 +1,9 @@
-"""The condition keys by which IAM judges what a function publishes and mails, and the e-mail's resource.
+"""The condition keys with which IAM evaluates a function's PutEvents and SendEmail, and the e-mail's resource.
 
-AWS judges a call of PutEvents once, by all that its entries name: `events:source` and `events:detail-type` have a value
-for each entry (ArrayOfString, in the Service Authorization Reference); an entry that names none adds none. An e-mail is
-judged by its `ses:FromAddress`, on the sender's identity. MiniStack judges both with none of these keys, and an e-mail
-on what it takes for the resource.
+AWS evaluates a call of PutEvents once, for all its entries: `events:source` and `events:detail-type` have a value for
+each entry (ArrayOfString, in the Service Authorization Reference); an entry without a value adds none. An e-mail is
+evaluated by its `ses:FromAddress`, on the sender's identity. MiniStack evaluates both without these keys, and an e-mail
+on another resource.
 """
 
 import json
@@ -20,7 +20,7 @@ from local.emulator.bridge.patching import replace, require
 Keys = Mapping[str, str | list[str]]
 
 _keys: ContextVar[Keys] = ContextVar("_keys")
-"""The condition keys to judge the request under way by."""
+"""The condition keys of the request under way."""
 
 
 def install() -> None:

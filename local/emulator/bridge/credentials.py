@@ -1,7 +1,7 @@
-"""Who may come in: whoever signs with a secret that was given out, and nobody else.
+"""Authentication: only requests that are signed with a secret of this stack are accepted.
 
-MiniStack takes the configured access key, `test`, any account's number and any Authorization header that names no key
-for the administrator, and looks at no signature of theirs. But the administrator can run code on this machine, as a
+MiniStack treats the configured access key, `test`, any account's number and any Authorization header without a key as
+the administrator, and does not check their signatures. But the administrator can run code on this machine, as a
 function, and every web page that the user has open can send requests to this machine.
 """
 
@@ -20,12 +20,12 @@ def install() -> None:
 
 
 def spared_the_check(_access_key: str) -> bool:
-    """No key is: each signature is compared with one made with the secret of its owner."""
+    """No key is: each signature is compared with one that is made with its owner's secret."""
     return False
 
 
 def without_key_is_anonymous(original: Any) -> Any:
-    """Then MiniStack lets through what AWS serves without a signature, such as a sign-in or a call of an API."""
+    """MiniStack then accepts requests that AWS serves without a signature, such as a sign-in or a call of an API."""
 
     def enforce(access_key: str, *rest: Any, **more: Any) -> Any:
         if not access_key:
@@ -36,7 +36,7 @@ def without_key_is_anonymous(original: Any) -> Any:
 
 
 def without_key_is_refused(original: Any) -> Any:
-    """Requests that no IAM action covers."""
+    """Refuse requests without a key that no IAM action covers."""
 
     def check_credentials(access_key: str, service: str | None = None) -> Any:
         if not access_key:

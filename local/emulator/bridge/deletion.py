@@ -1,7 +1,7 @@
-"""A deleted function: what waits for it is dropped, and what still ran in it leaves no log.
+"""A deleted function: events that wait for it are dropped, and invocations that were still running leave no log.
 
-MiniStack makes a log group when it finds none, so that either would bring the group of a removed stack back. On AWS the
-functions' roles may not make one.
+MiniStack creates a missing log group, so either would bring the log group of a removed stack back. On AWS the
+functions' roles may not create one.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
-"""AWS::ApiGatewayV2::Deployment for MiniStack's CloudFormation: a WebSocket API of the framework has one.
+"""AWS::ApiGatewayV2::Deployment for MiniStack's CloudFormation: the framework adds one to a WebSocket API.
 
-MiniStack has the deployments' API. It serves an API's routes as they are now, deployed or not.
+MiniStack has the API for deployments. It serves an API's routes as they are now, deployed or not.
 """
 
 import json
@@ -25,7 +25,7 @@ def install() -> None:
 
 def with_deployment(handlers: dict[str, Any]) -> dict[str, Any]:
     if TYPE in handlers:
-        sys.exit(f"this MiniStack has {TYPE} by itself: take local/emulator/bridge/deployments.py out")
+        sys.exit(f"this MiniStack has {TYPE} by itself: remove local/emulator/bridge/deployments.py")
     handlers[TYPE] = {"create": create, "delete": delete}
     return handlers
 

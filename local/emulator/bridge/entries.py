@@ -1,7 +1,7 @@
-"""An event without a source, a detail type or a detail: PutEvents refuses that entry and takes the others.
+"""An event without a source, a detail type or a detail: PutEvents refuses that entry and accepts the others.
 
-MiniStack publishes it with the value left empty. IAM judges a call by the sources and detail types that its entries
-name (conditions.py), so without this an entry that names none could pass among others and reach the rules.
+MiniStack publishes it with the value left empty. IAM evaluates a call by the sources and detail types of its
+entries (conditions.py), so without this an entry with none could pass among others and reach the rules.
 """
 
 import json
@@ -28,13 +28,13 @@ def refuse_incomplete(original: Any) -> Any:
             return original(data, *rest, **more)
         complete = [entry for entry, name in zip(entries, missing, strict=True) if name is None]
         status, headers, body = original({**data, "Entries": complete}, *rest, **more)
-        taken = json.loads(body)
-        results = iter(taken["Entries"])
-        answer = {
-            "FailedEntryCount": taken["FailedEntryCount"] + len(entries) - len(complete),
+        accepted = json.loads(body)
+        results = iter(accepted["Entries"])
+        response = {
+            "FailedEntryCount": accepted["FailedEntryCount"] + len(entries) - len(complete),
             "Entries": [refusal(name) if name else next(results) for name in missing],
         }
-        return status, headers, json.dumps(answer).encode()
+        return status, headers, json.dumps(response).encode()
 
     return put_events
 

@@ -1,7 +1,7 @@
-"""A function finds the APIs of API Gateway where the emulator has them.
+"""A function reaches the APIs of API Gateway at the emulator's URLs.
 
-On AWS each API has a name of its own, `https://{id}.execute-api.{region}.amazonaws.com`. Here all are below one path of
-the emulator. A function's variables with such a URL are rewritten when a process of it starts.
+On AWS each API has a host name of its own, `https://{id}.execute-api.{region}.amazonaws.com`. Here all are below one
+path of the emulator. A function's variables with such a URL are rewritten when a process of the function starts.
 """
 
 import os

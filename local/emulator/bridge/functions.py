@@ -1,11 +1,11 @@
-"""What a function finds around it: its package, the standard library, and nothing of the emulator's own environment.
-And how many of it run at once: on AWS up to a thousand, on one machine a few, while the others wait their turn.
+"""A function's environment: its package, the standard library, and nothing of the emulator's own environment.
+And its concurrency: on AWS up to a thousand, on one machine a few, while other invocations wait.
 
-Each call that a function makes of AWS tells in its User-Agent who makes it, as `app/paymentProcessing-4711`: the
-function and the id of its process, for whoever stands in between.
+Each AWS call of a function names its caller in the User-Agent, as `app/paymentProcessing-4711`: the function and the id
+of its process, for proxies such as the one that injects faults.
 
-MiniStack runs functions on its own interpreter, where what a package misses would be found, and would be missed on AWS
-only. It also unpacks the package anew for every process; here each is unpacked once, which leaves its bytecode to all.
+MiniStack runs functions with its own interpreter: a module that the package lacks would be found here, and be missing
+on AWS only. It also unpacks the package again for every process; here it is unpacked once, so all share its bytecode.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 _unpacking = threading.Lock()
 
 AT_ONCE = 2 * (os.cpu_count() or 1)
-"""Processes of one function. A burst that started one for each event would keep the machine busy with starting them."""
+"""Processes of one function. If a burst started one for each event, the machine would do little but start processes."""
 _turns: dict[str, threading.BoundedSemaphore] = {}
 
 
@@ -62,7 +62,7 @@ def with_the_package_unpacked(original: Any) -> Any:
 
 
 def unpacked(package: bytes) -> Path:
-    """The folder of a package, made when it is first asked for."""
+    """The folder of a package, made when it is first needed."""
     folder = Path(tempfile.gettempdir(), f"package-{hashlib.sha256(package).hexdigest()[:16]}")
     with _unpacking:
         if not folder.exists():
@@ -73,7 +73,7 @@ def unpacked(package: bytes) -> Path:
 
 
 def a_few_at_once(original: Any) -> Any:
-    """Let an invocation wait until a process of its function is free. None invokes another: none waits for itself."""
+    """Let an invocation wait until a process of its function is free. No function invokes another: no deadlock."""
 
     def dispatch(function: dict[str, Any], configuration: dict[str, Any], *invocation: Any) -> Any:
         turn = _turns.setdefault(configuration["FunctionArn"], threading.BoundedSemaphore(AT_ONCE))

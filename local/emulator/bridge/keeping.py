@@ -1,6 +1,6 @@
-"""A request to keep the state fails if a part of it was not kept.
+"""Saving the state fails if a part of it could not be written.
 
-MiniStack logs what it could not write, and ends as if nothing had happened.
+MiniStack logs such a failure, and ends as if nothing had happened.
 """
 
 import os

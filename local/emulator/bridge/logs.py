@@ -1,8 +1,8 @@
-"""What a function logs belongs to the invocation that logged it, and nobody waits for lines that never come.
+"""Each log line belongs to the invocation that logged it, and nobody waits for lines that never come.
 
-A function's log comes over another pipe than its answer, and MiniStack can't know when it is complete: it waits 50
-milliseconds after each invocation that logged nothing, keeping the caller and the process waiting, and 5 after each
-that did; what comes later, it gives to the next. Here the process itself says where an invocation's log ends.
+A function's log and its response come through different pipes, and MiniStack can't know when the log is complete: it
+waits 50 milliseconds after each invocation that logged nothing, during which the caller and the process wait, and 5
+after each that did; later lines go to the next invocation. Here the process itself marks the end of each log.
 """
 
 import queue
@@ -15,19 +15,19 @@ from local.emulator.bridge.patching import replace
 _END = "\x1e end of an invocation's log \x1e"
 _BEFORE_ALL_ELSE = f"""\
 import sys
-class _Answers:
-    def __init__(self, answers, log):
-        self._answers, self._log = answers, log
-        self.flush = answers.flush
+class _Responses:
+    def __init__(self, responses, log):
+        self._responses, self._log = responses, log
+        self.flush = responses.flush
     def write(self, text):
         if not text.startswith('{{"status": "ready"'):
             self._log.write({_END + chr(10)!r})
             self._log.flush()
-        self._answers.write(text)
-sys.stdout = _Answers(sys.stdout, sys.stderr)
+        self._responses.write(text)
+sys.stdout = _Responses(sys.stdout, sys.stderr)
 """
 _READ_TIMEOUT_SECONDS = 0.25
-"""Seconds for which a process that ended without a word is waited for: MiniStack's own limit."""
+"""How long to wait for the log of a process that ended without an end mark: MiniStack's own limit."""
 
 
 def install() -> None:

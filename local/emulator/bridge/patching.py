@@ -1,4 +1,4 @@
-"""How the bridge takes hold of MiniStack's inside."""
+"""How the bridge replaces internals of MiniStack."""
 
 import sys
 from collections.abc import Callable

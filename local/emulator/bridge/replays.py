@@ -1,6 +1,6 @@
-"""StartReplay refuses a span that ends before it starts, and a name that is none; MiniStack's replays nothing then.
+"""StartReplay refuses a period that ends before it starts, and an invalid name; MiniStack's then replays nothing.
 
-What else AWS checks MiniStack checks as well.
+MiniStack makes AWS's other checks itself.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""A WebSocket's routes invoke their function as everything else does: a few at once, and with its log.
+"""A WebSocket's routes invoke their function like every other trigger: a few at once, and with its log.
 
-MiniStack passes such an event straight to one process of the function, and what that logs is lost.
+MiniStack passes such an event straight to one process of the function, and the log of that is lost.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ async def invoke(  # MiniStack's
     query_params: dict[str, Any] | None = None,
     **_: Any,
 ) -> Any:
-    """The response of the route's function. A WebSocket API of ours has Lambda integrations alone."""
+    """The response of the route's function. Our WebSocket API has only Lambda integrations."""
     integration = apigateway._integrations[api_id][route["target"].removeprefix("integrations/")]
     function, configuration, _name = lambda_svc._get_func_record_for_ref_in_scope(
         apigateway._extract_lambda_ref_from_integration_uri(integration["integrationUri"]),

@@ -1,9 +1,9 @@
-"""What API Gateway's JWT authorizer asks of a token, and MiniStack's does not.
+"""The checks of API Gateway's JWT authorizer that MiniStack's lacks.
 
-The token is three parts of base64url and nothing else (RFC 7515); its header is a JSON object, and says RS256: AWS
-looks at the algorithm before the signature and knows RSA only; it expires. MiniStack skips what is no base64url, takes
-whatever the header says for RS256, an expiry that is not there for none, and answers a header that is no object with
-500. What else AWS checks MiniStack checks as well: tests/e2e/test_tokens.py tries it all.
+The token is three parts of base64url and nothing else (RFC 7515); its header is a JSON object and says RS256, since AWS
+checks the algorithm before the signature and supports RSA only; it expires. MiniStack skips other characters, treats
+every algorithm as RS256, accepts a token without an expiry, and responds with 500 to a header that is no object.
+MiniStack makes AWS's other checks itself: tests/e2e/test_tokens.py tries them all.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""A user pool with `CaseSensitive: false` knows a customer by the address in any case; MiniStack's by its own only.
+"""A user pool with `CaseSensitive: false` finds a customer by the address in any case; MiniStack's only as stored.
 
-So nobody signs up twice with one address, and signing in, confirming and resetting a password work however it is typed.
+So nobody signs up twice with one address, and signing in, confirming and resetting a password work in any spelling.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ def in_any_case(original: Any) -> Any:
 
 
 def _names(pool: Pool) -> Iterator[str]:
-    """What the pool's users may sign in with."""
+    """The names and addresses with which the pool's users may sign in."""
     signs_in = {*(pool.get("UsernameAttributes") or ()), *(pool.get("AliasAttributes") or ())}
     for name, user in list(pool["_users"].items()):
         yield name

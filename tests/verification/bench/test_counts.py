@@ -1,6 +1,6 @@
 """An order makes no more calls, units, events, invocations and log lines than were decided on.
 
-`npm run bench -- --only counts` writes the decision down anew.
+`npm run bench -- --only counts` writes the new counts.
 """
 
 from collections import Counter
@@ -22,8 +22,8 @@ from verification.bench.journey import FUNCTIONS, WITH_STOREFRONT, functions
 
 RECONCILE_CONCURRENCY = int(topology.setting("${param:reconcileConcurrency}"))
 REQUESTS_OF_A_PAGE = 10
-BYTES = ("log bytes", "event bytes", "answer bytes", "websocket bytes", "stored bytes", "stored index bytes")
-"""May differ by a few: durations and line numbers stand in log lines."""
+BYTES = ("log bytes", "event bytes", "response bytes", "websocket bytes", "stored bytes", "stored index bytes")
+"""May differ by a few: log lines contain durations and line numbers."""
 
 
 def test_every_story_costs_what_was_decided_on(measured: Stories, decided: Stories) -> None:

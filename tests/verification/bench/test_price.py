@@ -16,7 +16,7 @@ from verification.bench.price import PRICES
 NOTHING: Mapping[str, Any] = {
     **dict.fromkeys(("read units", "write units", "index write units", "sns publications", "sqs requests"), 0),
     **dict.fromkeys(("requests", "websocket messages", "websocket bytes", "connection minutes"), 0),
-    **dict.fromkeys(("event bytes", "log bytes", "answer bytes", "stored bytes", "stored index bytes", "e-mails"), 0),
+    **dict.fromkeys(("event bytes", "log bytes", "response bytes", "stored bytes", "stored index bytes", "e-mails"), 0),
     **{key: {} for key in ("calls", "events", "invocations")},
 }
 

@@ -126,7 +126,7 @@ def test_a_policy_with_a_mistake_is_objected_to(statement: dict[str, Any], issue
     assert [each.split(": ")[1] for each in found(statement)] == [issue]
 
 
-def test_a_finding_that_is_meant_so_and_gone_is_objected_to() -> None:
+def test_an_intended_finding_that_is_gone_is_objected_to() -> None:
     assert policies.judged([], {("a policy", "NO_VERSION"): "a reason"}).objections
 
 

@@ -1,4 +1,4 @@
-"""Takes an order: HTTP resolver with validation, idempotency table, logger, tracer and metrics as decorators."""
+"""Accepts an order: HTTP resolver with validation, idempotency table, logger, tracer and metrics as decorators."""
 
 import json
 import os
