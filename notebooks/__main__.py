@@ -37,6 +37,7 @@ def jupyter_lab(arguments: Sequence[str]) -> list[str]:
     Root is allowed: JupyterLab is on loopback and wants its token, and all other commands run as root as well.
     """
     options = [f"--ServerApp.ip={HOST}", f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST}"]
+    options.append("--ContentsManager.pre_save_hook=notebooks.saving.before_saving")
     if os.geteuid() == 0:
         options.append("--allow-root")
     return [sys.executable, "-m", "jupyterlab", *options, *arguments]

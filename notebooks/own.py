@@ -2,8 +2,10 @@
 
 import atexit
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from botocore.exceptions import EndpointConnectionError
@@ -14,7 +16,7 @@ _registered: set[str] = set()
 
 
 def new_name(stack: Stack) -> str:
-    """A name for a rule, queue, table or role of the reader's; what has it is removed when the notebook ends."""
+    """A name for a rule, queue, table or the like of the reader's; what has it is removed when the notebook ends."""
     if stack.name not in _registered:
         _registered.add(stack.name)
         atexit.register(_remove_at_exit, stack)
@@ -22,11 +24,15 @@ def new_name(stack: Stack) -> str:
 
 
 def remove(stack: Stack) -> None:
-    """Remove every rule, queue, table and role of the reader's, also what a notebook left that was killed."""
-    _remove_rules(stack)
-    _remove_queues(stack)
-    _remove_tables(stack)
-    _remove_roles(stack)
+    """Remove everything of the reader's, also what a notebook left that was killed."""
+    for kind in _kinds(stack):
+        for name in kind.names:
+            kind.delete(name)
+
+
+def remains(stack: Stack) -> list[str]:
+    """What there is of the reader's now, as `table order-processing-local-mine-1a2b3c4d`."""
+    return [f"{kind.title} {re.split('[/:]', name)[-1]}" for kind in _kinds(stack) for name in kind.names]
 
 
 def _remove_at_exit(stack: Stack) -> None:
@@ -54,39 +60,89 @@ def _prefix(stack: Stack) -> str:
     return f"{stack.name}-mine-"
 
 
-def _remove_rules(stack: Stack) -> None:
-    events, bus = stack.client("events"), stack.outputs["EventBusName"]
-    for rule in events.list_rules(EventBusName=bus, NamePrefix=_prefix(stack))["Rules"]:
-        targets = events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"]
+class _Kind(NamedTuple):
+    """One kind of resource: the names or ARNs of those that are the reader's, and how one of them is deleted."""
+
+    title: str
+    names: Iterable[str]
+    delete: Callable[[str], object]
+
+
+def _kinds(stack: Stack) -> Iterator[_Kind]:
+    """In the order in which they are deleted: a function before the log that it writes."""
+    prefix = _prefix(stack)
+    yield _rules(stack.client("events"), stack.outputs["EventBusName"], prefix)
+    yield _functions(stack.client("lambda"), prefix)
+    yield _log_groups(stack.client("logs"), prefix)
+    yield _queues(stack.client("sqs"), prefix)
+    yield _topics(stack.client("sns"), prefix)
+    yield _alarms(stack.client("cloudwatch"), prefix)
+    yield _tables(stack.client("dynamodb"), prefix)
+    yield _roles(stack.client("iam"), prefix)
+
+
+def _rules(events: Any, bus: str, prefix: str) -> _Kind:
+    def delete(rule: str) -> None:
+        targets = events.list_targets_by_rule(Rule=rule, EventBusName=bus)["Targets"]
         if targets:
-            events.remove_targets(Rule=rule["Name"], EventBusName=bus, Ids=[target["Id"] for target in targets])
-        events.delete_rule(Name=rule["Name"], EventBusName=bus)
+            events.remove_targets(Rule=rule, EventBusName=bus, Ids=[target["Id"] for target in targets])
+        events.delete_rule(Name=rule, EventBusName=bus)
+
+    rules = events.list_rules(EventBusName=bus, NamePrefix=prefix)["Rules"]
+    return _Kind("rule", [rule["Name"] for rule in rules], delete)
 
 
-def _remove_queues(stack: Stack) -> None:
-    sqs = stack.client("sqs")
-    for url in sqs.list_queues(QueueNamePrefix=_prefix(stack)).get("QueueUrls", []):
+def _functions(functions: Any, prefix: str) -> _Kind:
+    names = _listed(functions, "list_functions", "Functions", "FunctionName", prefix)
+    return _Kind("function", names, lambda name: functions.delete_function(FunctionName=name))
+
+
+def _log_groups(logs: Any, prefix: str) -> _Kind:
+    names = _listed(logs, "describe_log_groups", "logGroups", "logGroupName", f"/aws/lambda/{prefix}")
+    return _Kind("log group", names, lambda name: logs.delete_log_group(logGroupName=name))
+
+
+def _queues(sqs: Any, prefix: str) -> _Kind:
+    def delete(url: str) -> None:
         with suppress(sqs.exceptions.QueueDoesNotExist):  # AWS lists a deleted queue for a minute
             sqs.delete_queue(QueueUrl=url)
 
-
-def _remove_tables(stack: Stack) -> None:
-    dynamodb = stack.client("dynamodb")
-    for page in dynamodb.get_paginator("list_tables").paginate():
-        for table in page["TableNames"]:
-            if table.startswith(_prefix(stack)):
-                dynamodb.delete_table(TableName=table)
-                dynamodb.get_waiter("table_not_exists").wait(TableName=table)
+    return _Kind("queue", sqs.list_queues(QueueNamePrefix=prefix).get("QueueUrls", []), delete)
 
 
-def _remove_roles(stack: Stack) -> None:
-    iam = stack.client("iam")
-    for page in iam.get_paginator("list_roles").paginate():
-        for role in (each["RoleName"] for each in page["Roles"]):
-            if role.startswith(_prefix(stack)):
-                for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-                    iam.delete_role_policy(RoleName=role, PolicyName=policy)
-                iam.delete_role(RoleName=role)
+def _topics(sns: Any, prefix: str) -> _Kind:
+    arns = [topic["TopicArn"] for page in sns.get_paginator("list_topics").paginate() for topic in page["Topics"]]
+    mine = [arn for arn in arns if arn.rpartition(":")[2].startswith(prefix)]
+    return _Kind("topic", mine, lambda arn: sns.delete_topic(TopicArn=arn))
+
+
+def _alarms(cloudwatch: Any, prefix: str) -> _Kind:
+    names = _listed(cloudwatch, "describe_alarms", "MetricAlarms", "AlarmName", prefix)
+    return _Kind("alarm", names, lambda name: cloudwatch.delete_alarms(AlarmNames=[name]))
+
+
+def _tables(dynamodb: Any, prefix: str) -> _Kind:
+    def delete(table: str) -> None:
+        dynamodb.delete_table(TableName=table)
+        dynamodb.get_waiter("table_not_exists").wait(TableName=table)
+
+    tables = [name for page in dynamodb.get_paginator("list_tables").paginate() for name in page["TableNames"]]
+    return _Kind("table", [name for name in tables if name.startswith(prefix)], delete)
+
+
+def _roles(iam: Any, prefix: str) -> _Kind:
+    def delete(role: str) -> None:
+        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=role, PolicyName=policy)
+        iam.delete_role(RoleName=role)
+
+    return _Kind("role", _listed(iam, "list_roles", "Roles", "RoleName", prefix), delete)
+
+
+def _listed(client: Any, operation: str, items: str, name: str, prefix: str) -> list[str]:
+    """The names that begin with the prefix, of all pages."""
+    pages = client.get_paginator(operation).paginate()
+    return [item[name] for page in pages for item in page[items] if item[name].startswith(prefix)]
 
 
 def role_like(stack: Stack, function: str) -> str:

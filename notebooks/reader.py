@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import boto3
@@ -24,6 +24,9 @@ from operations.stack import Stack, StackUnavailable, from_environment
 from orders.aws.audit import AuditLogTable
 from orders.aws.dynamodb import from_item, to_item
 from tools.checkout import ROOT
+
+if TYPE_CHECKING:
+    from notebooks.canvas import Canvas
 
 T = TypeVar("T")
 PORT = 4566
@@ -109,6 +112,14 @@ def follow(order_id: str, seconds: float = 60) -> tuple[dict[str, Any], list[dic
         last_seen=lambda: evidence.missing(seen["order"], seen["rows"]),
     )
     return seen["order"], seen["rows"]
+
+
+def canvas(order_id: str) -> "Canvas":
+    """The live picture of an order. Raises UnknownOrder."""
+    from notebooks.canvas import live_canvas  # its packages take a while to load, and most notebooks have no canvas
+
+    the_stack()
+    return live_canvas(order_id)
 
 
 def wait_until(

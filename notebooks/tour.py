@@ -9,6 +9,7 @@
     tour.rules_off("fulfillment"), tour.gateway_down()   with …: hold a function's events back; an outage
     tour.rights_of("fulfillment")     a boto3 session that may do what the function's role may
     tour.new_name(), tour.remove_mine()   a name for what you make yourself; remove all of it
+    tour.canvas(order_id)             the storefront's picture of an order, live, with buttons that disturb the order
     tour.dead_letter_of(order_id)     wait for a dead letter of an order, and take it out of its queue
     tour.expect("claim", condition), tour.values(…), tour.table(rows), tour.source(function)   show
     tour.sequence, tour.tree, tour.timeline, tour.topology   pictures, from evidence
@@ -47,6 +48,7 @@ from notebooks.labs import check
 from notebooks.pictures import Picture, timeline, topology
 from notebooks.places import place_of
 from notebooks.reader import (
+    canvas,
     connect,
     customer,
     dead_letter_of,
@@ -72,6 +74,7 @@ __all__ = [
     "ROOT",
     "Link",
     "Picture",
+    "canvas",
     "check",
     "connect",
     "customer",

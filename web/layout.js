@@ -52,11 +52,11 @@ function asideOf([x1, y1, w1, h1], [x2, y2, w2], lane) {
   return [[x1 + w1 / 2, y], [lane, y], [lane, y2], [x2 + w2 / 2, y2]];
 }
 
-/** The functions by their place: at the API, on the bus, behind a queue (the notifier last), on a schedule; and the two that take every event. */
+/** The functions by their place: at the API, on the bus, behind a queue (the notifier last), on a schedule; and the two that take every event, the feed where it is deployed. */
 function grouped({ functions, auditLogger, feed, notifier, entrance }) {
   const apart = [auditLogger, feed];
   const of = (kind) => Object.keys(functions).filter((name) => functions[name].kind === kind && !apart.includes(name));
-  return { entrance, auditLogger, feed, bus: of('bus'), queue: of('queue').sort((one, other) => (one === notifier) - (other === notifier)), schedule: of('schedule') };
+  return { entrance, auditLogger, feed: functions[feed] ? [feed] : [], bus: of('bus'), queue: of('queue').sort((one, other) => (one === notifier) - (other === notifier)), schedule: of('schedule') };
 }
 
 function described(name, { functions }) {
@@ -69,7 +69,7 @@ function described(name, { functions }) {
 
 function edgesOf({ entrance, auditLogger, feed, bus, queue, schedule }, { functions, notifier }) {
   return [
-    ['customer', 'api'], ['api', entrance], [entrance, 'orders'], [entrance, 'bus'], ['bus', feed], [feed, 'customer'],
+    ['customer', 'api'], ['api', entrance], [entrance, 'orders'], [entrance, 'bus'], ...feed.flatMap((name) => [['bus', name], [name, 'customer']]),
     ...bus.flatMap((name) => [[name, 'bus'], ...(functions[name].writesOrders ? [[name, 'orders']] : [])]),
     ...queue.flatMap((name) => [['bus', `${name}Topic`], [`${name}Topic`, `${name}Queue`], [`${name}Queue`, name]]),
     ...queue.map((name) => [name, 'deadLetters']), [notifier, 'mail'], ['bus', auditLogger], [auditLogger, 'auditLog'],
@@ -99,7 +99,7 @@ function wide({ entrance, auditLogger, feed, bus, queue, schedule }) {
     return { [`${name}Topic`]: [x - 38, 276, 64, 44], [`${name}Queue`]: [x + 38, 276, 64, 44], [name]: [x, 350, 140, 44] };
   });
   const boxes = {
-    customer: [163, 30, 294, 44], api: [86, 106, 140, 44], [feed]: [241, 106, 138, 44], [entrance]: [86, 188, 140, 44],
+    customer: [163, 30, 294, 44], api: [86, 106, 140, 44], ...Object.fromEntries(feed.map((name) => [name, [241, 106, 138, 44]])), [entrance]: [86, 188, 140, 44],
     auditLog: [391, 30, 138, 44], [auditLogger]: [391, 106, 138, 44], ...scheduled,
     bus: [(172 + width - MARGIN) / 2, 188, width - MARGIN - 172, 44],
     ...consumers, deadLetters: [letters, 350, 116, 44], orders: [(MARGIN + end) / 2, 350, end - MARGIN, 44],
@@ -113,7 +113,7 @@ function tall({ entrance, auditLogger, feed, bus, queue, schedule }) {
   const PITCH = 47;
   const at = (x, width) => (name, index) => [name, [x, 64 + PITCH * index, width, 28]];
   const left = Object.fromEntries(['api', entrance, ...bus, 'deadLetters'].map(at(106, 132)));
-  const chain = [feed, ...schedule, auditLogger, 'auditLog', ...queue.flatMap((name) => [`${name}Topic`, name]), 'mail'];
+  const chain = [...feed, ...schedule, auditLogger, 'auditLog', ...queue.flatMap((name) => [`${name}Topic`, name]), 'mail'];
   const right = Object.fromEntries(chain.map(at(290, 132)));
   const queues = queue.map((name) => {
     const [x, y, , height] = right[`${name}Topic`];

@@ -10,16 +10,17 @@ const CALM = window.matchMedia('(prefers-reduced-motion: reduce)');
 const TRAVEL_MS = 900; // how long a dot takes for a step's path
 const APART_MS = 180; // between two steps that arrived together
 
-/** `element` is the picture, `legend` says what its signs mean. */
+/** `element` is the picture, `legend` says what its signs mean. It is drawn for a phone while `narrow` matches. */
 export class Picture {
-  constructor(choreography, signal) {
+  constructor(choreography, signal, narrow = NARROW) {
     this.choreography = choreography;
+    this.narrow = narrow;
     this.element = svg('svg', { class: 'picture', role: 'img', 'aria-label': 'The system' });
     this.legend = h('p.legend', {}, h('span.sign.now', {}, 'happens now'), h('span.sign.done', {}, 'has done its part'),
       h('span.sign.waiting', {}, 'is awaited'), h('span.sign.failed', {}, 'has failed'), h('span', {}, 'Numbers are the steps below.'));
     this.last = [[], {}];
     this.#draw();
-    NARROW.addEventListener('change', () => {
+    narrow.addEventListener('change', () => {
       this.#draw();
       this.show(...this.last);
     }, { signal });
@@ -70,9 +71,9 @@ export class Picture {
   }
 
   #draw() {
-    this.layout = layoutOf(this.choreography, NARROW.matches);
+    this.layout = layoutOf(this.choreography, this.narrow.matches);
     const { size, nodes, edges, captions } = this.layout;
-    this.element.classList.toggle('tall', NARROW.matches);
+    this.element.classList.toggle('tall', this.narrow.matches);
     this.element.setAttribute('viewBox', `0 0 ${size.join(' ')}`);
     this.edges = new Map(edges.map((edge) => [pairOf(edge.from, edge.to), { ...edge, element: line(edge) }]));
     this.nodes = new Map([...nodes].map(([name, node]) => [name, drawn(name, node, captions)]));

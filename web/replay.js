@@ -74,7 +74,7 @@ export class Replay {
   }
 
   leave() {
-    const hadFocus = this.panel.contains(document.activeElement);
+    const hadFocus = this.panel.contains(this.panel.getRootNode().activeElement);
     this.stop();
     this.isOpen = false;
     this.panel.hidden = true;

@@ -1,179 +1,36 @@
 """Builds the notebooks from their text sources, and checks that what is committed is what they say.
 
-    npm run notebooks:build [-- 1 4]     run each, alone, on a stack of its own, and write it with its outputs
-    npm run notebooks:check [-- 1 4]     run each the same way, with the labs' solutions; write nothing
-    npm run notebooks:check -- --twice   run each twice on one stack, in a random order
-
-A source is a Python file with `# %%` cells (jupytext's percent format) in notebooks/build/sources/. A lab is a cell
-with the tag `exercise`; its solution is the Python in the folded text below it.
+npm run notebooks:build [-- 1 4]     run each, alone, on a stack of its own, and write it with its outputs
+npm run notebooks:check [-- 1 4]     run each the same way, with the labs' solutions; write nothing
+npm run notebooks:check -- --twice   run each twice on one stack, in a random order
 """
 
 import argparse
-import os
 import random
-import re
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import jupytext
-import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
-from nbformat import NotebookNode
-
-from local.emulator.ports import free_port
-from local.emulator.state import STATE_DIR_VARIABLE, State
-from local.launcher.running import stack
-from notebooks.build import excerpts
-
-FOLDER = Path(__file__).parent.parent
-SOURCES = Path(__file__).parent / "sources"
-_CELL_SECONDS = 300
-_SOLUTION = re.compile(r"<details>.*?```python\n(.*?)```", re.DOTALL)
-_EXERCISE = re.compile(r'tour\.check\("([^"]+)"')
+from notebooks.build import lessons
 
 
-_REFUSED = 'from notebooks import labs; assert not labs.verdicts["{}"].right, "the blank was accepted"'
-_ACCEPTED = 'assert labs.verdicts["{0}"].right, labs.verdicts["{0}"].hint'
-
-
-def sources(numbers: Iterable[int] = ()) -> list[Path]:
-    """The sources with these numbers, or all, in order."""
-    wanted = set(numbers)
-    return [file for file in sorted(SOURCES.glob("[0-9]*.py")) if not wanted or int(file.name[:2]) in wanted]
-
-
-def target(source: Path) -> Path:
-    return FOLDER / f"{source.stem}.ipynb"
-
-
-def read(source: Path) -> NotebookNode:
-    """The source as a notebook without outputs."""
-    notebook = jupytext.read(source)
-    for number, cell in enumerate(notebook.cells):
-        cell.id = f"cell-{number}"
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
-    return notebook
-
-
-def with_solutions(notebook: NotebookNode) -> NotebookNode:
-    """A copy in which each lab is followed by its solution: the blank must be refused, the solution accepted."""
-    copy = nbformat.from_dict(notebook)
-    cells = []
-    for number, cell in enumerate(notebook.cells):
-        cells.append(cell)
-        if "exercise" not in cell.metadata.get("tags", []):
-            continue
-        [name] = set(_EXERCISE.findall(cell.source))
-        [solution] = _SOLUTION.findall(notebook.cells[number + 1].source)
-        cells.append(nbformat.v4.new_code_cell(_REFUSED.format(name)))
-        cells.append(nbformat.v4.new_code_cell(solution))
-        cells.append(nbformat.v4.new_code_cell(_ACCEPTED.format(name)))
-    copy.cells = cells
-    return copy
-
-
-@contextmanager
-def new_stack() -> Iterator[Path]:
-    """A new stack; yields the folder that describes it."""
-    with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
-        state = State(Path(folder))
-        with stack(state, free_port()):
-            yield state.folder
-
-
-def execute(notebook: NotebookNode, stack_folder: Path) -> None:
-    """Run all cells in a new kernel, on the stack that the folder describes. Raises CellExecutionError."""
-    NotebookClient(
-        notebook,
-        timeout=_CELL_SECONDS,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(FOLDER)}},
-        record_timing=False,
-    ).execute(  # the kernel's own log goes nowhere; errors of cells come as messages
-        stderr=subprocess.DEVNULL, env={**os.environ, STATE_DIR_VARIABLE: str(stack_folder)}
-    )
-
-
-def differs(source: Path) -> str | None:
-    """What is wrong with the committed notebook, if its cells are not those of its source."""
-    if not target(source).exists():
-        return "is not built"
-    wanted, there = read(source), nbformat.read(target(source), as_version=4)
-    if [_text(cell) for cell in wanted.cells] != [_text(cell) for cell in there.cells]:
-        return "differs from its source"
-    if any(cell.cell_type == "code" and cell.execution_count is None for cell in there.cells):
-        return "has no outputs"
-    if stale := excerpts.stale(there):
-        return f"shows code that has changed: {', '.join(stale)}"
-    return None
-
-
-def _text(cell: Any) -> tuple[str, str]:
-    return cell.cell_type, cell.source.strip()
-
-
-def build(source: Path) -> str | None:
-    """Run a lesson on a new stack, and write the notebook with its outputs; what went wrong."""
-    notebook = read(source)
-    with new_stack() as folder:
-        if problem := _failure(notebook, folder):
-            return problem
-    nbformat.write(notebook, target(source))
-    return None
-
-
-def check(source: Path) -> str | None:
-    """Run a lesson on a new stack, with the solutions of its labs; what went wrong, or is out of date."""
-    if problem := differs(source):
-        return problem
-    with new_stack() as folder:
-        return _failure(with_solutions(read(source)), folder)
-
-
-def check_cheat_sheet() -> str | None:
-    """Run the code of the cheat sheet, top to bottom; what went wrong."""
-    blocks = re.findall(r"```python\n(.*?)```", (FOLDER / "cheat_sheet.md").read_text(), re.DOTALL)
-    with new_stack() as folder:
-        return _failure(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(block) for block in blocks]), folder)
-
-
-def _failure(notebook: NotebookNode, stack_folder: Path) -> str | None:
-    try:
-        execute(notebook, stack_folder)
-    except CellExecutionError as error:
-        return f"fails:\n{error}"
-    return None
-
-
-def _reported(name: str, work: Callable[[], str | None]) -> list[str]:
-    """Do the work and say how it went; the name, if something is wrong."""
-    started = time.monotonic()
-    print(f"{name} … ", end="", flush=True)
-    problem = work()
-    print(f"{problem or 'ok'}, {time.monotonic() - started:.0f} s", flush=True)
-    return [name] if problem else []
+def _all_reported(to_do: Mapping[str, Callable[[], str | None]], jobs: int) -> list[str]:
+    """Do all of it, so many at a time, each in a process of its own; the names of what went wrong."""
+    print(f"{len(to_do)} to run, {jobs} at a time; each takes up to a minute", flush=True)
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        return [name for failed in pool.map(lessons.reported, to_do, to_do.values()) for name in failed]
 
 
 def _twice_in_any_order(chosen: Sequence[Path], seed: int) -> list[str]:
     """Run each lesson twice on one stack, in a random order; the names of those that failed."""
     order = [*chosen, *chosen]
     random.Random(seed).shuffle(order)
-    with new_stack() as folder:
+    with lessons.new_stack() as folder:
         return [
-            name
-            for source in order
-            for name in _reported(source.stem, partial(_failure, with_solutions(read(source)), folder))
+            name for source in order for name in lessons.reported(source.stem, partial(lessons.solve, source, folder))
         ]
 
 
@@ -184,16 +41,18 @@ def main() -> int:
     parser.add_argument(
         "--twice", action="store_true", help="each twice on one stack, in a random order; write nothing"
     )
+    parser.add_argument("--jobs", type=int, default=2, help="how many run at a time, each on a stack of its own")
     parser.add_argument("--seed", type=int, default=0, help="of the random order")
     arguments = parser.parse_args()
-    chosen = sources(arguments.numbers)
+    chosen = lessons.sources(arguments.numbers)
     if arguments.twice:
         failed = _twice_in_any_order(chosen, arguments.seed)
     else:
-        work = check if arguments.check else build
-        failed = [name for source in chosen for name in _reported(source.stem, partial(work, source))]
+        work = lessons.check if arguments.check else lessons.build
+        to_do: dict[str, Callable[[], str | None]] = {source.stem: partial(work, source) for source in chosen}
         if arguments.check and not arguments.numbers:
-            failed += _reported("cheat_sheet", check_cheat_sheet)
+            to_do["cheat_sheet"] = lessons.check_cheat_sheet
+        failed = _all_reported(to_do, arguments.jobs)
     if failed:
         print(f"Not good: {', '.join(failed)}. To build one again: npm run notebooks:build -- N", file=sys.stderr)
     return 1 if failed else 0

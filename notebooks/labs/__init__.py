@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from notebooks.labs import audit, flow, hunting, operating, queues, writes
+from notebooks.labs import audit, cancelling, flow, hunting, loyalty, operating, orchestrated, queues, versions, writes
 from notebooks.labs.verdict import Verdict
 from notebooks.showing import say
 
@@ -18,6 +18,11 @@ LABS: Mapping[str, Callable[..., Verdict]] = {
     "8.1": audit.tampered_orders,
     "9.1": queues.worth_a_redrive,
     "10.1": writes.due_orders,
+    "11.1": cancelling.cancelled_and_never_charged,
+    "12.1": versions.reads_version_0,
+    "13.1": loyalty.points_once,
+    "13.2": loyalty.alarm_notifies,
+    "14.1": orchestrated.safe_payment,
     "15.1": operating.safe_client,
     "16.1": operating.what_is_left,
     "17.1": hunting.accusation,

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
@@ -561,6 +562,68 @@ def test_there_is_no_sandbox_and_a_sender_is_verified_at_once(aws: EmbeddedAws) 
     )
 
     assert ses.get_account()["ProductionAccessEnabled"] is True
+
+
+# --- Step Functions --------------------------------------------------------------------------------------------------
+
+
+def state_machine(aws: EmbeddedAws, state: dict[str, Any], **options: Any) -> str:
+    """The ARN of a state machine with this one state. Its role may do nothing."""
+    trust = policy({**allow("sts:AssumeRole"), "Principal": {"Service": "states.amazonaws.com"}})
+    role = aws.client("iam").create_role(RoleName=f"workflow-{uuid4()}", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    definition = json.dumps({"StartAt": "only", "States": {"only": {**state, "End": True}}, **options})
+    created = aws.client("stepfunctions").create_state_machine(
+        name=f"machine-{uuid4()}", definition=definition, roleArn=role
+    )
+    return str(created["stateMachineArn"])
+
+
+def ended(aws: EmbeddedAws, machine: str) -> dict[str, Any]:
+    """A new execution, once it has ended."""
+    workflows = aws.client("stepfunctions")
+    execution = workflows.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
+
+    def described() -> Any:
+        found = workflows.describe_execution(executionArn=execution)
+        return found if found["status"] != "RUNNING" else None
+
+    found: dict[str, Any] = eventually("the end of the execution", described)
+    return found
+
+
+def invoking(function: str) -> dict[str, Any]:
+    parameters = {"FunctionName": function, "Payload": {}}
+    return {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": parameters}
+
+
+def test_a_state_machine_calls_a_function_that_its_role_may_not(aws: EmbeddedAws) -> None:
+    machine = state_machine(aws, invoking(aws.function("def handler(event, context): return 'called'")))
+
+    assert json.loads(ended(aws, machine)["output"])["Payload"] == "called"
+
+
+def test_an_execution_that_is_started_again_while_it_runs_is_refused_though_it_is_the_same(aws: EmbeddedAws) -> None:
+    workflows = aws.client("stepfunctions")
+    machine = state_machine(aws, {"Type": "Wait", "Seconds": 60})
+    same = {"stateMachineArn": machine, "name": "order", "input": "{}"}
+    workflows.start_execution(**same)
+
+    with pytest.raises(workflows.exceptions.ExecutionAlreadyExists):
+        workflows.start_execution(**same)
+
+
+def test_the_timeout_of_a_whole_state_machine_is_ignored(aws: EmbeddedAws) -> None:
+    machine = state_machine(aws, {"Type": "Wait", "Seconds": 2}, TimeoutSeconds=1)
+
+    assert ended(aws, machine)["status"] == "SUCCEEDED"
+
+
+def test_a_failed_execution_can_not_be_redriven(aws: EmbeddedAws) -> None:
+    failed = ended(aws, state_machine(aws, invoking("no-such-function")))
+    assert failed["status"] == "FAILED"
+
+    with pytest.raises(ClientError, match="InvalidAction"):
+        aws.client("stepfunctions").redrive_execution(executionArn=failed["executionArn"])
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

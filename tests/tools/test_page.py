@@ -67,6 +67,15 @@ def test_each_function_has_its_place_in_the_picture_and_no_two_parts_overlap(
         assert h / 2 <= y <= height - h / 2
 
 
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "phone"])
+def test_where_the_storefront_is_not_deployed_the_picture_is_without_its_feed(narrow: bool) -> None:
+    described = flow.described()
+    _, whole = boxes(described, narrow=narrow)
+    del described["functions"]["orderFeed"]
+
+    assert boxes(described, narrow=narrow)[1].keys() == whole.keys() - {"orderFeed"}
+
+
 @pytest.mark.parametrize("events", range(5))
 @pytest.mark.parametrize("name", ["approved", "declined", "refunded", "voided"])
 def test_the_page_and_the_terminal_tell_the_same_of_an_order(name: str, events: int) -> None:

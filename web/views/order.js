@@ -1,15 +1,12 @@
 // One order: what happens to it while it happens, and once more in slow motion.
 
 import { Cancellation } from '../cancellation.js';
-import { isComplete, isOver, republished } from '../choreography.js';
+import { isComplete, isOver } from '../choreography.js';
 import { h } from '../dom.js';
 import { Follower } from '../follower.js';
-import { Moment } from '../moment.js';
-import { Picture } from '../picture.js';
-import { Replay } from '../replay.js';
-import { deadLettersAfter, failures, watch } from '../rescue.js';
+import { watch } from '../rescue.js';
 import { takeFirstOrder } from '../session.js';
-import { Timeline } from '../timeline.js';
+import { Stage } from '../stage.js';
 import { money, orderNumber, PAYMENT_METHODS, STATUSES, time } from '../words.js';
 
 const CALM = window.matchMedia('(prefers-reduced-motion: reduce)');
@@ -38,7 +35,7 @@ export async function orderView({ api, choreography, inbox, operatorsView, annou
     const changed = now !== shown;
     if (changed) changedAt = Date.now();
     const isStill = Date.now() - changedAt > WAITING_AFTER_MS;
-    if (changed || isStill !== view.isStill) view.update(order, events, rescue, isStill);
+    if (changed || isStill !== view.stage.isStill) view.update(order, events, rescue, isStill);
     shown = now;
     return changed;
   };
@@ -98,17 +95,9 @@ async function emailOf(order, inbox) {
 
 class OrderView {
   constructor(choreography, announce, signal, cancel) {
-    this.choreography = choreography;
     this.announce = announce;
-    this.signal = signal;
-    this.steps = [];
-    this.isStill = false;
     this.hasEmail = false;
-    this.moment = new Moment(signal);
-    this.picture = new Picture(choreography, signal);
-    this.timeline = new Timeline((index) => this.replay.open(index));
-    this.replay = new Replay((_, index) => this.show(index));
-    signal.addEventListener('abort', () => this.replay.stop());
+    this.stage = new Stage(choreography, signal);
     this.title = h('h1', { tabindex: -1 });
     this.status = h('p.status');
     this.problem = h('p.error', { role: 'alert', hidden: true });
@@ -117,50 +106,22 @@ class OrderView {
     this.mail = h('section.letter', { 'aria-label': 'The e-mail', hidden: true });
     this.element = h('article.order', {},
       h('div.heading', {}, this.title, this.status, this.cancellation.element), this.problem,
-      h('section.stage', { 'aria-label': 'The system' }, this.moment.element, this.picture.element, this.replay.element, this.picture.legend),
+      this.stage.element,
       h('div.columns', {},
-        h('section.story', {}, h('h2', {}, 'What happened'), this.timeline.element),
+        h('section.story', {}, h('h2', {}, 'What happened'), this.stage.timeline.element),
         h('div.receipt', {}, h('section', {}, h('h2', {}, 'The order'), this.facts), this.mail)));
   }
 
-  /** Without a change for a while the order is still: what it waits for is shown, and no step as the present. */
   update(order, events, rescue, isStill) {
-    const before = new Set(this.steps.map(({ key }) => key));
-    this.order = order;
-    this.steps = this.choreography.steps(order, events, rescue);
-    this.awaited = this.choreography.awaited(order, events);
-    this.over = isOver(order) && isComplete(order, events);
-    this.isStill = isStill;
-    this.isInTrouble = failures(this.steps).length > 0 || deadLettersAfter(this.steps) > 0;
-    this.republished = republished(events);
-    this.dueAt = rescue?.dueAt;
     const [sign, word] = STATUSES[order.status];
     this.title.textContent = `Order ${orderNumber(order.orderId)}`;
     this.status.replaceChildren(h(`span.badge.${order.status}`, {}, `${sign} ${word}`));
     this.cancellation.update(order);
     this.facts.replaceChildren(...facts(order));
-    this.timeline.show(this.steps);
-    const added = this.steps.filter(({ key }) => !before.has(key));
+    const added = this.stage.update(order, events, rescue, isStill);
     if (added.length) this.announce(added.map(({ headline, title }) => `${headline}: ${title}`).join('. '));
-    this.replay.allow(this.over, this.steps);
     if (isOver(order) && !this.hasEmail) this.showReceipt(order.notification);
-    if (!this.replay.isOpen) this.show(null, added);
-    if (this.over && !CALM.matches && takeFirstOrder(order.orderId)) this.replay.playByItself();
-  }
-
-  /** Show the moment of a step, or with null the present; steps that are new travel. */
-  show(index, added = []) {
-    this.timeline.mark(index);
-    this.moment.isRead = index !== null;
-    if (index !== null) {
-      this.moment.step(this.steps, index);
-      this.picture.show(this.steps.slice(0, index + 1), { travelling: [this.steps[index]] });
-      return;
-    }
-    const waits = !isOver(this.order) && (this.isStill || this.isInTrouble);
-    if (waits) this.moment.waiting(this.awaited, this.steps, this.republished, this.dueAt);
-    else this.moment.step(this.steps, this.steps.length - 1);
-    this.picture.show(this.steps, { waiting: this.awaited, still: this.over || waits, travelling: added });
+    if (this.stage.over && !CALM.matches && takeFirstOrder(order.orderId)) this.stage.replay.playByItself();
   }
 
   showReceipt(notification) {

@@ -219,11 +219,21 @@ tour.check("1.1", declined_id)
 # right solution.
 
 # %% [markdown]
-# ## The same thing with a page around it
+# ## Watch it live
 #
-# `npm start` prints the URL of the **storefront**. Sign in there, order something, and watch the
-# same events light up the same picture. Your orders from this notebook show in the terminal of
-# `npm start`, too.
+# In JupyterLab the next cell shows the storefront's picture of your order, lit by what the audit
+# log says. Its buttons send a duplicate of an event, delay one, take the payment gateway down
+# and up, and replay the order. (Where no widget runs, you see the sequence diagram.) Place
+# another order and show it while it's being processed:
+# `canvas.order_id = customer.post("/orders", wish)["orderId"]`
+
+# %%
+canvas = tour.canvas(order["orderId"])
+canvas
+
+# %% [markdown]
+# The same picture is in the shop: `npm start` prints the URL of the **storefront**. And your
+# orders from this notebook show in the terminal of `npm start`, too.
 #
 # ## Recap
 #

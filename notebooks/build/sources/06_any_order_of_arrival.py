@@ -78,6 +78,7 @@ tour.publish(fulfilled)
 tour.wait_until(
     lambda: tour.order(order_id)["status"] == "FULFILLED", "the status FULFILLED"
 )
+tour.values(status=tour.order(order_id)["status"])
 
 # %%
 for row in (paid, fulfilled, paid):
@@ -85,13 +86,13 @@ for row in (paid, fulfilled, paid):
 tour.wait_until(
     lambda: len(tour.rows_of(order_id)) == 7, "all four copies in the audit log"
 )
+now = tour.order(order_id)
 
 # %% [markdown]
 # The picture has a lane for you, since you published the copies. ↻ marks a fact that was
 # published before. You see the overtaking: `FULFILLED` comes before the payment's copy.
 
 # %%
-now = tour.order(order_id)
 tour.sequence(tour.rows_of(order_id), now)
 
 # %%

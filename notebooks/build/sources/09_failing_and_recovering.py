@@ -149,8 +149,8 @@ tour.timeline(
 
 # %% [markdown]
 # If nobody redrives, the Reconciler publishes the order's event again after a minute: notebook 10
-# shows how. In the storefront, the order's page shows this recovery live; *Break it* there takes
-# the gateway down. And [the runbook](../docs/runbook.md) says what an operator does when an alarm
+# shows how. `tour.canvas(order_id)` shows such a recovery live, and so does the order's page in
+# the storefront; *Break it* there takes the gateway down. And [the runbook](../docs/runbook.md) says what an operator does when an alarm
 # fires.
 #
 # ## Break it: a poison message

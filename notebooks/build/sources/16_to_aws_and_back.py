@@ -200,6 +200,7 @@ tour.table({"service": name, "tagged": count} for name, count in services.items(
 
 # %%
 KINDS = (
+    ("events", "list_event_buses", "EventBuses", "Name"),
     ("events", "list_rules", "Rules", "Name"),
     ("events", "list_archives", "Archives", "ArchiveName"),
     ("iam", "list_roles", "Roles", "RoleName"),

@@ -1,0 +1,445 @@
+# %% [markdown]
+# # 12 · The next version
+#
+# ![The system, with the bus, the archive and the dead-letter queues highlighted](../docs/pictures/12_the_next_version.svg)
+#
+# Your code changes every week, but the events that it published are still there. In
+# this notebook you publish events of other shapes to today's consumers. You will be
+# able to say which changes of an event are harmless, which break a consumer, and how an
+# *upcaster* lets new code read old events.
+#
+# ## The idea: an event outlives its code
+#
+# A response of an API is read once, by the client that asked. An event is read by
+# consumers that its publisher doesn't know, and it's read later: after a retry, from an
+# archive, from a dead-letter queue. Meanwhile both sides are deployed, one after the
+# other. So there's no moment at which everybody has the same version. How long can an
+# old event come back?
+
+# %%
+import copy
+import json
+from uuid import uuid4
+
+import boto3
+import tour
+
+stack = tour.connect()
+customer = tour.customer()
+
+archive = boto3.client("events").describe_archive(
+    ArchiveName=stack.outputs["EventArchiveName"]
+)
+queue = boto3.client("sqs").get_queue_attributes(
+    QueueUrl=stack.outputs["DeadLetterQueueUrl"],
+    AttributeNames=["MessageRetentionPeriod"],
+)["Attributes"]
+tour.values(
+    archive=f"{archive['RetentionDays']} days",
+    dead_letter_queue=f"{int(queue['MessageRetentionPeriod']) // 86400} days",
+)
+
+# %% [markdown]
+# Within 30 days an operator may replay the
+# [archive](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html),
+# and within 14 days redrive a dead letter. What arrives then is what was published
+# then: nobody migrates an event.
+#
+# ## An event from before
+#
+# The repository keeps one recorded event of each kind, as version 1 published them, and
+# a recorded order in each state. Today's code has to process all of them. You take the
+# recorded `OrderPlacedEvent`:
+
+# %%
+files = tour.ROOT / "tests" / "recorded" / "v1"
+recorded = json.loads((files / "events" / "OrderPlacedEvent.json").read_text())
+stored = json.loads((files / "orders" / "placed.json").read_text())
+tour.values(time=recorded["time"], **recorded["detail"]["metadata"])
+
+# %% [markdown]
+# An event is only a message; the order is the truth. So the recorded order has to be in
+# the table before the event comes. You put it there under an id of its own, with your
+# own address, so that the run disturbs nobody:
+
+# %%
+orders = boto3.resource("dynamodb").Table(stack.outputs["OrdersTableName"])
+
+
+def event_of(order_id):
+    """A copy of the recorded event, for this order, as a row of AuditLog."""
+    detail = copy.deepcopy(recorded["detail"])
+    detail["data"]["orderId"] = order_id
+    names = {"source": recorded["source"], "eventType": recorded["detail-type"]}
+    return {**names, "detail": detail}
+
+
+def restore():
+    """Store the recorded order under a new id; its event."""
+    order = {**stored, "orderId": str(uuid4()), "email": customer.email}
+    del order["phone"]
+    orders.put_item(Item=order)
+    return event_of(order["orderId"])
+
+
+# %%
+event = restore()
+order_id = event["detail"]["data"]["orderId"]
+tour.publish(event)
+order, rows = tour.follow(order_id)
+tour.sequence(rows, order)
+
+# %%
+tour.expect("today's code processed it to its end", order["status"] == "FULFILLED")
+
+# %% [markdown]
+# ## A tolerant reader
+#
+# Suppose that the event came from an older publisher, which didn't write all of today's
+# optional fields yet; or from a newer one, which writes a field that today's code has
+# never heard of.
+#
+# **Predict**: which of these two does PaymentProcessing accept?
+#
+# - the event without `attempt` and `version`
+# - the event with a new field `giftNote`
+#
+# <details><summary>Answer</summary>
+#
+# Both. The model has a default for what is optional, and it ignores what it doesn't
+# know. Such a consumer is called a *tolerant reader*: it takes what it needs, and
+# doesn't insist on the rest.
+#
+# </details>
+
+# %%
+older, newer = restore(), restore()
+del older["detail"]["metadata"]["attempt"], older["detail"]["metadata"]["version"]
+newer["detail"]["data"]["giftNote"] = "Happy birthday!"
+ends = {}
+for name, event in (("older", older), ("newer", newer)):
+    tour.publish(event)
+    ends[name], _ = tour.follow(event["detail"]["data"]["orderId"])
+
+tour.table({"event": name, "status": end["status"]} for name, end in ends.items())
+
+# %%
+statuses = {end["status"] for end in ends.values()}
+tour.expect("both were accepted", statuses == {"FULFILLED"})
+
+# %% [markdown]
+# Two things in the model do that: `extra="ignore"`, and a default for each optional
+# field.
+
+# %%
+from orders.events import Frozen, Metadata
+
+tour.source(Frozen)
+tour.source(Metadata)
+
+# %% [markdown]
+# A tolerant reader isn't careless. `strict=True` refuses a value of the wrong type:
+# `"2"` is text and not a number.
+#
+# ## Break it
+#
+# Now four changes that aren't harmless. You invoke PaymentProcessing with each, for an
+# order that has ended, and read its error:
+#
+# 1. *renamed*: `customer` in place of `customerId`
+# 2. *a float*: `totalAmount` is 77.5 euros, no longer in minor units
+# 3. *another meaning*: `totalAmount` is 77 whole euros; the type is the same
+# 4. *the next version*: `version` is `"2"`, and the consumers know only `"1"`
+#
+# **Predict**: which of them does the model refuse, and which one gets past it?
+#
+# <details><summary>Answer</summary>
+#
+# The model refuses 1, 2 and 4. Number 3 is a valid event: no schema sees that a number
+# means something else. PaymentProcessing refuses it because it compares the event with
+# the stored order. A consumer that trusted the event would charge 77 cents.
+#
+# </details>
+
+
+# %%
+functions = boto3.client("lambda")
+
+
+def error_of(change):
+    """The changed event, and the error with which PaymentProcessing refuses it."""
+    event = event_of(order_id)
+    change(event["detail"]["metadata"], event["detail"]["data"])
+    delivered = {"detail-type": event["eventType"], **event}
+    response = functions.invoke(
+        FunctionName=stack.function("paymentProcessing"), Payload=json.dumps(delivered)
+    )
+    return event, json.load(response["Payload"])["errorMessage"]
+
+
+changes = {
+    "renamed": lambda meta, data: data.update(customer=data.pop("customerId")),
+    "a float": lambda meta, data: data.update(totalAmount=77.5),
+    "another meaning": lambda meta, data: data.update(totalAmount=77),
+    "the next version": lambda meta, data: meta.update(version="2"),
+}
+refused = {name: error_of(change) for name, change in changes.items()}
+tour.table({"change": name, "error": error} for name, (_, error) in refused.items())
+
+# %%
+errors = {name: error for name, (_, error) in refused.items()}
+tour.expect("the field is missed by name", "data.customerId" in errors["renamed"])
+tour.expect("a float is no amount", "valid integer" in errors["a float"])
+tour.expect("the order says otherwise", "says 7750" in errors["another meaning"])
+tour.expect("the order is as it was", tour.order(order_id) == order)
+
+# %% [markdown]
+# On the bus, such an event isn't lost. It's tried three times, with pauses of 1 and 2
+# seconds here and of 1 and 2 minutes on AWS. Then the dead-letter queue keeps it with
+# the reason. You publish the one of version 2:
+
+# %%
+event, _ = refused["the next version"]
+tour.publish(event)
+dead_letter = tour.dead_letter_of(order_id, seconds=400)
+tour.values(consumer=dead_letter.consumer, reason=dead_letter.reason)
+
+# %%
+tour.expect(
+    "the event is kept", dead_letter.event["detail"]["metadata"]["version"] == "2"
+)
+
+# %% [markdown]
+# The reason says what to do: **deploy the consumers of a version before its producer.**
+# A consumer that knows versions 1 and 2 does no harm while nobody publishes 2. A
+# producer that comes first fills the dead-letter queue; nothing is lost, and a redrive
+# delivers the events once the consumers are there, but the orders wait.
+#
+# ## A check before the deploy
+#
+# You don't want to learn that from a dead-letter queue. Each event's JSON Schema was
+# recorded as well, and a test compares today's models with it. `breaking_changes` is
+# that comparison. You change the schema of `OrderPlacedEvent` in memory and ask:
+
+# %%
+from verification.contract.evolution import breaking_changes
+
+schema = json.loads((files / "schemas" / "OrderPlacedEvent.json").read_text())
+
+
+def breaks(change):
+    new = copy.deepcopy(schema)
+    data = new["properties"]["data"]
+    change(data["properties"], data["required"])
+    return list(breaking_changes(schema, new)) or ["nothing"]
+
+
+text = {"type": "string"}
+found = {
+    "add giftNote": breaks(lambda fields, _: fields.update(giftNote=text)),
+    "make coupon required": breaks(
+        lambda fields, required: (fields.update(coupon=text), required.append("coupon"))
+    ),
+    "rename customerId": breaks(
+        lambda fields, _: fields.update(customer=fields.pop("customerId"))
+    ),
+    "make totalAmount a float": breaks(
+        lambda fields, _: fields["totalAmount"].update(type="number")
+    ),
+}
+tour.table({"change": name, "breaks": each} for name, each in found.items())
+
+# %%
+harmless = [name for name, each in found.items() if each == ["nothing"]]
+tour.expect("only the new optional field is harmless", harmless == ["add giftNote"])
+
+# %% [markdown]
+# On AWS the [schema
+# registry](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-schema.html) can
+# hold such schemas, and can discover them from a bus. It doesn't stop a deploy; a test
+# in your own build does.
+#
+# ## Version 2, and an upcaster
+#
+# Suppose that a breaking change is necessary: the amount and its currency become one
+# field, `amount`. This is the model of version 2, for a consumer of payments that you
+# write:
+
+# %%
+from typing import Literal
+
+from orders.events import EventData
+
+
+class Metadata2(Metadata):
+    version: Literal["2"] = "2"
+
+
+class Amount(Frozen):
+    value: int
+    currency: str
+
+
+class PaymentCompleted2(EventData):
+    payment_id: str
+    amount: Amount
+
+
+class PaymentCompletedEvent2(Frozen):
+    metadata: Metadata2
+    data: PaymentCompleted2
+
+
+# %% [markdown]
+# Old events still come. An **upcaster** is a pure function from one version to the
+# next. It runs in front of the model, so that the rest of your code knows only the
+# newest version:
+
+
+# %%
+def from_1_to_2(detail):
+    data = dict(detail["data"])
+    amount = {"value": data.pop("totalAmount"), "currency": data.pop("currency")}
+    metadata = {**detail["metadata"], "version": "2"}
+    return {"metadata": metadata, "data": {**data, "amount": amount}}
+
+
+UPCASTERS = {"1": from_1_to_2}
+
+
+def read(detail):
+    """The event in the newest version, whatever version it was published in."""
+    while upcast := UPCASTERS.get(detail["metadata"].get("version", "1")):
+        detail = upcast(detail)
+    return PaymentCompletedEvent2.model_validate(detail)
+
+
+# %% [markdown]
+# *Pure* means that it changes nothing outside and always gives the same result: the row
+# in the audit log stays as it was published. A third version is one more function and
+# one more line in `UPCASTERS`; the first two stay as they are.
+#
+# You read three events with it: the recorded one, one that your own order has just
+# published, and one of version 2.
+
+# %%
+old_payment = json.loads((files / "events" / "PaymentCompletedEvent.json").read_text())
+[today] = [row["detail"] for row in rows if row["eventType"] == "PaymentCompletedEvent"]
+published = {
+    "recorded": old_payment["detail"],
+    "in the audit log": today,
+    "version 2": from_1_to_2(today),
+}
+before = copy.deepcopy(published)
+events = {name: read(detail) for name, detail in published.items()}
+tour.table(
+    {
+        "event": name,
+        "published as": published[name]["metadata"]["version"],
+        "read as": each.metadata.version,
+        "amount": f"{each.data.amount.value} {each.data.amount.currency}",
+    }
+    for name, each in events.items()
+)
+
+# %%
+tour.expect("the upcaster is pure", published == before)
+tour.expect(
+    "the upcast event is the same fact",
+    all(
+        events[name].metadata.event_id == detail["metadata"]["eventId"]
+        for name, detail in published.items()
+    ),
+)
+
+# %% [markdown]
+# The system itself does it differently: `decode` looks the class up by version, and
+# `VERSIONS` keeps a class for each version that was ever published. So far there's one.
+
+# %%
+from orders.events import decode
+
+tour.source(decode)
+
+# %% [markdown]
+# | | a class for each version | an upcaster |
+# |---|---|---|
+# | what a step sees | two classes, and it must handle both | the newest class only |
+# | what an old event says | exactly what it said | what the newest model can express |
+# | where it fits | few versions that differ in meaning | many that mean the same |
+#
+# ## Lab 12.1: read an event of version 0
+#
+# Suppose that there was a version 0 of `OrderPlacedEvent`, and that some of its events
+# are still in an archive. The amount was decimal text, and the customer's id had
+# another name:
+
+# %%
+old = copy.deepcopy(recorded["detail"])
+old["metadata"]["version"] = "0"
+old["data"]["customer"] = old["data"].pop("customerId")
+old["data"]["amount"] = f"{old['data'].pop('totalAmount') / 100:.2f}"
+tour.values(**old["data"])
+
+# %% [markdown]
+# Write `upcast(detail)`: it returns the detail of version `"1"`, with `customerId`, and
+# with `totalAmount` in whole minor units. A detail that isn't of version `"0"` comes
+# back as it is. The check stores new orders, gives you their events in version 0, and
+# delivers what you return to the running stack. PaymentProcessing compares each field
+# with the stored order; it has to accept the event, and to charge once.
+#
+# <details><summary>Hint</summary>
+#
+# What's `int(float("18.90") * 100)`? Try it. `decimal.Decimal` is exact.
+#
+# </details>
+
+
+# %% tags=["exercise"]
+def upcast(detail):
+    return detail
+
+
+tour.check("12.1", upcast)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# from decimal import Decimal
+#
+#
+# def upcast(detail):
+#     if detail["metadata"].get("version") != "0":
+#         return detail
+#     data = dict(detail["data"])
+#     data["customerId"] = data.pop("customer")
+#     data["totalAmount"] = int(Decimal(data.pop("amount")) * 100)
+#     return {"metadata": {**detail["metadata"], "version": "1"}, "data": data}
+#
+#
+# tour.check("12.1", upcast)
+# ```
+#
+# A currency without cents, such as JPY, would need its own factor; this shop has EUR
+# only.
+#
+# </details>
+
+# %% [markdown]
+# ## Recap
+#
+# - Events outlive code: an archive, a retry or a redrive brings back what was published
+#   long ago.
+# - A new optional field is harmless to a tolerant reader. A field that is renamed,
+#   removed, or means something else is a new version.
+# - A schema check finds a changed shape before the deploy, but not a changed meaning;
+#   compare an event with what you have stored.
+# - An upcaster lifts an old event to the newest version, and changes nothing that is
+#   stored.
+# - Deploy consumers first, then producers.
+#
+# The rules of this system are in
+# [docs/architecture.md](../docs/architecture.md#how-events-evolve).
+#
+# **Next:** [13 · Your own service](13_your_own_service.ipynb)
