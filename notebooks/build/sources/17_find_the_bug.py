@@ -85,7 +85,7 @@ def dead_letters():
         WaitTimeSeconds=1,
     )
     records = [json.loads(each["Body"]) for each in found.get("Messages", [])]
-    for record in records:
+    for record in (each for each in records if "requestContext" in each):
         arn, error = record["requestContext"]["functionArn"], record["responsePayload"]
         yield {"function": arn.split(":")[6], **error}
 
