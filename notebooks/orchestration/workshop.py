@@ -91,7 +91,7 @@ class Workshop:
         return arn
 
     def task(self, step: str, payload: Mapping[str, str] | None = None, **fields: Any) -> dict[str, Any]:
-        """A Task state that invokes the step and goes on with what it returns. Without a payload it gets the order."""
+        """A Task state that invokes the step and passes its result on. Without a payload it gets the order."""
         parameters = {
             "FunctionName": f"{self.name}-{step}",
             **({"Payload": payload} if payload else {"Payload.$": "$"}),

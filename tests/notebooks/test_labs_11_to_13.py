@@ -8,14 +8,10 @@ from typing import Any
 
 import pytest
 
+from notebooks.labs import cancelling, loyalty, versions
 from orders.errors import MalformedEvent
 from orders.events import OrderPlacedEvent, PaymentCompletedEvent
-from tests.notebooks.display import without_ipython
 from tools.checkout import ROOT
-
-without_ipython()
-
-from notebooks.labs import cancelling, loyalty, versions  # noqa: E402
 
 RECORDED = ROOT / "tests" / "recorded" / "v1" / "events"
 

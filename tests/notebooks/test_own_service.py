@@ -10,14 +10,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from notebooks import own, own_service
 from operations.stack import Outputs, Stack
-from tests.notebooks.display import without_ipython
 from tests.tools.test_a_new_consumer import FUNCTION, ROLE
 from tools import flow, topology
-
-without_ipython()
-
-from notebooks import own, own_service  # noqa: E402
 
 
 def test_the_package_is_the_systems_with_a_file_that_lambda_may_read(tmp_path: Path) -> None:

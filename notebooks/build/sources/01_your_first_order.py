@@ -22,9 +22,9 @@ stack = tour.connect()
 # %% [markdown]
 # ## Publish an event
 #
-# An **event** says that something has happened. Whoever has something to say *publishes* an
-# event on a **bus**. Whoever is interested has a **rule** on the bus, which delivers the events
-# that match it. The publisher doesn't know who listens.
+# An **event** says that something has happened. A program *publishes* it on a **bus**. A
+# consumer has a **rule** on the bus, which delivers the events that match it. The publisher
+# doesn't know its consumers.
 #
 # On AWS the bus is [Amazon EventBridge](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html),
 # and you publish with `put_events`. An event has a *source* (who says it), a *detail type* (what

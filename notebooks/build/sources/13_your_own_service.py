@@ -23,7 +23,7 @@
 # | a table | nobody else writes to it, and you write to nobody else's |
 # | a role | what the function may do, and nothing else |
 # | a rule | which events reach it |
-# | an on-failure destination | where an event goes that the function fails on |
+# | an on-failure destination | where an event goes after its last failed attempt |
 
 # %%
 import json
@@ -111,7 +111,7 @@ table = dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
 #
 # A role says what the function may do. [Least
 # privilege](https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html)
-# means: one action on one table, its own log, and one queue for what it fails on.
+# means: one action on one table, its own log, and one queue for failed events.
 #
 # **Predict**: which right does it need to get events from the bus?
 #
@@ -193,8 +193,8 @@ function = tour.wait_until(created, "the function")["FunctionArn"]
 functions.get_waiter("function_active_v2").wait(FunctionName=name)
 
 # %% [markdown]
-# What it fails on goes to the system's dead-letter queue, after two retries, like the
-# events of any other function. That is the [on-failure
+# After two retries a failed event goes to the system's dead-letter queue, like those of
+# any other function. That is the [on-failure
 # destination](https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html):
 
 # %%
