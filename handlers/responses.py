@@ -161,7 +161,7 @@ class StatusChangeResponse(Response):
 
 
 class OrderResponse(Response):
-    """An order as its customer sees it, without e-mail address and phone number. Amounts are in minor units."""
+    """An order as its customer sees it, without e-mail address or phone number. Amounts are in minor units."""
 
     order_id: Id
     status: Status
