@@ -295,7 +295,7 @@ EVENTS: Mapping[str, type[Event]] = {
 """Detail type → class, of the events that are published today."""
 
 VERSIONS: Mapping[str, Mapping[str, type[Event]]] = {"1": EVENTS}
-"""`metadata.version` → detail type → class, of every version that was ever published: each decodes for ever.
+"""`metadata.version` → detail type → class, of every version that was ever published: none is ever removed.
 
 A new optional field changes no version. A new meaning is a new event, or a class under the next version:
 docs/architecture.md, "How events evolve".
