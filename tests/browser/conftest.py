@@ -19,6 +19,9 @@ from tools.checkout import ROOT
 
 Visit = Callable[..., Visitor]
 
+STATE = State(ROOT / ".local" / f"browser-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}")
+"""Where the stack keeps its files: each of pytest's workers has a stack of its own."""
+
 HAS_PLAYED = "sessionStorage.firstOrder ??= JSON.stringify({ orderId: 'an earlier one', played: true });"
 
 
@@ -42,8 +45,7 @@ def storefront(browser: Browser) -> Iterator[dict[str, Any]]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ENVIRONMENT:  # the other tests' environment must not reach the deployed functions
             patch.delenv(name)
-        state = State(ROOT / ".local" / "browser")
-        with stack(state, free_port(), web_port=free_port(), parameters={"reconcileAfterSeconds": "10"}) as running:
+        with stack(STATE, free_port(), web_port=free_port(), parameters={"reconcileAfterSeconds": "10"}) as running:
             yield running
 
 

@@ -15,6 +15,7 @@ from notebooks.saving import drop_widgets
 from operations.customer import ShopAccount
 from operations.repetition import UnknownOrder
 from operations.stack import described
+from tests.browser.conftest import STATE
 from tests.browser.visitor import TIMEOUT_MS
 from tools import flow
 from tools.checkout import ROOT
@@ -173,7 +174,7 @@ def test_in_a_narrow_cell_the_picture_is_drawn_as_for_a_phone(page: Page) -> Non
 @pytest.fixture
 def order_id(storefront: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A new order on the running stack, which the widget finds as a notebook's would."""
-    monkeypatch.setenv(STATE_DIR_VARIABLE, str(ROOT / ".local" / "browser"))
+    monkeypatch.setenv(STATE_DIR_VARIABLE, str(STATE.folder))
     cognito, email = described(storefront).client("cognito-idp"), "reader-of-the-canvas@example.com"
     customer = ShopAccount(cognito, storefront, storefront["apiUrl"], email)
     yield customer.post("/orders", {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"})["orderId"]

@@ -14,9 +14,8 @@ from local.storefront import sample_customer
 from local.storefront.serving import served
 from operations.customer import ShopAccount
 from operations.stack import described
-from tests.browser.conftest import Visit
+from tests.browser.conftest import STATE, Visit
 from tests.browser.visitor import Visitor
-from tools.checkout import ROOT
 
 PHONE = {"width": 390, "height": 844}
 ONE_MUG = {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"}
@@ -29,7 +28,7 @@ def ada(storefront: dict[str, Any]) -> Iterator[ShopAccount]:
         described(storefront).client("cognito-idp"), storefront, storefront["apiUrl"], sample_customer.EMAIL
     )
     customer.post("/orders", ONE_MUG)
-    token = State(ROOT / ".local" / "browser").token
+    token = STATE.token
     token.write_text(customer.token)
     yield customer
     token.unlink()
