@@ -211,7 +211,7 @@ tour.expect("the order didn't change", tour.order(order_id) == now)
 # A parcel has the statuses `PACKED`, `SENT` and `DELIVERED`, and its events arrive in any
 # order. For each status, write the set of statuses that it may follow. The check tries every
 # order of arrival, also with events that are missing or come twice, with real conditional
-# writes. The parcel must always end with the latest status that arrived, and never go back.
+# writes. The parcel must always end with the furthest status that arrived, and never go back.
 
 # %% tags=["exercise"]
 may_follow = {"SENT": set(), "DELIVERED": set()}
