@@ -230,9 +230,9 @@ tour.check("1.1", declined_id)
 #
 # The next cell shows a live picture of your order: a part lights up when the audit log or the
 # order shows that it did something. The buttons send a duplicate of an event, delay one, take
-# the payment gateway down and bring it back up, and replay the order's events. (Where widgets
-# don't run, as on GitHub, you see the sequence diagram.) To see an order while it's being
-# processed, place another one and show it:
+# the payment gateway, which charges the cards, down and up again, and replay the order's
+# events, that is, deliver them once more. (Where widgets don't run, as on GitHub, you see the
+# sequence diagram.) To see an order while it's being processed, place another one and show it:
 # `canvas.order_id = customer.post("/orders", wish)["orderId"]`
 
 # %%

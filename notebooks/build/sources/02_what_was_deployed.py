@@ -95,9 +95,9 @@ tour.topology(edges)
 #
 # <details><summary>Answer</summary>
 #
-# Those of `OrderPlacedEvent` and of `PaymentFailedEvent`, and the path to Notification.
-# Fulfillment isn't invoked at all. No function has to stop it from shipping, because no rule
-# delivers `PaymentFailedEvent` to it.
+# Those of `OrderPlacedEvent` and `PaymentFailedEvent`, and those from the topic to
+# Notification. Fulfillment isn't invoked at all. No function has to stop it from shipping,
+# because no rule delivers `PaymentFailedEvent` to it.
 #
 # </details>
 

@@ -4,7 +4,7 @@
 # ![The system, with the event bus and its publishers highlighted](../docs/pictures/04_the_event_bus.svg)
 #
 # In this notebook you connect a queue of your own to the bus, read the events that arrive,
-# write a consumer, and try to publish an event without the permission to do so.
+# write a consumer, and try to publish an event that a function isn't allowed to publish.
 
 # %%
 import tour
@@ -42,8 +42,7 @@ rule_arn = events.put_rule(
 )["RuleArn"]
 
 # %% [markdown]
-# Then create an SQS queue. Its policy allows this rule to send messages to it, and nothing
-# else:
+# Then create an SQS queue. Its policy allows only this rule to send messages to it:
 
 # %%
 queue_url = sqs.create_queue(QueueName=name)["QueueUrl"]

@@ -55,8 +55,9 @@ tour.table([approved["payment"], declined["payment"]], *columns)
 # ## The provider's ledger
 #
 # How do you know that a card was charged once? Not from the order: it has room for only one
-# payment. The payment provider keeps its own ledger, in a table that only PaymentProcessing may
-# use. For each order it counts the requests that it got, the charges and the refunds.
+# payment. The simulated payment provider keeps its own ledger, in a table that only
+# PaymentProcessing may use. For each order it counts the requests that it got, the charges and
+# the refunds.
 
 # %%
 tour.table(
@@ -67,9 +68,9 @@ tour.table(
 # %% [markdown]
 # ## The same event, ten times
 #
-# You place one more order and publish its `OrderPlacedEvent` nine more times, while
-# PaymentProcessing is handling the first one. **Predict**: how many charges will the ledger
-# have? And how many `PaymentCompletedEvent`s will the audit log have?
+# You place one more order. As soon as its `OrderPlacedEvent` is in the audit log, you publish
+# the event nine more times. **Predict**: how many charges will the ledger have? And how many
+# `PaymentCompletedEvent`s will the audit log have?
 #
 # <details><summary>Answer</summary>
 #

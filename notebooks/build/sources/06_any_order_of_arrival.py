@@ -209,9 +209,10 @@ tour.expect("the order didn't change", tour.order(order_id) == now)
 # ## Lab 6.1: your own state machine
 #
 # A parcel has the statuses `PACKED`, `SENT` and `DELIVERED`, and its events arrive in any
-# order. For each status, write the set of statuses that it may follow. The check tries every
-# order of arrival, also with events that are missing or come twice, with real conditional
-# writes. The parcel must always end with the furthest status that arrived, and never go back.
+# order. For each status, write the set of statuses that it may follow. With real conditional
+# writes, the check tries every order of arrival, including those in which an event is missing
+# or comes twice. The parcel must always end with the furthest status that arrived, and never go
+# back.
 
 # %% tags=["exercise"]
 may_follow = {"SENT": set(), "DELIVERED": set()}

@@ -199,7 +199,7 @@ tour.expect("no e-mail was sent", "notification" not in tour.order(quiet))
 # %%
 claim(datetime.now(UTC) - timedelta(hours=1))
 failed = invoke(event)
-tour.expect("a stale claim is taken over", failed == [])
+tour.expect("a stale claim is replaced", failed == [])
 tour.expect("the e-mail was sent", tour.order(quiet)["notification"]["messageId"])
 
 # %% [markdown]

@@ -16,8 +16,9 @@ customer = tour.customer()
 # %% [markdown]
 # ## The idea
 #
-# A declined card is a result, so it's published as an event (notebook 5). A gateway that
-# doesn't respond is an error: the function raises an **exception**, and Lambda takes over:
+# A declined card is a result, so it's published as an event (notebook 5). But when the payment
+# gateway, through which the function charges the card, doesn't respond, that's an error: the
+# function raises an **exception**, and Lambda takes over:
 #
 # 1. Lambda **retries** twice: after one minute, and after two more. (The embedded AWS waits one
 #    second and two seconds.)
@@ -197,8 +198,8 @@ tour.expect("the reason names the field", "data.orderId" in poison.reason)
 #
 # <details><summary>Answer</summary>
 #
-# None of either. Each step finds that its result is already stored, and publishes nothing,
-# because the order has ended.
+# No charges and no e-mails. Each step finds that its result is already stored, and publishes
+# nothing, because the order has ended.
 #
 # </details>
 
