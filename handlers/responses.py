@@ -90,7 +90,7 @@ class Response(BaseModel):
 
 
 class ProductResponse(Response):
-    """One article. Its price is in minor units (cents)."""
+    """One product. Its price is in minor units (cents)."""
 
     sku: Text
     name: Text
@@ -105,7 +105,7 @@ class ProductsResponse(Response):
 
 
 class LineResponse(Response):
-    """One line of an order, with the price of one article at that time, in minor units (cents)."""
+    """One line of an order, with the unit price at the time of ordering, in minor units (cents)."""
 
     sku: Text
     name: Text
@@ -129,7 +129,7 @@ class FulfillmentResponse(Response):
 
 
 class CancellationResponse(Response):
-    """When the order was cancelled."""
+    """The cancellation: when the order was cancelled."""
 
     at: Annotated[Timestamp, Field(validation_alias="occurred_at")]
 
@@ -144,7 +144,7 @@ class RefundResponse(Response):
 
 
 class NotificationResponse(Response):
-    """The message to the customer: the provider's message id, or why the provider rejected it. No address."""
+    """The e-mail to the customer: its message id, or why it was rejected. The address is never shown."""
 
     channel: Channel
     at: Timestamp
@@ -161,7 +161,7 @@ class StatusChangeResponse(Response):
 
 
 class OrderResponse(Response):
-    """An order as its customer sees it: no e-mail address, no phone number. Amounts are in minor units."""
+    """An order as its customer sees it, without e-mail address or phone number. Amounts are in minor units."""
 
     order_id: Id
     status: Status
@@ -186,7 +186,7 @@ class OrdersResponse(Response):
 
 
 class EventResponse(BaseModel):
-    """A published event, as the audit log has it. A field that the log doesn't have is null."""
+    """A published event, as stored in the audit log. A field that the log doesn't have is null."""
 
     # Made from the stored item.
     model_config = ConfigDict(
@@ -224,7 +224,7 @@ class TicketResponse(Response):
 
 
 class ErrorResponse(Response):
-    """One error of the request: its place, such as `["items", 0, "sku"]`, and what is wrong there."""
+    """One error in the request: where it is, such as `["items", 0, "sku"]`, and what is wrong."""
 
     loc: tuple[int | str, ...]
     msg: str

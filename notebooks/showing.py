@@ -64,9 +64,10 @@ def excerpt(path: str, start: str, end: str) -> None:
 
 
 def email(html: str, text: str) -> None:
-    """Show an e-mail in a frame of its own, so that its styles stay inside; its text part where no frame is shown."""
+    """Show an e-mail in a frame of its own, so that its styles stay inside, and its text part below."""
     frame = f'<iframe srcdoc="{escape(html)}" sandbox width="100%" height="460"></iframe>'
-    display({"text/html": frame, "text/plain": text}, raw=True)
+    part = f"<details><summary>The text part</summary><pre>{escape(text)}</pre></details>"
+    display({"text/html": frame + part, "text/plain": text}, raw=True)
 
 
 def _cell(value: Any) -> str:

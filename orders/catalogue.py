@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Product(BaseModel):
-    """One article; `unit_price` is in minor units (cents)."""
+    """One product; `unit_price` is in minor units (cents)."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 

@@ -1,4 +1,4 @@
-"""Every error that the code raises by itself, in one tree.
+"""Every error that this code itself raises, in one tree.
 
     OrderProcessingError
     ├── MalformedEvent           no model accepts the event

@@ -136,7 +136,7 @@ class OrderPlaced(EventData):
 
 
 class OrderPlacedEvent(Event):
-    """The customer ordered."""
+    """The customer placed an order."""
 
     source = "order-processing.orders"
 
@@ -230,7 +230,7 @@ class OrderCancelled(EventData):
 
 
 class OrderCancelledEvent(Event):
-    """The order was cancelled before it was shipped. It may overtake its other events, even OrderPlacedEvent."""
+    """The order was cancelled before it was shipped. This event may overtake earlier ones, even OrderPlacedEvent."""
 
     source = "order-processing.orders"
 
@@ -255,7 +255,7 @@ class PaymentRefunded(EventData):
 
 
 class PaymentRefundedEvent(Event):
-    """The charge of a cancelled order was refunded, in full."""
+    """A cancelled order's charge was refunded in full."""
 
     source = "order-processing.payment"
 
@@ -274,7 +274,7 @@ class PaymentRefundedEvent(Event):
 
 
 FinalEvent = PaymentFailedEvent | FulfillmentCompletedEvent | OrderCancelledEvent
-"""The events of which the customer is notified; an order has exactly one of them."""
+"""The events that the customer is notified of; an order has exactly one of them."""
 
 StatusEvent = (
     PaymentCompletedEvent | PaymentFailedEvent | FulfillmentCompletedEvent | OrderCancelledEvent | PaymentRefundedEvent
@@ -295,7 +295,7 @@ EVENTS: Mapping[str, type[Event]] = {
 """Detail type → class, of the events that are published today."""
 
 VERSIONS: Mapping[str, Mapping[str, type[Event]]] = {"1": EVENTS}
-"""`metadata.version` → detail type → class, of every version that was ever published: each decodes for ever.
+"""`metadata.version` → detail type → class, of every version that was ever published: none is ever removed.
 
 A new optional field changes no version. A new meaning is a new event, or a class under the next version:
 docs/architecture.md, "How events evolve".

@@ -69,7 +69,7 @@ class _Request(BaseModel):
 
 
 class RequestedLine(_Request):
-    """One line of an order as the client asks for it."""
+    """One line of an order, as the client requests it."""
 
     sku: str
     """Not compared with the catalogue here: a repeated request may name a product that is no longer sold."""
@@ -77,7 +77,7 @@ class RequestedLine(_Request):
 
 
 class OrderRequest(_Request):
-    """The body of `POST /orders`. There is no price in it: prices come from the catalogue."""
+    """The body of `POST /orders`. It contains no prices: they come from the catalogue."""
 
     items: Annotated[list[RequestedLine], Field(min_length=1, max_length=50)]
     payment_method: PaymentMethod

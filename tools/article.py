@@ -113,6 +113,19 @@ def trail() -> str:
     )
 
 
+def event(detail_type: str) -> str:
+    """The `detail` of one of the recorded order's events, as a block of Markdown."""
+    recorded = json.loads(_EVIDENCE.read_text())["events"]
+    [row] = [each for each in recorded if each["eventType"] == detail_type]
+    metadata = {
+        "eventId": row["domainEventId"],
+        "version": "1",
+        "occurredAt": row["timestamp"],
+        **{name: row[name] for name in ("correlationId", "causationId", "attempt")},
+    }
+    return f"```json\n{json.dumps({'metadata': metadata, 'data': row['data']}, indent=2)}\n```"
+
+
 def _key(schema: Iterable[Mapping[str, str]]) -> str:
     return ", ".join(f"`{key['AttributeName']}`" for key in schema)
 

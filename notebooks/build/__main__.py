@@ -38,6 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("numbers", nargs="*", type=int, help="default: all")
     parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument("--texts", action="store_true", help="only write the texts, where the code has not changed")
     parser.add_argument(
         "--twice", action="store_true", help="each twice on one stack, in a random order; write nothing"
     )
@@ -48,7 +49,7 @@ def main() -> int:
     if arguments.twice:
         failed = _twice_in_any_order(chosen, arguments.seed)
     else:
-        work = lessons.check if arguments.check else lessons.build
+        work = lessons.check if arguments.check else lessons.update_texts if arguments.texts else lessons.build
         to_do: dict[str, Callable[[], str | None]] = {source.stem: partial(work, source) for source in chosen}
         if arguments.check and not arguments.numbers:
             to_do["cheat_sheet"] = lessons.check_cheat_sheet

@@ -113,6 +113,10 @@ def differs(source: Path) -> str | None:
     return None
 
 
+def _code(cell: Any) -> str:
+    return cell.source.strip() if cell.cell_type == "code" else ""
+
+
 def _text(cell: Any) -> tuple[str, str]:
     return cell.cell_type, cell.source.strip()
 
@@ -125,6 +129,17 @@ def build(source: Path) -> str | None:
             return problem
     drop_widgets(notebook)
     nbformat.write(notebook, target(source))
+    return None
+
+
+def update_texts(source: Path) -> str | None:
+    """Write the source's texts into the built notebook and keep its outputs; refused if the code has changed."""
+    wanted, there = read(source), nbformat.read(target(source), as_version=4)
+    if [_code(cell) for cell in wanted.cells] != [_code(cell) for cell in there.cells]:
+        return "its code has changed: build it"
+    for cell, built in zip(wanted.cells, there.cells, strict=True):
+        built.source = cell.source
+    nbformat.write(there, target(source))
     return None
 
 

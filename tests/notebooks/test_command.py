@@ -54,3 +54,19 @@ def test_what_only_the_builder_needs_is_not_among_the_lessons() -> None:
 
     assert lessons
     assert not [file for file in lessons if re.search("jupytext|nbclient|notebooks.build", file.read_text())]
+
+
+def test_a_python_without_the_packages_says_in_one_line_what_to_type() -> None:
+    """As in a notebook whose kernel is not that of .venv."""
+    script = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+sys.modules["ministack"] = None
+sys.path.insert(0, "notebooks")
+InteractiveShell().run_cell("import tour")
+"""
+    ran = subprocess.run((sys.executable, "-c", script), cwd=ROOT, capture_output=True, text=True, check=True)
+
+    [said] = [line for line in (ran.stdout + ran.stderr).splitlines() if line.strip()]
+    assert said.startswith("ministack is not installed in ")
+    assert "type `npm run notebooks -- --setup` in a terminal, then choose the kernel of .venv" in said

@@ -111,7 +111,7 @@ def test_code_tables_and_events_are_what_the_code_has() -> None:
 
 def test_each_piece_of_code_is_printed_by_cog() -> None:
     printed = re.findall(r"\[\[\[cog.*?\[\[\[end", TEXT, re.DOTALL)
-    for language in ("python", "yaml"):
+    for language in ("python", "yaml", "json"):
         assert TEXT.count(f"\n```{language}\n") == sum(each.count(f"\n```{language}\n") for each in printed)
 
 
@@ -133,6 +133,13 @@ def test_an_excerpt_is_the_function_without_its_docstring() -> None:
         assert line.strip() in source
     with pytest.raises(LookupError):
         article.code("handlers/audit_logger.py", "handle")
+
+
+def test_the_event_that_is_shown_is_a_valid_one() -> None:
+    [shown] = re.findall(r"```json\n(.*?)```", section("The events"), re.DOTALL)
+
+    event = EVENTS["PaymentCompletedEvent"].read(json.loads(shown))
+    assert json.loads(shown) == event.model_dump(by_alias=True)
 
 
 def test_every_event_has_its_row() -> None:

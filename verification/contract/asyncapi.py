@@ -19,8 +19,8 @@ Json = dict[str, Any]
 
 _SCHEMAS = "#/components/schemas/"
 _DESCRIPTION = (
-    "The events of an order's life. They are delivered at least once and in any order; `metadata.eventId` is the same"
-    " in each publication of one fact. They contain no e-mail address, phone number or postal address. A consumer"
+    "The events in an order's life. They are delivered at least once, in any order. `metadata.eventId` stays the same"
+    " when an event is published again. Events contain no e-mail address, phone number or postal address. A consumer"
     " ignores fields that it does not know. docs/events.md says how to consume them from another stack or account."
 )
 

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 class GatewayMessage(BaseModel):
-    """The gateway's own responses."""
+    """A response from API Gateway itself."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,7 +56,7 @@ ORDER_ID: Json = {"name": "orderId", "in": "path", "required": True, "schema": {
 IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Identifies the order: the same key with the same body places one order, once.",
+    "description": "Identifies the order: a repeated request with the same key and body places no second order.",
     "schema": {"type": "string", "pattern": "^[ -~]+$", "minLength": 1, "maxLength": 255},
 }
 LIMIT: Json = {
@@ -67,7 +67,7 @@ LIMIT: Json = {
 NEXT_TOKEN: Json = {
     "name": "nextToken",
     "in": "query",
-    "description": "The `nextToken` of the page before.",
+    "description": "The `nextToken` of the previous page.",
     "schema": {"type": "string"},
 }
 HEADERS: Mapping[str, Json] = {
@@ -88,8 +88,8 @@ ORDER_BODY: Json = {
 OPERATIONS: Mapping[str, Operation] = {
     "GET /products": Operation(
         "products",
-        "List the products of the shop",
-        {200: Success("The products of the shop", responses.ProductsResponse)},
+        "List the shop's products",
+        {200: Success("The shop's products", responses.ProductsResponse)},
     ),
     "POST /orders": Operation(
         "placeOrder",
@@ -134,9 +134,9 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "POST /orders/{orderId}/cancellation": Operation(
         "cancelOrder",
-        "Cancel an order that is neither shipped nor declined; a charge is refunded in full",
+        "Cancel an order that is neither shipped nor declined; any charge is refunded in full",
         {
-            200: Success("The order; an earlier request cancelled it", responses.OrderResponse),
+            200: Success("The order, which an earlier request has cancelled", responses.OrderResponse),
             202: Success("The order with its `cancellation`; its status changes later", responses.OrderResponse),
         },
         ("not-an-id-token", "order-not-found", "too-late"),
@@ -169,19 +169,19 @@ def document() -> Json:
             "title": "Order processing",
             "version": "1",
             "description": (
-                "Place an order, follow it, and cancel it. Everything after the order is placed happens by events:"
-                " payment, fulfilment and the message to the customer."
+                "Place an order, follow it, and cancel it. Once the order is placed, events drive everything else:"
+                " payment, fulfilment and the notification of the customer."
             ),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [
             {
                 "url": "http://127.0.0.1:4567/api",
-                "description": "The local stack of npm start; the storefront's server forwards each request.",
+                "description": "The local stack that npm start runs; the storefront's server forwards each request.",
             },
             {
                 "url": "{apiUrl}",
-                "description": "A stage on AWS: the output HttpApiUrl, which npm run info shows.",
+                "description": "A stage on AWS. Its URL is the output HttpApiUrl, which npm run info shows.",
                 "variables": {"apiUrl": {"default": "https://example.com"}},
             },
         ],
@@ -208,7 +208,7 @@ def _operation(operation: Operation) -> Json:
         of_this_status = ", ".join(name for name in names if PROBLEMS[name] == status)
         found[str(status)] = _content(f"{TITLES[status]} ({of_this_status})", responses.ProblemResponse)
     if with_token:
-        found["401"] = _content("From API Gateway itself: no ID token, or an invalid one.", GatewayMessage)
+        found["401"] = _content("From API Gateway itself: the ID token is missing or invalid.", GatewayMessage)
     found["429"] = _content("From API Gateway itself: too many requests.", GatewayMessage)
     found["503"] = _content("From API Gateway itself: the function did not respond.", GatewayMessage)
     made: Json = {"operationId": operation.id, "summary": operation.summary, "responses": dict(sorted(found.items()))}
