@@ -174,7 +174,7 @@ def remove_mine() -> None:
 
 
 def rights_of(function: str) -> boto3.Session:
-    """A boto3 session with the rights of a function's role: it may do what the function may, and no more."""
+    """Return a boto3 session with the permissions of a function's role, and no others."""
     stack = the_stack()
     role, sts = own.role_like(stack, function), stack.client("sts")
 
@@ -182,7 +182,7 @@ def rights_of(function: str) -> boto3.Session:
         with suppress(sts.exceptions.ClientError):  # AWS has to distribute a new role first
             return sts.assume_role(RoleArn=role, RoleSessionName="reader")["Credentials"]
 
-    keys = wait_until(credentials, f"a role with the rights of {function}")
+    keys = wait_until(credentials, f"a role with the permissions of {function}")
     return boto3.Session(
         keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=stack.session.region_name
     )

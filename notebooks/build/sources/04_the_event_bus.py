@@ -26,7 +26,8 @@ customer = tour.customer()
 # ## A queue on the bus
 #
 # First, create a rule that matches every event of this system. Whatever you create gets a name
-# from `tour.new_name()`, so that it's removed when the notebook ends.
+# from `tour.new_name()`, so that `tour` can remove it: in the clean-up below, or when the
+# notebook's kernel stops.
 
 # %%
 import json
