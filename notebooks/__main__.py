@@ -1,7 +1,7 @@
-"""`npm run notebooks`: JupyterLab on the first notebook, connected to the local stack, which is started if none runs.
+"""`npm run notebooks`: open JupyterLab on the first notebook, with the local stack; start one if none is running.
 
-Arguments go to JupyterLab: `npm run notebooks -- --no-browser`. With STAGE=dev in the environment none is started.
-`npm run notebooks -- --setup` only installs what the notebooks need, and says how VS Code finds it.
+Arguments are passed to JupyterLab: `npm run notebooks -- --no-browser`. With STAGE=dev in the environment, no stack is
+started. `npm run notebooks -- --setup` only installs what the notebooks need, and prints how to open them in VS Code.
 """
 
 import os
@@ -32,9 +32,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def jupyter_lab(arguments: Sequence[str]) -> list[str]:
-    """Its command line. Its root is the checkout, since the notebooks show pictures of docs/.
+    """Return JupyterLab's command line. Its root directory is the checkout: the notebooks show pictures from docs/.
 
-    Root is allowed: JupyterLab is on loopback and wants its token, and all other commands run as root as well.
+    It may run as root: it listens on loopback only and requires its token, and all other commands run as root, too.
     """
     options = [f"--ServerApp.ip={HOST}", f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST}"]
     options.append("--ContentsManager.pre_save_hook=notebooks.saving.before_saving")
@@ -44,9 +44,9 @@ def jupyter_lab(arguments: Sequence[str]) -> list[str]:
 
 
 def in_vs_code(python: str) -> str:
-    """What to do there. VS Code finds .venv by itself: nothing is registered outside of the checkout."""
-    return f"""The notebooks are set up. In VS Code, with its extensions Python and Jupyter:
-  1. npm start in a terminal
+    """Return what to do in VS Code. It finds .venv by itself: nothing is registered outside of the checkout."""
+    return f"""The notebooks are set up. In VS Code, with the extensions Python and Jupyter:
+  1. run npm start in a terminal
   2. open {FIRST}
   3. Select Kernel > Python Environments > .venv, which is {python}"""
 

@@ -1,6 +1,6 @@
-"""A JavaScript module and all that it imports, as one text: a widget has one module for its front end.
+"""Bundle a JavaScript module with everything that it imports: a widget's front end is a single module.
 
-Each imported module becomes a function that returns its exports, so two modules may use the same name.
+Each imported module becomes a function that returns its exports, so that two modules may use the same name.
 """
 
 import re
@@ -13,7 +13,7 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", r
 
 
 def bundled(entry: Path) -> str:
-    """The entry below the modules that it needs: each once, and after those that it imports itself."""
+    """Return the entry, preceded by the modules that it needs: each once, and after the modules that it imports."""
     modules: dict[str, str] = {}
 
     def linked(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""What the live canvas shows of an order, and what its buttons do. The widget itself is in `canvas`."""
+"""What the live canvas shows about an order, and what its buttons do. The widget itself is in `canvas`."""
 
 import atexit
 import time
@@ -18,15 +18,15 @@ Evidence = dict[str, Any]
 """`order`, `events` and `rescue` as the storefront's page has them: the last is the operator's view."""
 
 Sentences = Generator[str, None, None]
-"""What a button does, and what it says meanwhile. Closed early, it gives back what it has taken away."""
+"""A button's action, which yields its messages. Closed early, it enables again what it has disabled."""
 
 _DELAY_SECONDS = 15
 _DELAY_ON_AWS_SECONDS = 60
-"""There, a rule that was disabled takes some seconds until it matches nothing."""
+"""On AWS, a disabled rule still matches events for some seconds."""
 
 
 def deployed_flow(stack: Stack) -> dict[str, Any]:
-    """The flow of events without the functions that come with the storefront, where it is not deployed."""
+    """Return the flow of events, without the storefront's functions where the storefront isn't deployed."""
     described = flow.described()
     if "WebSocketUrl" not in stack.outputs:
         described["functions"] = {name: described["functions"][name] for name in topology.always_deployed()}
@@ -34,7 +34,7 @@ def deployed_flow(stack: Stack) -> dict[str, Any]:
 
 
 def reader_of(stack: Stack) -> Callable[[str], Evidence]:
-    """A function that reads the evidence of an order by its id. It raises UnknownOrder.
+    """Return a function that reads an order's evidence by the order's id, and raises UnknownOrder.
 
     Failed attempts and dead letters are read on stage `local` only, as in the storefront.
     """
@@ -51,7 +51,7 @@ def reader_of(stack: Stack) -> Callable[[str], Evidence]:
 
 
 class Canvas(Protocol):
-    """The canvas whose button was pressed. The reader may choose another order while a button is at work."""
+    """The canvas whose button was pressed. The reader may choose another order while the action runs."""
 
     order_id: str
 
@@ -69,22 +69,22 @@ def _duplicate(stack: Stack, canvas: Canvas) -> Sentences:
 def _delay(stack: Stack, canvas: Canvas) -> Sentences:
     with without_events_for(stack, "fulfillment"):
         for seconds in range(_DELAY_SECONDS if stack.stage == "local" else _DELAY_ON_AWS_SECONDS, 0, -1):
-            yield f"Fulfillment gets no event for {seconds} s. Send a duplicate, or order and show that order here."
+            yield f"Fulfillment gets no events for {seconds} s. Send a duplicate, or place another order and show it."
             time.sleep(1)
     replayed = len(list(replay_order(stack, canvas.order_id)))
-    yield f"The rule is enabled again, and what Fulfillment missed was replayed: {replayed} deliveries."
+    yield f"The rule is enabled again, and the order's events were replayed: {replayed} deliveries."
 
 
 def _gateway_down(stack: Stack, _: Canvas) -> Sentences:
     atexit.register(switch_gateway, stack, "up")  # the next notebook may be on the same stack
     switch_gateway(stack, "down")
-    yield f"The payment gateway is {gateway(stack)}. Order, and show that order here: its payment fails."
+    yield f"The payment gateway is {gateway(stack)}. Place an order and show it here: its payment fails."
 
 
 def _gateway_up(stack: Stack, _: Canvas) -> Sentences:
     switch_gateway(stack, "up")
     atexit.unregister(switch_gateway)
-    yield f"The payment gateway is {gateway(stack)}. Replay an order that waits, or wait for the reconciler."
+    yield f"The payment gateway is {gateway(stack)}. Replay an order that is waiting, or wait for the reconciler."
 
 
 def _replay(stack: Stack, canvas: Canvas) -> Sentences:

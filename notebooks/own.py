@@ -1,4 +1,4 @@
-"""What a reader makes beside the stack: all of it has names that begin alike, by which it is removed again."""
+"""The resources that a reader creates next to the stack: their names share a prefix, by which they are removed."""
 
 import atexit
 import json
@@ -16,7 +16,7 @@ _registered: set[str] = set()
 
 
 def new_name(stack: Stack) -> str:
-    """A name for a rule, queue, table or the like of the reader's; what has it is removed when the notebook ends."""
+    """Return a name for a resource of the reader's. A resource with such a name is removed when the notebook ends."""
     if stack.name not in _registered:
         _registered.add(stack.name)
         atexit.register(_remove_at_exit, stack)
@@ -24,24 +24,24 @@ def new_name(stack: Stack) -> str:
 
 
 def remove(stack: Stack) -> None:
-    """Remove everything of the reader's, also what a notebook left that was killed."""
+    """Remove all resources of the reader's, including those that a killed notebook left behind."""
     for kind in _kinds(stack):
         for name in kind.names:
             kind.delete(name)
 
 
 def remains(stack: Stack) -> list[str]:
-    """What there is of the reader's now, as `table order-processing-local-mine-1a2b3c4d`."""
+    """List the reader's resources that exist now, such as `table order-processing-local-mine-1a2b3c4d`."""
     return [f"{kind.title} {re.split('[/:]', name)[-1]}" for kind in _kinds(stack) for name in kind.names]
 
 
 def _remove_at_exit(stack: Stack) -> None:
-    with suppress(EndpointConnectionError):  # the local stack has stopped, and everything went with it
+    with suppress(EndpointConnectionError):  # the local stack has stopped, and its resources are gone
         remove(stack)
 
 
 def allow_rules(stack: Stack, queue_url: str, rule_arns: Iterable[str]) -> str:
-    """Let these rules send to the queue, and no other sender; returns the queue's ARN."""
+    """Allow these rules, and no other sender, to send to the queue; return the queue's ARN."""
     sqs = stack.client("sqs")
     attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]
     statement = {
@@ -61,7 +61,7 @@ def _prefix(stack: Stack) -> str:
 
 
 class _Kind(NamedTuple):
-    """One kind of resource: the names or ARNs of those that are the reader's, and how one of them is deleted."""
+    """One kind of resource: the names or ARNs of the reader's resources, and how to delete one of them."""
 
     title: str
     names: Iterable[str]
@@ -69,7 +69,7 @@ class _Kind(NamedTuple):
 
 
 def _kinds(stack: Stack) -> Iterator[_Kind]:
-    """In the order in which they are deleted: a function before the log that it writes."""
+    """The kinds, in the order in which they are deleted: a function before the log group that it writes to."""
     prefix = _prefix(stack)
     yield _rules(stack.client("events"), stack.outputs["EventBusName"], prefix)
     yield _functions(stack.client("lambda"), prefix)
@@ -140,15 +140,15 @@ def _roles(iam: Any, prefix: str) -> _Kind:
 
 
 def _listed(client: Any, operation: str, items: str, name: str, prefix: str) -> list[str]:
-    """The names that begin with the prefix, of all pages."""
+    """The names that begin with the prefix, from all pages."""
     pages = client.get_paginator(operation).paginate()
     return [item[name] for page in pages for item in page[items] if item[name].startswith(prefix)]
 
 
 def role_like(stack: Stack, function: str) -> str:
-    """Make a role with the very policy of a function's role, which the reader may assume; returns its ARN.
+    """Create a role with the same policy as a function's role, which the reader may assume; return its ARN.
 
-    The function's own role may be assumed by Lambda only.
+    Only Lambda may assume the function's own role.
     """
     iam, name = stack.client("iam"), new_name(stack)
     configuration = stack.client("lambda").get_function_configuration(FunctionName=stack.function(function))

@@ -1,4 +1,4 @@
-"""What notebook 13 uses but doesn't teach: a package for a function of your own, and the template with one more."""
+"""What notebook 13 uses but doesn't teach: the package of your own function, and the template with it added."""
 
 import io
 import zipfile
@@ -17,15 +17,15 @@ from tools.checkout import ROOT
 
 
 def package(stack: Stack, code: str) -> bytes:
-    """The package of the stack's functions, with `loyalty.py` added: a function finds boto3 and the events in it.
+    """Return the package of the stack's functions with `loyalty.py` added, which can so import boto3 and the events.
 
-    AWS's Python has boto3 by itself; on the embedded AWS a function finds its package and the standard library only.
+    AWS's Python includes boto3; on the embedded AWS, a function finds only its package and the standard library.
     """
     function = stack.client("lambda").get_function(FunctionName=stack.function("fulfillment"))
     with urlopen(function["Code"]["Location"]) as response:
         archive = io.BytesIO(response.read())
     entry = zipfile.ZipInfo("loyalty.py")
-    entry.external_attr = 0o644 << 16  # Lambda's user reads it
+    entry.external_attr = 0o644 << 16  # so that Lambda's user can read it
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as file:
         file.writestr(entry, code)
     return archive.getvalue()

@@ -11,7 +11,7 @@ from tools.checkout import ROOT
 def place_of(logical_id: str) -> str:
     """The file that declares a resource of the stack: `resources/tables.yml` for `OrdersTable`.
 
-    What the Serverless Framework makes has a key of serverless.yml in its name, such as
+    A resource that the Serverless Framework generates has a key of serverless.yml in its name, such as
     `PaymentProcessingLambdaFunction`; its own bucket and the API's parts come from the file as a whole.
     """
     return _declared().get(logical_id, "serverless.yml")

@@ -38,11 +38,11 @@ _published: set[str] = set()
 
 
 class TimedOut(AssertionError):
-    """The condition did not come true in time; the message says what was seen last."""
+    """The condition didn't become true in time; the message says what was seen last."""
 
 
 def connect() -> Stack:
-    """The stack that STAGE and REGION name; else the local one, started if none runs. Plain boto3 then calls it."""
+    """Connect boto3 to the stack that STAGE and REGION name, by default the local one; start it if none is running."""
     os.environ.setdefault(STATE_DIR_VARIABLE, str(ROOT / ".local"))
     try:
         stack = from_environment()
@@ -69,7 +69,7 @@ def connect() -> Stack:
 
 
 def customer() -> ShopAccount:
-    """A new customer, signed up and in. The address is SES's mailbox simulator, or an alias of READER_EMAIL."""
+    """Sign a new customer up and in. The address is SES's mailbox simulator, or an alias of READER_EMAIL."""
     stack = the_stack()
     return ShopAccount(stack.client("cognito-idp"), stack.outputs, stack.api_url, _address())
 
@@ -80,9 +80,9 @@ def order(order_id: str) -> dict[str, Any]:
 
 
 def ledger(order_id: str) -> dict[str, Any]:
-    """What the payment provider's ledger says of an order: `state`, and how many requests, charges and refunds.
+    """Return the provider's ledger of an order: its `state`, and the numbers of `requests`, `charges` and `refunds`.
 
-    Everything is None or 0 for an order that the provider was never asked about.
+    For an order about which the provider was never called, the state is None and the numbers are 0.
     """
     row = _item("GatewayLedgerTableName", idempotencyKey=order_id)
     return {"state": row.get("state"), **{name: row.get(name, 0) for name in ("requests", "charges", "refunds")}}
@@ -95,9 +95,9 @@ def rows_of(order_id: str) -> list[dict[str, Any]]:
 
 
 def follow(order_id: str, seconds: float = 60) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Wait until the order has ended and the customer is notified; the order as stored, and its rows of AuditLog.
+    """Wait until the order has ended and its customer is notified; return the stored order and its rows of AuditLog.
 
-    Raises TimedOut after so many seconds, with the functions that have not reacted.
+    Raises TimedOut after that many seconds, with the functions that haven't reacted.
     """
     seen: dict[str, Any] = {}
 
@@ -127,7 +127,7 @@ def wait_until(
 ) -> T:
     """Wait for the condition and return its first true value; show how long it takes.
 
-    Raises TimedOut after so many seconds, with what was seen last.
+    Raises TimedOut after that many seconds, with what was seen last.
     """
     started, shown = time.monotonic(), uuid4().hex
     say(f"⏳ waiting for {what} …", display_id=shown)
@@ -143,7 +143,7 @@ def wait_until(
 
 
 def publish(event: Mapping[str, Any], **changes: Any) -> str:
-    """Put a copy of a logged event on the bus, its `data` changed as named; returns EventBridge's id of the copy.
+    """Publish a copy of a logged event, with the named changes to its `data`; return EventBridge's id of the copy.
 
     `event` is a row of AuditLog. Raises AssertionError if EventBridge refuses it.
     """
@@ -154,27 +154,27 @@ def publish(event: Mapping[str, Any], **changes: Any) -> str:
 
 
 def rules_off(function: str) -> AbstractContextManager[None]:
-    """`with tour.rules_off("fulfillment"):` no event reaches the function meanwhile, and none is kept for it."""
+    """`with tour.rules_off("fulfillment"):` no event reaches the function inside the block, or is kept for later."""
     return switches.rules_off(the_stack(), function, _harmless_events)
 
 
 def gateway_down() -> AbstractContextManager[None]:
-    """`with tour.gateway_down():` the simulated payment gateway is down meanwhile."""
+    """`with tour.gateway_down():` the simulated payment gateway is down inside the block."""
     return switches.gateway_down(the_stack())
 
 
 def new_name() -> str:
-    """A name for a rule, queue, table or role of your own; what has such a name is removed when the notebook ends."""
+    """Return a name for a resource of your own. Resources with such names are removed when the notebook ends."""
     return own.new_name(the_stack())
 
 
 def remove_mine() -> None:
-    """Remove every rule, queue, table and role that has a name of `new_name`."""
+    """Remove every resource whose name comes from `new_name`."""
     own.remove(the_stack())
 
 
 def rights_of(function: str) -> boto3.Session:
-    """A boto3 session with the rights of a function's role: it may do what the function may, and no more."""
+    """Return a boto3 session with the permissions of a function's role, and no others."""
     stack = the_stack()
     role, sts = own.role_like(stack, function), stack.client("sts")
 
@@ -182,7 +182,7 @@ def rights_of(function: str) -> boto3.Session:
         with suppress(sts.exceptions.ClientError):  # AWS has to distribute a new role first
             return sts.assume_role(RoleArn=role, RoleSessionName="reader")["Credentials"]
 
-    keys = wait_until(credentials, f"a role with the rights of {function}")
+    keys = wait_until(credentials, f"a role with the permissions of {function}")
     return boto3.Session(
         keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=stack.session.region_name
     )
@@ -211,12 +211,12 @@ def sequence(rows: Any, order: Mapping[str, Any] | None = None) -> Picture:
 
 
 def tree(rows: Any, order: Mapping[str, Any] | None = None) -> Picture:
-    """The tree of an order's events, each below its cause; with the order, what each event led to."""
+    """The tree of an order's events, each below its cause; if the order is given, also what each event led to."""
     return pictures.tree(rows, order)
 
 
 def _address() -> str:
-    """An address of its own for each customer; what AWS's mailbox simulator gets bothers nobody."""
+    """Return a new address for each customer. E-mail to AWS's mailbox simulator reaches nobody."""
     label = f"reader-{uuid4().hex[:8]}"
     name, _, host = os.environ.get("READER_EMAIL", "success@simulator.amazonses.com").partition("@")
     return f"{name}+{label}@{host}"
@@ -235,7 +235,7 @@ def _entry(event: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def _harmless_events() -> list[dict[str, Any]]:
-    """The events of an order that has ended, as entries: consumers find nothing left to do."""
+    """The events of an order that has ended, as entries: their consumers find nothing left to do."""
     if not _ended:
         wish = {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"}
         _, rows = follow(customer().post("/orders", wish)["orderId"])

@@ -1,6 +1,6 @@
-"""What a notebook keeps of a widget when it is saved: its picture.
+"""Save a widget as a picture.
 
-A saved view has no kernel any more, and in its place JupyterLab, GitHub and the site would show an error.
+A saved widget has no kernel any more, and JupyterLab, GitHub and the site would show an error in its place.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ _VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def drop_widgets(notebook: Mapping[str, Any]) -> None:
-    """Leave each output of a widget as what a viewer without widgets shows."""
+    """Reduce each widget's output to what a viewer without widgets shows."""
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(_VIEW, None)
 
 
 def before_saving(model: Mapping[str, Any], **_: Any) -> None:
-    """Jupyter calls it with whatever it saves. The page that is open keeps its widgets."""
+    """Drop a notebook's widgets before Jupyter saves it. The open page keeps them."""
     if model["type"] == "notebook":
         drop_widgets(model["content"])

@@ -1,6 +1,6 @@
 """How the notebooks show what they find: a claim with a ✓, labelled values, a small table, code, an e-mail.
 
-Each is shown as HTML or Markdown, and as plain text where a viewer has neither.
+Each is shown as HTML or Markdown, and as plain text where a viewer supports neither.
 """
 
 import inspect
@@ -24,8 +24,8 @@ def say(markdown: str, plain: str | None = None, *, display_id: str | None = Non
 
 
 def expect(claim: str, is_true: Any) -> None:
-    """Show that a claim holds. Raises AssertionError with the claim if it does not."""
-    assert is_true, f"This should hold, and does not: {claim}"
+    """Show that a claim is true. Raises AssertionError with the claim if it isn't."""
+    assert is_true, f"This should be true, but isn't: {claim}"
     say(f"✓ {claim}")
 
 
@@ -35,13 +35,13 @@ def values(**named: Any) -> None:
 
 
 class Link(str):
-    """A path of the checkout; in a table it is a link to the file."""
+    """A path in the checkout; a table shows it as a link to the file."""
 
     __slots__ = ()
 
 
 def table(rows: Iterable[Mapping[str, Any]], *columns: str) -> None:
-    """Show rows as a table, with these columns or with those of the first row; what a row lacks stays empty."""
+    """Show rows as a table, with these columns or with those of the first row; a value that a row lacks stays empty."""
     listed = list(rows)
     names = columns or tuple(listed[0] if listed else ["nothing"])
     cells = [[_cell(row.get(name)) for name in names] for row in listed]

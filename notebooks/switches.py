@@ -1,7 +1,8 @@
 """Switches that a notebook turns off and always turns on again: a function's rules, and the payment gateway.
 
 On AWS a changed rule takes effect after a little while (the API reference of DisableRule: "allow a short period of
-time"). So a switch waits for evidence: a probe event that one rule delivers and the switched one does not, or does.
+time"). So switching waits for evidence: whether the switched rule delivers a probe event that a
+control rule delivers.
 """
 
 import atexit
@@ -24,7 +25,7 @@ def rules_off(stack: Stack, function: str, probe: Callable[[], list[dict[str, An
     """Disable the rules that feed a function, directly or through the topic, for as long as the block runs.
 
     `probe` returns entries for PutEvents that do no harm: events of an order that has ended. The rules are enabled
-    again in any case, also when the notebook is left in between.
+    again in any case, even if the kernel is shut down in between.
     """
     events, bus = stack.client("events"), stack.outputs["EventBusName"]
     arn = stack.outputs["OrderNotificationTopicArn"] if function == "notification" else _arn(stack, function)
@@ -49,7 +50,7 @@ def rules_off(stack: Stack, function: str, probe: Callable[[], list[dict[str, An
 
 @contextmanager
 def gateway_down(stack: Stack) -> Iterator[None]:
-    """Take the simulated payment gateway down for as long as the block runs; it is up again in any case."""
+    """Take the simulated payment gateway down for as long as the block runs; it is brought back up in any case."""
     atexit.register(switch_gateway, stack, "up")
     switch_gateway(stack, "down")
     try:
@@ -63,8 +64,8 @@ def gateway_down(stack: Stack) -> Iterator[None]:
 def _observed(stack: Stack, names: list[str], probes: list[dict[str, Any]]) -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether the rules deliver now.
 
-    It publishes a probe that one of the rules matches. A rule of its own, which is always enabled, delivers it to a
-    queue as well as the observed rule does: once the first copy is there, the second one can only be a moment behind.
+    It publishes a probe that one of the rules matches. A control rule, which is always enabled, delivers it to the same
+    queue as the observed rule: once the control rule's copy is there, the other one can only be a moment behind.
     """
     events, sqs, bus = stack.client("events"), stack.client("sqs"), stack.outputs["EventBusName"]
     label = own.new_name(stack)
@@ -136,7 +137,7 @@ def _arn(stack: Stack, function: str) -> str:
 
 
 def _wait(condition: Callable[[], Any], what: str) -> None:
-    """Ask until the condition holds; each question waits for a message, so none is asked without a pause."""
+    """Poll until the condition holds. Each poll waits for a message, so there is a pause between polls."""
     end = time.monotonic() + _SETTLED_SECONDS
     while not condition():
         if time.monotonic() > end:

@@ -1,22 +1,22 @@
 """What the notebooks use but don't teach: finding the stack, waiting, switching, drawing, grading a lab.
 
-    stack = tour.connect()            the running stack, or a new one; from then on plain boto3 calls it
+    stack = tour.connect()            the running stack, or a new one; from then on, plain boto3 calls it
     customer = tour.customer()        a signed-in customer: customer.get(path), customer.post(path, body)
     tour.follow(order_id)             wait until an order has ended; the order, and its rows of AuditLog
     tour.order(order_id), tour.rows_of(order_id), tour.ledger(order_id)   what is stored of an order
     tour.wait_until(condition, "…")   wait for anything else
     tour.publish(row)                 put a copy of a logged event on the bus
-    tour.rules_off("fulfillment"), tour.gateway_down()   with …: hold a function's events back; an outage
+    tour.rules_off("fulfillment"), tour.gateway_down()   with …: keep events from a function; an outage
     tour.rights_of("fulfillment")     a boto3 session that may do what the function's role may
-    tour.new_name(), tour.remove_mine()   a name for what you make yourself; remove all of it
-    tour.canvas(order_id)             the storefront's picture of an order, live, with buttons that disturb the order
+    tour.new_name(), tour.remove_mine()   a name for a resource of yours; remove all of them
+    tour.canvas(order_id)             a live picture of an order, with buttons that cause faults
     tour.dead_letter_of(order_id)     wait for a dead letter of an order, and take it out of its queue
-    tour.expect("claim", condition), tour.values(…), tour.table(rows), tour.source(function)   show
+    tour.expect("claim", condition), tour.values(…), tour.table(rows), tour.source(function)   show results
     tour.sequence, tour.tree, tour.timeline, tour.topology   pictures, from evidence
     tour.check("1.1", result)         the verdict on a lab
 
 STAGE=dev in the environment makes the same notebooks use a stack on AWS, in the region of serverless.yml or, with
-REGION=eu-west-1, in another; AWS_PROFILE names the credentials. READER_EMAIL is the address that customers get there.
+REGION=eu-west-1, in another; AWS_PROFILE names the credentials. READER_EMAIL is the address of the customers there.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The labs, by number: each takes the reader's result and says whether the running stack then does what it should."""
+"""The labs, by number: each takes the reader's result, tries it on the running stack, and returns a verdict."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -37,7 +37,7 @@ def check(lab: str, *result: Any) -> None:
     """Show the verdict on a lab, with a hint where something is missing. Never raises."""
     try:
         verdict = LABS[lab](*result)
-    except Exception as error:  # noqa: BLE001 # a result may be anything, also something that can't be checked
+    except Exception as error:  # noqa: BLE001 # a result may be anything, even something that can't be checked
         verdict = Verdict(False, f"This could not be checked: {type(error).__name__}: {error}")
     verdicts[lab] = verdict
     say(f"{'✅' if verdict.right else '🤔'} **Lab {lab}:** {verdict.hint}")

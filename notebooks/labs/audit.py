@@ -26,9 +26,9 @@ def tampered_orders(find: Callable[[list[str]], Iterable[str]]) -> Verdict:
     missing, wrong = len(set(chosen) - found), len(found - set(chosen))
     if missing or wrong:
         return Verdict(
-            False, f"{len(chosen)} of {_ORDERS} were changed; you missed {missing} and named {wrong} too many."
+            False, f"{len(chosen)} of {_ORDERS} were changed; you missed {missing}, and named {wrong} unchanged orders."
         )
-    return Verdict(True, f"an amount, a quantity and a card: you found all {len(chosen)}.")
+    return Verdict(True, f"you found all {len(chosen)} changes: an amount, a quantity and a card.")
 
 
 def _change(order_id: str, expression: str) -> None:

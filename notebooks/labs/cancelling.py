@@ -10,9 +10,9 @@ from orders.events import is_id
 
 
 def cancelled_and_never_charged(order_id: Any) -> Verdict:
-    """The order is voided, and stays voided when its OrderPlacedEvent is delivered once more."""
+    """The order's payment is voided, and stays voided when its OrderPlacedEvent is delivered once more."""
     if not is_id(order_id):
-        return Verdict(False, "hand over the id of an order: the `orderId` in the response to `POST /orders`.")
+        return Verdict(False, "pass the id of an order: the `orderId` in the response to `POST /orders`.")
     if missing := not_voided(reader.order(order_id), reader.ledger(order_id)):
         return Verdict(False, missing)
     placed = [row for row in reader.rows_of(order_id) if row["eventType"] == "OrderPlacedEvent"]
@@ -37,12 +37,12 @@ def not_voided(order: Mapping[str, Any], ledger: Mapping[str, Any]) -> str | Non
     if ledger["charges"]:
         return (
             f"the ledger has {ledger['charges']} charge and {ledger['refunds']} refund: the cancellation came too late"
-            " to prevent the charge. How can you keep the event that charges away from PaymentProcessing?"
+            " to prevent the charge. How can you keep `OrderPlacedEvent` away from PaymentProcessing?"
         )
     if ledger["state"] is None:
         return (
-            "the provider was never asked, so its key is not voided, and a late `OrderPlacedEvent` could still charge."
-            " PaymentProcessing has missed the `OrderCancelledEvent`: publish it again, once the rule is enabled."
+            "the provider was never asked, so the payment is not voided, and a late `OrderPlacedEvent` could charge."
+            " PaymentProcessing missed the `OrderCancelledEvent`: publish it again once the rule is enabled."
         )
     if ledger["state"] != "VOIDED":
         return f"the ledger's state is `{ledger['state']}`; it should be `VOIDED`. Order with `tok_visa`."
@@ -52,7 +52,7 @@ def not_voided(order: Mapping[str, Any], ledger: Mapping[str, Any]) -> str | Non
 
 
 def _deliver(function: str, row: Mapping[str, Any]) -> str | None:
-    """Invoke a function with a logged event, as EventBridge would; the error that it ends with, if any."""
+    """Invoke a function with a logged event, as EventBridge would; return the error that it ends with, if any."""
     stack = reader.the_stack()
     response = stack.client("lambda").invoke(
         FunctionName=stack.function(function), Payload=json.dumps(reader.envelope_of(row))

@@ -1,4 +1,4 @@
-"""Labs on events, rules and customers: which event goes where, and who asks."""
+"""Labs on events, rules and customers: which event goes where, and whose token it is."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -14,11 +14,11 @@ LARGE = {"items": [{"sku": "KETTLE", "quantity": 3}], "paymentMethod": "tok_visa
 def declined_order(order_id: Any) -> Verdict:
     """The order with this id was declined, and only two events were published."""
     if not isinstance(order_id, str):
-        return Verdict(False, "place an order with `paymentMethod` `tok_declined`, and give me its `orderId`.")
+        return Verdict(False, "place an order with the `paymentMethod` `tok_declined`, and pass its `orderId`.")
     kinds = {row["eventType"] for row in reader.rows_of(order_id)}
     if kinds == {"OrderPlacedEvent", "PaymentFailedEvent"}:
-        return Verdict(True, "two events. Nothing was shipped, since nothing published `PaymentCompletedEvent`.")
-    return Verdict(False, f"the audit log has {', '.join(sorted(kinds)) or 'no event'} of that order.")
+        return Verdict(True, "two events. Nothing was shipped, because no `PaymentCompletedEvent` was published.")
+    return Verdict(False, f"the audit log has {', '.join(sorted(kinds)) or 'no event'} for that order.")
 
 
 def consumers(find: Callable[[str], Iterable[str]]) -> Verdict:
@@ -32,7 +32,7 @@ def consumers(find: Callable[[str], Iterable[str]]) -> Verdict:
             right, found = _rules(events, bus, event_type), set(find(event_type))
             if found != right:
                 wrong = ", ".join(f"`{each}`" for each in sorted(found ^ right))
-                return Verdict(False, f"for {event_type} your function and the bus differ in {wrong}.")
+                return Verdict(False, f"for {event_type}, your function and the bus differ in {wrong}.")
     finally:
         events.delete_rule(Name=name, EventBusName=bus)
     return Verdict(True, "your function also found the rule that the check had just deployed.")
@@ -49,7 +49,7 @@ def customer_of(find: Callable[[str], Any]) -> Verdict:
     order_id = account.post("/orders", SMALL)["orderId"]
     stored, found = reader.order(order_id)["customerId"], find(account.token)
     if found != stored:
-        return Verdict(False, f"the stack stored the customer id {stored}, and your function says {found}.")
+        return Verdict(False, f"the stack stored the customer id {stored}, but your function returned {found}.")
     stack = reader.the_stack()
     tokens = stack.client("cognito-idp").initiate_auth(
         ClientId=stack.outputs["UserPoolClientId"],
@@ -58,13 +58,13 @@ def customer_of(find: Callable[[str], Any]) -> Verdict:
     )["AuthenticationResult"]
     if find(tokens["AccessToken"]) is not None:
         return Verdict(False, "right for an ID token; for an access token it should be `None`. Look at `token_use`.")
-    return Verdict(True, "it's the id that the order was stored with.")
+    return Verdict(True, "your function returns the id that the order was stored with, and rejects an access token.")
 
 
 def large_orders(pattern: Mapping[str, Any]) -> Verdict:
     """A queue behind this pattern gets the event of a large order, and nothing else of a large and a small one."""
     if not pattern:
-        return Verdict(False, "a pattern has the form of an event, with a list of what you want in place of a value.")
+        return Verdict(False, "a pattern has the form of an event, with a list of the accepted values for each field.")
     stack = reader.the_stack()
     events, sqs = stack.client("events"), stack.client("sqs")
     bus, name = stack.outputs["EventBusName"], own.new_name(stack)

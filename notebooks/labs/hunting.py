@@ -10,7 +10,7 @@ class Accusation(Protocol):
 
     @property
     def right(self) -> bool:
-        """Whether the evidence shows what the function is accused of, and it is the deployed bug."""
+        """Whether the evidence shows what the function is accused of, and that is the deployed bug."""
 
     @property
     def hint(self) -> str:

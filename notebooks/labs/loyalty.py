@@ -1,4 +1,4 @@
-"""The labs of notebook 13: the reader's function and alarm are deployed, fed and made to fail; then we look."""
+"""The labs of notebook 13: the reader's function and alarm are deployed, get events, and are made to fail."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ _ALARM_SECONDS = 600
 def points_once(name: Any, code: Any) -> Verdict:
     """Each order earns its points once, whatever is delivered after the bus has delivered its event."""
     if not isinstance(name, str) or not isinstance(code, str):
-        return Verdict(False, 'hand over the name and the code: `tour.check("13.1", name, my_code)`.')
+        return Verdict(False, 'pass the name and the code: `tour.check("13.1", name, my_code)`.')
     try:
         compile(code, "loyalty.py", "exec")
     except SyntaxError as error:
@@ -38,7 +38,7 @@ def points_once(name: Any, code: Any) -> Verdict:
         [paid] = [row for row in rows if row["eventType"] == "PaymentCompletedEvent"][:1]
         if wrong := _not_once(stack, name, reader.envelope_of(paid), order["totalAmount"] // 100):
             return Verdict(False, wrong)
-    return Verdict(True, "each order earned its points once, whatever came after that.")
+    return Verdict(True, "each order earned its points once, whatever was delivered after that.")
 
 
 def _not_once(stack: Stack, name: str, event: Mapping[str, Any], points: int) -> str | None:
@@ -51,14 +51,14 @@ def _not_once(stack: Stack, name: str, event: Mapping[str, Any], points: int) ->
         if (stored := _points(stack, name, order_id)) != points:
             return f"after {delivery}, the order has {stored or 'no'} points; it should have {points}."
     if not _error_of(stack, name, unreadable(event)):
-        return "your function accepts an event whose amount is text. It should raise, so that the event is kept."
+        return "your function accepts an event whose amount is text. Raise an exception, so that the event is kept."
     return None
 
 
 def deliveries(event: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
     """What comes after the bus has delivered the event; the last one is forged, and a function may fail on it."""
     yield "a second delivery", event, False
-    yield "a third one, under another id of EventBridge's", {**event, "id": new_id()}, False
+    yield "a third delivery, with another id from EventBridge", {**event, "id": new_id()}, False
     forged = deepcopy(dict(event))
     forged["id"] = forged["detail"]["metadata"]["eventId"] = new_id()
     forged["detail"]["data"]["totalAmount"] = 99_999_900
@@ -78,7 +78,7 @@ def _points(stack: Stack, table: str, order_id: str) -> int | None:
 
 
 def _error_of(stack: Stack, name: str, event: Mapping[str, Any]) -> str | None:
-    """Invoke the function and wait for it; the error that it ends with, if any."""
+    """Invoke the function and wait for it; return the error that it ends with, if any."""
     response = stack.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
     return str(json.load(response["Payload"])["errorMessage"]) if "FunctionError" in response else None
 
@@ -89,7 +89,7 @@ def _error_of(stack: Stack, name: str, event: Mapping[str, Any]) -> str | None:
 def alarm_notifies(name: Any, alarm_name: Any) -> Verdict:
     """The alarm watches the function's errors; when the function fails, its topic gets the notification."""
     if not isinstance(name, str) or not isinstance(alarm_name, str):
-        return Verdict(False, "create an alarm with `cloudwatch.put_metric_alarm`, and hand over its name.")
+        return Verdict(False, "create an alarm with `cloudwatch.put_metric_alarm`, and pass its name.")
     stack = reader.the_stack()
     cloudwatch = stack.client("cloudwatch")
     alarms = cloudwatch.describe_alarms(AlarmNames=[alarm_name])["MetricAlarms"]
@@ -112,18 +112,18 @@ def alarm_notifies(name: Any, alarm_name: Any) -> Verdict:
 
 
 def fault_of(alarm: Mapping[str, Any], function: str) -> str | None:
-    """What keeps an alarm from firing at one failed invocation of this function, and at that only; None if nothing."""
+    """Why an alarm would not fire exactly when an invocation of this function fails; None if it would."""
     watched = {each["Name"]: each["Value"] for each in alarm.get("Dimensions", [])}
     if (alarm.get("Namespace"), alarm.get("MetricName")) != ("AWS/Lambda", "Errors"):
         return "the alarm should watch the metric `Errors` in the namespace `AWS/Lambda`."
     if watched != {"FunctionName": function}:
         return f"the alarm watches `{watched}`; it should watch one function: `FunctionName` is `{function}`."
     if alarm.get("Statistic") not in ("Sum", "Maximum"):
-        return "one failure among many successes makes a low average: take the statistic `Sum`."
+        return "one failure among many successes makes a low average: use the statistic `Sum`."
     if not _breaches(alarm, 1) or _breaches(alarm, 0):
-        return "the alarm should fire at one error in a period, and not at none: look at threshold and comparison."
+        return "the alarm should fire at one error in a period, and not at none: look at its threshold and comparison."
     if alarm["EvaluationPeriods"] > 1 or alarm["Period"] > 300:
-        return "the alarm should fire within five minutes: take one evaluation period of at most 300 seconds."
+        return "the alarm should fire within five minutes: use one evaluation period of at most 300 seconds."
     if not alarm.get("ActionsEnabled", True) or not any(":sns:" in each for each in alarm.get("AlarmActions", [])):
         return "the alarm notifies nobody: its `AlarmActions` should have the topic's ARN."
     return None
@@ -140,14 +140,14 @@ def _breaches(alarm: Mapping[str, Any], value: float) -> bool:
 
 
 def _evaluate(cloudwatch: Any, alarm: Mapping[str, Any]) -> None:
-    """Write the alarm as it is: the embedded AWS evaluates an alarm only then."""
+    """Write the alarm unchanged: the embedded AWS evaluates an alarm only when it's written."""
     settings = cloudwatch.meta.service_model.operation_model("PutMetricAlarm").input_shape.members
     cloudwatch.put_metric_alarm(**{key: value for key, value in alarm.items() if key in settings})
 
 
 @contextmanager
 def _inbox(stack: Stack, topic: str, name: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """A queue that is subscribed to the topic for as long as the block runs; yields what receives its messages."""
+    """Subscribe a queue to the topic for as long as the block runs; yield a function that receives its messages."""
     sns, sqs = stack.client("sns"), stack.client("sqs")
     url = sqs.create_queue(QueueName=f"{name}-inbox")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

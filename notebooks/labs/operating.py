@@ -14,7 +14,7 @@ _ORDERS = 12
 
 
 class ConnectionLost(Exception):
-    """The response never came: the order may be stored or not."""
+    """The response never arrived: the order may or may not be stored."""
 
 
 def safe_client(place: Callable[[Callable[..., Any], int], Any]) -> Verdict:
@@ -38,11 +38,11 @@ def safe_client(place: Callable[[Callable[..., Any], int], Any]) -> Verdict:
         try:
             place(send, number)
         except (ConnectionLost, HTTPError) as error:
-            return Verdict(False, f"order {number} was given up: {error}. Send it again.")
+            return Verdict(False, f"your client gave up on order {number}: {error}. Send the request again.")
     placed = len(account.get("/orders?limit=100")["orders"])
     if placed != _ORDERS:
-        return Verdict(False, f"you wanted {_ORDERS} orders; the stack has {placed}, after {len(calls)} requests.")
-    return Verdict(True, f"{len(calls)} requests, half of the responses lost, and {placed} orders.")
+        return Verdict(False, f"there should be {_ORDERS} orders; the stack has {placed}, after {len(calls)} requests.")
+    return Verdict(True, f"{len(calls)} requests, half of whose responses were lost, placed {placed} orders.")
 
 
 def what_is_left(find: Callable[[str], Mapping[str, Any]]) -> Verdict:
@@ -59,7 +59,7 @@ def what_is_left(find: Callable[[str], Mapping[str, Any]]) -> Verdict:
     found = find(name)
     own.remove(stack)
     if not found:
-        return Verdict(False, f"there were a queue and a table named {name}, and your function found nothing.")
+        return Verdict(False, f"there were a queue and a table named {name}, but your function found nothing.")
     if left := find(name):
-        return Verdict(False, f"both are removed, and your function still finds {dict(left)}.")
-    return Verdict(True, "it found both, and nothing once they were removed.")
+        return Verdict(False, f"both have been removed, but your function still finds {dict(left)}.")
+    return Verdict(True, "your function found both, and nothing once they were removed.")

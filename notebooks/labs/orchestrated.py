@@ -35,14 +35,14 @@ CASES = (
 def safe_payment(shop: Workshop, states: Any) -> Verdict:
     """Start an execution for each case, and judge what came of them; the hint is about the first that went wrong."""
     if not isinstance(states, Mapping):
-        return Verdict(False, "give me the workshop and the states of your state machine, `Take payment` among them.")
+        return Verdict(False, "pass the workshop and the states of your state machine, including `Take payment`.")
     machine = shop.machine("lab", states)
     started = [(case, shop.start(machine, shop.order(case.payment_method, case.faults))) for case in CASES]
     ended = [(case, shop.follow(execution, seconds=_SECONDS)) for case, execution in started]
     for case, execution in ended:
         if hint := judge(case, execution, shop.effects(execution.order_id)):
             return Verdict(False, f"{case.story}: {hint}")
-    return Verdict(True, f"{len(CASES)} orders, and nobody has paid twice or for nothing.")
+    return Verdict(True, f"{len(CASES)} orders ended, and nobody paid twice or for nothing.")
 
 
 def judge(case: Case, execution: Execution, effects: Mapping[str, Any]) -> str | None:
@@ -54,17 +54,17 @@ def judge(case: Case, execution: Execution, effects: Mapping[str, Any]) -> str |
         return f"the card was charged {effects['charges']} times; each attempt needs the same idempotency key."
     if effects["charged"] > effects["refunded"] and not effects["shipped"]:
         return (
-            f"the customer has paid and gets nothing ({states}). A response that is lost does not mean that no money"
-            " moved: which state makes sure of that?"
+            f"the customer has paid and gets nothing ({states}). A lost response doesn't mean that no money moved:"
+            " which state takes care of that?"
         )
     if execution.status != "SUCCEEDED":
         tried = len(evidence.attempts(execution.events, "Take payment"))
         return (
             f"the execution has {execution.status}, after {tried} attempt{'s' if tried > 1 else ''} to charge the card."
-            " `Retry` says which errors to try again, `Catch` where to go on when that does not help."
+            " `Retry` says which errors to retry, and `Catch` says which state is next when that doesn't help."
         )
     if effects["mails"] != case.effects["mails"]:
-        return f"the customer got {effects['mails']} mails ({states}); it should be one, whatever happened."
+        return f"the customer got {effects['mails']} e-mails ({states}); it should be one, whatever happened."
     if effects != case.effects:
-        return f"it ended with {dict(effects)} ({states}), and should with {dict(case.effects)}."
+        return f"it ended with {dict(effects)} ({states}), but should have ended with {dict(case.effects)}."
     return None

@@ -1,4 +1,4 @@
-"""Labs on queues: a batch of which one message fails, and dead letters of which some are worth a redrive."""
+"""Labs on queues: a batch in which one message fails, and dead letters of which some are worth a redrive."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -36,12 +36,12 @@ def batch_consumer(consume: Consumer) -> Verdict:
     finally:
         own.remove(stack)
     if sorted(set(done)) != [f"order-{number}" for number in range(4)]:
-        return Verdict(False, f"four orders were to be done, and these were: {', '.join(sorted(set(done))) or 'none'}.")
+        return Verdict(False, f"`done` should get four orders, and got {', '.join(sorted(set(done))) or 'none'}.")
     if len(done) > len(set(done)):
         return Verdict(False, "messages that had succeeded were delivered again: report only the failed ones.")
     if left != ["this is not JSON"]:
-        return Verdict(False, f"the dead-letter queue should keep the poison message alone, and keeps {len(left)}.")
-    return Verdict(True, "four orders done once each, and the poison message is in the dead-letter queue.")
+        return Verdict(False, f"the dead-letter queue has {len(left)} messages; only the poison one should be there.")
+    return Verdict(True, "`done` got each of the four orders once, and the poison message is in the dead-letter queue.")
 
 
 def _deliver(sqs: Any, queue: str, consume: Callable[[dict[str, Any]], Any]) -> None:
@@ -51,7 +51,7 @@ def _deliver(sqs: Any, queue: str, consume: Callable[[dict[str, Any]], Any]) -> 
         try:
             response = consume({"Records": records}) or {}
             failed = {each["itemIdentifier"] for each in response.get("batchItemFailures", [])}
-        except Exception:  # noqa: BLE001 # Lambda takes a function that raises as one that failed for the whole batch
+        except Exception:  # noqa: BLE001 # if a function raises, the whole batch has failed for Lambda
             failed = {each["MessageId"] for each in messages}
         for message in messages:
             if message["MessageId"] not in failed:
@@ -87,8 +87,8 @@ def worth_a_redrive(choose: Callable[[list[DeadLetter]], Iterable[DeadLetter]]) 
     if useless or missing:
         return Verdict(
             False,
-            f"{missing} of the three orders would wait on, and {len(useless)} of what you chose would fail again:"
-            f" {'; '.join(each.reason for each in useless) or 'nothing'}.",
+            f"{missing} of the three orders would still wait, and {len(useless)} of the dead letters that you chose"
+            f" would fail again{': ' if useless else ''}{'; '.join(each.reason for each in useless)}.",
         )
     list(dead_letters.redrive(stack, chosen))
     for order_id in orders:

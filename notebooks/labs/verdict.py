@@ -1,4 +1,4 @@
-"""What a lab says of a result."""
+"""What a lab says about a result."""
 
 from typing import NamedTuple
 

@@ -21,7 +21,7 @@ _SKUS = ("COFFEE-1KG", "KETTLE")
 def reads_version_0(upcast: Any) -> Verdict:
     """PaymentProcessing accepts each order's event, and each order is charged once."""
     if not callable(upcast):
-        return Verdict(False, 'hand over the function itself: `tour.check("12.1", upcast)`.')
+        return Verdict(False, 'pass the function itself: `tour.check("12.1", upcast)`.')
     email = reader.customer().email
     for sku in _SKUS:
         order = _new_order(sku, email)
@@ -30,7 +30,7 @@ def reads_version_0(upcast: Any) -> Verdict:
         if refusal := _refusal(order, upcast(version_0(order.placed_event()))):
             return Verdict(False, refusal)
     return Verdict(
-        True, "PaymentProcessing accepted each event: the amounts are right to the cent. Each was charged once."
+        True, "PaymentProcessing accepted each event: the amounts are right to the cent. Each order was charged once."
     )
 
 
@@ -46,7 +46,7 @@ def version_0(event: OrderPlacedEvent) -> dict[str, Any]:
 
 
 def fault_of(upcast: Callable[[Any], Any], event: OrderPlacedEvent) -> str | None:
-    """What is wrong with an upcaster before the stack has seen anything of it; None where nothing is."""
+    """What is wrong with an upcaster, judged by its results alone, before the stack gets any; None if nothing is."""
     old, current = version_0(event), event.model_dump(mode="json", by_alias=True)
     given = deepcopy(old)
     result = upcast(given)
@@ -57,7 +57,7 @@ def fault_of(upcast: Callable[[Any], Any], event: OrderPlacedEvent) -> str | Non
     try:
         json.dumps(result)
     except TypeError as error:
-        return f"an event is JSON, and what `upcast` returns isn't: {error}."
+        return f"an event is JSON, but what `upcast` returns isn't: {error}."
     if upcast(deepcopy(current)) != current:
         return 'a detail of version `"1"` should come back as it is.'
     return None
@@ -78,7 +78,7 @@ def _new_order(sku: str, email: str) -> Order:
 
 
 def _refusal(order: Order, detail: Mapping[str, Any]) -> str | None:
-    """Store the order and deliver the detail to the stack; why it is refused, or None once the order has ended well."""
+    """Store the order and deliver the detail to the stack; return why it's refused, or None if the order ends well."""
     stack = reader.the_stack()
     dynamodb, table = stack.client("dynamodb"), stack.outputs["OrdersTableName"]
     OrdersTable(dynamodb, table).put(order)
@@ -89,7 +89,7 @@ def _refusal(order: Order, detail: Mapping[str, Any]) -> str | None:
     )
     if "FunctionError" in response:
         dynamodb.delete_item(TableName=table, Key=to_item({"orderId": order.order_id}))  # else it is due in an hour
-        return f"PaymentProcessing refuses what you returned: {json.load(response['Payload'])['errorMessage']}"
+        return f"PaymentProcessing rejects what you returned: {json.load(response['Payload'])['errorMessage']}"
     reader.publish(row)  # once more, over the bus: the audit log has the event as well, and nothing is charged twice
     ended, _ = reader.follow(order.order_id)
     charges = reader.ledger(order.order_id)["charges"]

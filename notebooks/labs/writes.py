@@ -1,4 +1,4 @@
-"""Labs on writes to DynamoDB: the first one wins, a late one fails, and what is due is found."""
+"""Labs on writes to DynamoDB: the first one wins, a late one fails, and orders that are due are found."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -41,8 +41,8 @@ def refund_once(expression: str) -> Verdict:
     if None in refunds or any(each["status"] != "PAID" for each in seen):
         return Verdict(False, "the order needs the attribute `refund`, and its `status` must stay.")
     if len(refunds) > 1:
-        return Verdict(False, f"the {_WRITERS} writers saw {len(refunds)} different refunds; it has to be one.")
-    return Verdict(True, f"{_WRITERS} writers at the same time, and one refund.")
+        return Verdict(False, f"the {_WRITERS} writers saw {len(refunds)} different refunds; it should be one.")
+    return Verdict(True, f"{_WRITERS} writers wrote at the same time, and all of them saw the same refund.")
 
 
 def parcel(may_follow: Mapping[str, Collection[str]]) -> Verdict:
@@ -58,10 +58,10 @@ def parcel(may_follow: Mapping[str, Collection[str]]) -> Verdict:
             history += [each for each in arrival if _advance(dynamodb, table, key, each, may_follow[each])]
             came = " → ".join(arrival)
             if sorted(history, key=lambda status: rank[status]) != history or len(set(history)) < len(history):
-                return Verdict(False, f"when the events came as {came}, the parcel went {' → '.join(history)}.")
+                return Verdict(False, f"when the events arrived as {came}, the parcel went {' → '.join(history)}.")
             if history[-1] != max(arrival, key=lambda status: rank[status]):
-                return Verdict(False, f"when the events came as {came}, the parcel stayed {history[-1]}.")
-    return Verdict(True, f"{len(arrivals)} orders of arrival, and the parcel never went back.")
+                return Verdict(False, f"when the events arrived as {came}, the parcel stayed {history[-1]}.")
+    return Verdict(True, f"the parcel ended right in all {len(arrivals)} orders of arrival, and never went back.")
 
 
 def _advance(dynamodb: Any, table: str, key: Any, status: str, origins: Collection[str]) -> bool:
@@ -91,15 +91,17 @@ def due_orders(find: Callable[[], Iterable[str]]) -> Verdict:
     for late in (True, False):
         for _ in range(15):
             _store_an_order(store, clock.timestamp(clock.now() - hour if late else clock.now() + hour))
-    for _ in range(3):  # the Reconciler may take some in between: then the two looks at the table differ
+    for _ in range(3):  # the Reconciler may reconcile some meanwhile: then the table differs afterwards
         before = _due(stack)
         found, after = list(find()), _due(stack)
         if before == after:
             break
     missing, too_many = len(before - set(found)), len(set(found) - before)
     if missing or too_many:
-        return Verdict(False, f"{len(before)} orders are due; {missing} are missing, and {too_many} aren't due.")
-    return Verdict(True, f"all {len(before)} orders that were due, and no other. The Reconciler heals them now.")
+        return Verdict(False, f"{len(before)} orders are due; you missed {missing}, and found {too_many} that aren't.")
+    return Verdict(
+        True, f"you found all {len(before)} orders that were due, and no others. The Reconciler repairs them."
+    )
 
 
 def _store_an_order(store: OrdersTable, due_at: str) -> None:
@@ -125,7 +127,7 @@ def _due(stack: Any) -> set[str]:
 
 @contextmanager
 def _table(stack: Any) -> Iterator[str]:
-    """A table of one's own with the key `id`, for as long as the block runs."""
+    """A new table with the key `id`, for as long as the block runs."""
     dynamodb, name = stack.client("dynamodb"), own.new_name(stack)
     dynamodb.create_table(
         TableName=name,

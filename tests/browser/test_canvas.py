@@ -212,7 +212,7 @@ def test_the_widget_says_why_a_button_could_not_do_its_work(order_id: str) -> No
     assert becomes(canvas, "FULFILLED", 3)
     canvas.close()
     assert canvas.said["duplicate"].startswith("✗ the audit log knows no order unknown")
-    assert canvas.said["read"] == "✗ The picture is not updated any more: no order unknown is stored"
+    assert canvas.said["read"] == "✗ The picture is no longer updated: no order unknown is stored"
 
 
 def test_an_order_that_is_not_stored_has_no_canvas(order_id: str) -> None:

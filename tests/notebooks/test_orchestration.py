@@ -272,7 +272,7 @@ def test_a_failed_execution_is_not(case: orchestrated.Case) -> None:
         ("SUCCEEDED", {"charges": 2, "charged": 2580}, "charged 2 times"),
         ("SUCCEEDED", {"refunded": 0}, "has paid and gets nothing"),
         ("FAILED", {"refunded": 0}, "has paid and gets nothing"),
-        ("SUCCEEDED", {"mails": 0}, "got 0 mails"),
+        ("SUCCEEDED", {"mails": 0}, "got 0 e-mails"),
         ("SUCCEEDED", {"shipped": True}, "it ended with"),
         ("FAILED", {}, "after 2 attempts"),
     ],

@@ -4,15 +4,15 @@
 # ![The system, with the bus, OrderService and AuditLogger highlighted](../docs/pictures/01_your_first_order.svg)
 #
 # In this notebook you put an event on a bus and find it in the audit log. Then you order a
-# coffee grinder, and watch three functions process the order without calling each other.
+# coffee grinder and watch several functions process the order without calling each other.
 #
 # It takes about ten minutes. Run the cells from top to bottom, with Shift+Enter.
 
 # %% [markdown]
 # ## Connect
 #
-# `tour` finds the running stack, or starts one on your machine, which takes some seconds. From
-# then on, plain `boto3` calls it: the same calls that you would make on AWS.
+# `tour` finds the running stack, or starts one on your machine, which takes a few seconds. From
+# then on, plain `boto3` talks to that stack, with the same calls that you would make on AWS.
 
 # %%
 import tour
@@ -23,12 +23,14 @@ stack = tour.connect()
 # ## Publish an event
 #
 # An **event** says that something has happened. A program *publishes* it on a **bus**. A
-# consumer has a **rule** on the bus, which delivers the events that match it. The publisher
-# doesn't know its consumers.
+# **rule** on the bus delivers the events that match it to a *consumer*, such as a function. The
+# publisher doesn't know who its consumers are.
 #
-# On AWS the bus is [Amazon EventBridge](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html),
-# and you publish with `put_events`. An event has a *source* (who says it), a *detail type* (what
-# kind of event it is) and a *detail* (the facts, as JSON). Source and type here are your own:
+# On AWS the bus is [Amazon
+# EventBridge](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html), and
+# you publish with `put_events`. An event has a *source* (who published it), a *detail type*
+# (what kind of event it is) and a *detail* (the facts, as JSON). This source and this type are
+# your own:
 
 # %%
 import json
@@ -47,14 +49,14 @@ event_id = response["Entries"][0]["EventId"]
 event_id
 
 # %% [markdown]
-# EventBridge accepted the event and gave it an id. That was all: `put_events` doesn't wait for
-# anybody to react.
+# EventBridge accepted the event and gave it an id. That's all: `put_events` doesn't wait for
+# anyone to react.
 #
 # ## Find it in the audit log
 #
-# Did anybody listen? One function of this system consumes *every* event: **AuditLogger**. It
-# stores each one in the table AuditLog, under the id that you have just got. You query the table
-# until the row is there:
+# Did anything receive it? One function of this system consumes *every* event: **AuditLogger**.
+# It stores each one in the table AuditLog, under the id that you've just received. Query the
+# table until the row is there:
 
 # %%
 from boto3.dynamodb.conditions import Key
@@ -75,14 +77,16 @@ tour.expect(
 )
 
 # %% [markdown]
-# You have published your first event. It went over the bus, a rule matched it, a Lambda function
-# was invoked with it, and a row was written. No other function was invoked: no other rule
-# matches your event.
+# You've published your first event. It reached the bus, a rule matched it, a Lambda function
+# was invoked with it, and the function wrote a row. No other function was invoked, because no
+# other rule matches your event.
 #
 # ## Become a customer
 #
-# The shop's customers sign in with [Amazon Cognito](https://docs.aws.amazon.com/cognito/latest/developerguide/what-is-amazon-cognito.html).
-# `tour.customer()` signs one up, signs it in and keeps its token. Notebook 3 looks at the token.
+# The shop's customers sign in with [Amazon
+# Cognito](https://docs.aws.amazon.com/cognito/latest/developerguide/what-is-amazon-cognito.html).
+# `tour.customer()` signs up a new customer, signs them in and keeps their token, which proves
+# to the API who they are. Notebook 3 looks at the token.
 
 # %%
 customer = tour.customer()
@@ -93,13 +97,14 @@ tour.table(customer.get("/products")["products"])
 #
 # ## Order
 #
-# **Predict.** You are going to send a product, a quantity and a payment method. What will the
-# order's `status` be in the response: `PLACED`, `PAID` or `FULFILLED`?
+# **Predict.** You're going to send a product, a quantity and a payment method. (`tok_visa`
+# stands for a valid card.) What will the order's `status` be in the response: `PLACED`, `PAID`
+# or `FULFILLED`?
 #
 # <details><summary>Answer</summary>
 #
-# `PLACED`. OrderService writes the order, publishes one event and responds. Everything else
-# happens after the response.
+# `PLACED`. The function behind the API, OrderService, stores the order, publishes one event and
+# responds. It doesn't wait for the payment.
 #
 # </details>
 
@@ -111,14 +116,14 @@ tour.values(
 )
 
 # %%
-tour.expect("the response came before the payment", order["status"] == "PLACED")
+tour.expect("the API didn't wait for the payment", order["status"] == "PLACED")
 
 # %% [markdown]
 # ## Watch
 #
-# Now the other functions react. `tour.follow` waits until the order has its final status and the
-# customer was notified. The first order takes a few seconds: each function starts for the first
-# time, which AWS calls a *cold start*.
+# Now the other functions react. `tour.follow` waits until the order has its final status and
+# the customer has been notified. The first order takes a few seconds, because each function
+# starts for the first time. AWS calls that a *cold start*.
 
 # %%
 stored, rows = tour.follow(order["orderId"])
@@ -133,12 +138,13 @@ tour.sequence(rows, stored)
 # %% [markdown]
 # Read it from top to bottom. OrderService published `OrderPlacedEvent`. That event (dashed)
 # reached PaymentProcessing, which charged the card and published `PaymentCompletedEvent`. That
-# one reached Fulfillment, and also OrderStatusUpdater, which set the status `PAID`. And so on.
+# event reached Fulfillment, and also OrderStatusUpdater, which set the status to `PAID`. And so
+# on.
 #
-# This way of working together is called
+# This pattern is called
 # [**choreography**](https://docs.aws.amazon.com/prescriptive-guidance/latest/cloud-design-patterns/saga-choreography.html):
-# no function calls another, and no function knows the whole. Each reacts to one event, does one
-# step, and publishes the next event.
+# no function calls another, and no function knows the whole flow. Each one reacts to an event,
+# does one step, and publishes the next event.
 
 # %%
 kinds = [row["eventType"] for row in rows]
@@ -150,8 +156,8 @@ tour.expect(
 # %% [markdown]
 # ## The code
 #
-# This is the whole of Fulfillment's Lambda function. It takes one event, does one step, and
-# publishes one event:
+# This is Fulfillment's whole Lambda function. It receives one event, runs one step, and
+# publishes the event that the step returns:
 
 # %%
 from handlers import fulfillment
@@ -159,8 +165,8 @@ from handlers import fulfillment
 tour.source(fulfillment)
 
 # %% [markdown]
-# And this is the step. Where does it say which function comes next? Nowhere. It returns an
-# event; the rules on the bus decide who gets it.
+# And this is the step. It doesn't say which function comes next. It returns an event, and the
+# rules on the bus decide which functions get it.
 
 # %%
 from orders.choreography import fulfill
@@ -170,13 +176,13 @@ tour.source(fulfill)
 # %% [markdown]
 # ## Break it
 #
-# What if you name your own price? **Predict**: an order for one cent, an order at the usual
-# price, or an error?
+# What if you set your own price? **Predict** what you'll get: an order for one cent, an order
+# at the usual price, or an error.
 #
 # <details><summary>Answer</summary>
 #
-# An error, 422: the API accepts no field that it doesn't know. Prices come from the server's
-# catalogue. Nothing was written, and no event was published.
+# An error, 422: the API rejects fields that it doesn't know. Prices come from the server's
+# catalogue. Nothing is stored, and no event is published.
 #
 # </details>
 
@@ -190,13 +196,14 @@ except HTTPError as error:
 tour.values(status=status, title=problem["title"], field=problem["errors"][0]["loc"])
 
 # %%
-tour.expect("the API refused the order", status == 422)
+tour.expect("the API rejected the order", status == 422)
 
 # %% [markdown]
 # ## Lab 1.1: a declined card
 #
 # Place an order with the payment method `tok_declined`, and follow it. How many events do you
-# expect, and which? Then hand the order's id to `check`, which looks at what the stack did.
+# expect, and which? Then pass the order's id to `tour.check`, which looks at what the stack
+# did.
 
 # %% tags=["exercise"]
 declined_id = None  # the id of your order
@@ -215,16 +222,17 @@ tour.check("1.1", declined_id)
 #
 # </details>
 #
-# The stack checks every lab in these notebooks by what it then does, so there is more than one
-# right solution.
+# The labs in these notebooks are graded by what the stack does with your solution, so more than
+# one solution is right.
 
 # %% [markdown]
 # ## Watch it live
 #
-# In JupyterLab the next cell shows the storefront's picture of your order, lit by what the audit
-# log says. Its buttons send a duplicate of an event, delay one, take the payment gateway down
-# and up, and replay the order. (Where no widget runs, you see the sequence diagram.) Place
-# another order and show it while it's being processed:
+# The next cell shows a live picture of your order: a part lights up when the audit log or the
+# order shows that it did something. The buttons send a duplicate of an event, delay one, take
+# the payment gateway, which charges the cards, down and up again, and replay the order's
+# events, that is, deliver them once more. (Where widgets don't run, as on GitHub, you see the
+# sequence diagram.) To see an order while it's being processed, place another one and show it:
 # `canvas.order_id = customer.post("/orders", wish)["orderId"]`
 
 # %%
@@ -232,14 +240,14 @@ canvas = tour.canvas(order["orderId"])
 canvas
 
 # %% [markdown]
-# The same picture is in the shop: `npm start` prints the URL of the **storefront**. And your
-# orders from this notebook show in the terminal of `npm start`, too.
+# The shop's website, the **storefront**, shows the same picture; `npm start` prints its URL.
+# Your orders from this notebook show up in the terminal of `npm start`, too.
 #
 # ## Recap
 #
 # - You publish an event with `put_events`; rules on the bus decide which functions get it.
 # - The API responds as soon as the order is stored and its first event is published.
-# - In a choreography no function calls another; AuditLog shows afterwards what happened.
+# - In a choreography, no function calls another; AuditLog shows what happened.
 #
 # **Next:** [2 · What was deployed](02_what_was_deployed.ipynb) shows which rule delivers which
 # event to which function.

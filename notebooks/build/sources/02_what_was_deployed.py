@@ -4,7 +4,8 @@
 # ![The system, with the event bus and its rules highlighted](../docs/pictures/02_what_was_deployed.svg)
 #
 # In this notebook you ask the stack which rule delivers which event to which function, and draw
-# the architecture from its responses. Then you find the place in the code of every resource.
+# the architecture from its responses. Then you find out where in the code each resource is
+# declared.
 
 # %%
 import tour
@@ -15,9 +16,9 @@ customer = tour.customer()
 # %% [markdown]
 # ## The idea
 #
-# In a choreography no program knows the whole flow. So where is it? In the **rules** on the
-# event bus. A rule has a *pattern*, which says which events it matches, and *targets*, which
-# receive them. Together the rules are the flow, and they are data: you can read them back.
+# In a choreography, no program knows the whole flow. The flow is in the **rules** on the event
+# bus. A rule has a *pattern*, which says which events it matches, and *targets*, which receive
+# those events. Rules are data, so you can read the flow back from the bus.
 #
 # AWS's own page: [Rules in Amazon EventBridge](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rules.html).
 #
@@ -32,7 +33,7 @@ events, bus = boto3.client("events"), stack.outputs["EventBusName"]
 rules = {
     rule["Name"]: json.loads(rule["EventPattern"])
     for rule in events.list_rules(EventBusName=bus)["Rules"]
-    if "ManagedBy" not in rule  # AWS makes one for the archive
+    if "ManagedBy" not in rule  # AWS manages one for the archive
 }
 targets = {
     name: events.list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"][0]["Arn"]
@@ -41,7 +42,7 @@ targets = {
 
 
 def short(arn):
-    """The name that the template gives to a function, topic or queue."""
+    """The short name of a function, topic or queue, without stack and stage."""
     return arn.rpartition(":")[2].split("-")[3]
 
 
@@ -56,8 +57,9 @@ tour.table(
 # %% [markdown]
 # A pattern without a detail type matches every event.
 #
-# One target is not a function but an SNS topic, and Notification is in no target at all. The
-# topic has a subscription, which leads to a queue, and Lambda polls the queue:
+# One target is an SNS topic instead of a function, and Notification isn't a target at all. The
+# topic has a subscription, which sends its messages to an SQS queue. Lambda polls the queue and
+# invokes Notification:
 
 # %%
 sns, functions = boto3.client("sns"), boto3.client("lambda")
@@ -74,8 +76,8 @@ tour.values(
 # %% [markdown]
 # ## The picture
 #
-# From these responses you can draw the flow. AuditLogger consumes every event; leave it out, or
-# it would be half of the arrows.
+# These responses are enough to draw the flow. AuditLogger is left out: it consumes every event,
+# and half of the arrows would lead to it.
 
 # %%
 edges = [
@@ -93,9 +95,9 @@ tour.topology(edges)
 #
 # <details><summary>Answer</summary>
 #
-# Those of `OrderPlacedEvent` and of `PaymentFailedEvent`, and the path to Notification.
-# Fulfillment isn't invoked at all. No function tells it not to ship; no rule delivers a failed
-# payment to it.
+# Those of `OrderPlacedEvent` and `PaymentFailedEvent`, and those from the topic to
+# Notification. Fulfillment isn't invoked at all. No function has to stop it from shipping,
+# because no rule delivers `PaymentFailedEvent` to it.
 #
 # </details>
 
@@ -113,11 +115,12 @@ tour.expect(
 )
 
 # %% [markdown]
-# ## Each resource has a place in the code
+# ## Where each resource is declared
 #
-# CloudFormation lists what it created. A resource from `resources/` has the same name there. The
-# Serverless Framework creates the rest from `serverless.yml`: from the entry
-# `paymentProcessing` comes `PaymentProcessingLambdaFunction`, among others.
+# CloudFormation lists the resources that it created. Those that are declared in `resources/`
+# have the same names in that list. The Serverless Framework generates the rest from
+# `serverless.yml`: the entry `paymentProcessing` becomes `PaymentProcessingLambdaFunction`,
+# among others.
 
 # %%
 from collections import Counter
@@ -139,15 +142,15 @@ tour.table(
 
 # %%
 tour.expect(
-    "the orders' table is declared in resources/tables.yml",
+    "the table Orders is declared in resources/tables.yml",
     tour.place_of("OrdersTable") == "resources/tables.yml",
 )
 
 # %% [markdown]
-# ## A function, beside its entry
+# ## A function and its entry
 #
-# An entry of `serverless.yml` says what triggers the function, which role it has, and where an
-# event goes after a failed invocation:
+# A function's entry in `serverless.yml` says what triggers it, which role it has, and where an
+# event goes when all attempts have failed:
 
 # %%
 tour.excerpt("serverless.yml", "  fulfillment:", "  orderStatusUpdater:")
@@ -163,14 +166,13 @@ tour.source(fulfillment)
 # %% [markdown]
 # ## Break it: a rule is missing
 #
-# The rules are the flow. **Predict**: what happens to an order while Fulfillment's rule is
-# disabled?
+# **Predict**: what happens to an order while Fulfillment's rule is disabled?
 #
 # <details><summary>Answer</summary>
 #
-# It's paid, and stays `PAID`. Nothing fails: EventBridge drops an event that no enabled rule
-# matches, without an error. Something has to notice later; in this system that is the
-# Reconciler (notebook 10).
+# It's paid, and stays `PAID`. Nothing fails: EventBridge delivers the event to the targets of
+# enabled rules, and reports no error for the rule that is disabled. Something has to notice
+# later; in this system that's the Reconciler (notebook 10).
 #
 # </details>
 
@@ -189,9 +191,9 @@ tour.expect("nothing was shipped", "fulfillment" not in tour.order(held_back))
 # %% [markdown]
 # ## Lab 2.1: ask the bus
 #
-# Write `consumers(event_type)`: the names of the deployed rules that deliver an event of this
-# type. Read them from the bus. The check deploys a rule of its own, and your function must find
-# it.
+# Write `consumers(event_type)`, which reads the rules from the bus and returns the names of
+# those that deliver events of this type. The check deploys a rule of its own, and your function
+# must find it.
 
 
 # %% tags=["exercise"]
@@ -222,9 +224,10 @@ tour.check("2.1", consumers)
 # %% [markdown]
 # ## Recap
 #
-# - The rules on the bus are the flow; you can read them back and draw them.
-# - An event that no rule matches is dropped without an error.
+# - The rules on the bus define the flow; you can read them back and draw them.
+# - If a consumer's rule is missing or disabled, the consumer gets no event, and nothing reports
+#   an error.
 # - Every resource is declared in one place, in `resources/` or in `serverless.yml`.
 #
-# **Next:** [3 · Tokens and items](03_tokens_and_items.ipynb) looks at who you are for the API,
-# and at what is stored of an order.
+# **Next:** [3 · Tokens and items](03_tokens_and_items.ipynb) looks at how the API knows who you
+# are, and at what is stored for an order.

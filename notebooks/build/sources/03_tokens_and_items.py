@@ -3,8 +3,8 @@
 #
 # ![The system, with Cognito, API Gateway, OrderService and Orders highlighted](../docs/pictures/03_tokens_and_items.svg)
 #
-# In this notebook you sign up as a customer without any help, read what a token says, forge one,
-# and compare the order that the API shows with the item that the table stores.
+# In this notebook you sign up as a customer without the help of `tour`, read what a token says,
+# forge one, and compare the order that the API shows with the item that the table stores.
 
 # %%
 import tour
@@ -14,11 +14,12 @@ stack = tour.connect()
 # %% [markdown]
 # ## Sign up
 #
-# [Amazon Cognito](https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools.html)
+# [Amazon
+# Cognito](https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools.html)
 # keeps the customers in a *user pool*. A customer signs up with an e-mail address and a
-# password. The address here is
-# [SES's mailbox simulator](https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html),
-# which accepts e-mail and bothers nobody.
+# password. The address here belongs to [SES's mailbox
+# simulator](https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html), which
+# accepts e-mail and delivers it to nobody.
 
 # %%
 import secrets
@@ -37,8 +38,8 @@ signed_up = cognito.sign_up(
 tour.values(confirmed=signed_up["UserConfirmed"])
 
 # %% [markdown]
-# A customer would now type the code that Cognito has sent by e-mail. You are the pool's
-# administrator, and confirm the account yourself:
+# A customer would now enter the code that Cognito has sent by e-mail. You're the pool's
+# administrator, so you confirm the account yourself:
 
 # %%
 account = {"UserPoolId": stack.outputs["UserPoolId"], "Username": email}
@@ -51,7 +52,7 @@ tour.values(status=cognito.admin_get_user(**account)["UserStatus"])
 # ## Sign in
 #
 # Signing in gives you three tokens. Two of them matter here: the **ID token** says who you are,
-# the **access token** says what you may do at Cognito.
+# and the **access token** says what you may do in Cognito.
 
 # %%
 signed_in = cognito.initiate_auth(
@@ -64,8 +65,9 @@ id_token, access_token = signed_in["IdToken"], signed_in["AccessToken"]
 # %% [markdown]
 # ## What a token says
 #
-# A JSON Web Token has three parts in Base64, separated by dots: a header, the claims, and the
-# signature. The claims aren't secret: anybody who has the token can read them.
+# Each of them is a JSON Web Token (JWT). It has three parts in Base64, separated by dots: a
+# header, the claims, and the signature. The claims aren't secret: anyone who has the token can
+# read them.
 
 # %%
 import base64
@@ -86,17 +88,17 @@ tour.table(
 )
 
 # %% [markdown]
-# `iss` says who issued the token, `aud` for whom. The API's
-# [JWT authorizer](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html)
-# compares both, and verifies the signature with the user pool's public key. `sub` is your
-# customer id.
+# `iss` says who issued the token, and `aud` says for which client. The API's [JWT
+# authorizer](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html)
+# checks both, and verifies the signature with the user pool's public key. Another claim, `sub`,
+# is your customer id.
 
 # %%
 tour.expect("the ID token was issued for this client", claims["aud"] == client_id)
 tour.expect("the access token has no e-mail address", "email" not in access)
 
 # %% [markdown]
-# ## Order with it
+# ## Order with the token
 
 # %%
 import httpx
@@ -115,9 +117,9 @@ tour.sequence(rows, stored)
 # %% [markdown]
 # ## The item
 #
-# The API shows an order. The table Orders stores an *item*, which has the same names and some
-# more: whose order it is, where to send e-mail, what healing needs. These are the attributes
-# that the API doesn't show:
+# The API shows an order. The table Orders stores an *item*, which has the same attributes and
+# some more: whose order it is, where to send e-mail, and what a later repair needs. These are
+# the attributes that the API doesn't show:
 
 # %%
 orders = boto3.resource("dynamodb").Table(stack.outputs["OrdersTableName"])
@@ -131,8 +133,8 @@ tour.expect("the item belongs to you", item["customerId"] == claims["sub"])
 tour.expect("the API doesn't show the address", "email" not in shown)
 
 # %% [markdown]
-# While an order is open, its item also has `openShard` and `dueAt`, which the Reconciler looks
-# for (notebook 10). This order has ended, so they are gone.
+# While an order is open, its item also has `openShard` and `dueAt`, by which the Reconciler
+# finds orders that are stuck (notebook 10). This order has ended, so they're gone.
 
 # %%
 tour.expect("the order is closed", not {"openShard", "dueAt"} & set(item))
@@ -140,7 +142,7 @@ tour.expect("the order is closed", not {"openShard", "dueAt"} & set(item))
 # %% [markdown]
 # ## Break it: the wrong token
 #
-# You are going to send three tokens: the ID token; the ID token with another customer's id in
+# You're going to send three tokens: the ID token; the ID token with another customer's id in
 # `sub`; and the access token, which is genuine. **Predict** the status code of each response.
 #
 # <details><summary>Answer</summary>
@@ -149,7 +151,7 @@ tour.expect("the order is closed", not {"openShard", "dueAt"} & set(item))
 # - The forged one: 401. The signature doesn't match the claims. API Gateway responds by itself,
 #   and no function is invoked.
 # - The access token: 403. API Gateway lets it pass, because it accepts `client_id` in place of
-#   `aud`. The function checks `token_use`.
+#   `aud`. The function then checks `token_use`, and rejects the request.
 #
 # </details>
 
@@ -184,12 +186,12 @@ tour.source(identity)
 # %% [markdown]
 # ## Break it: another customer's order
 #
-# **Predict**: another customer asks for your order. 403 or 404?
+# **Predict**: another customer requests your order. Is the response 403 or 404?
 #
 # <details><summary>Answer</summary>
 #
-# 404, the same as for an order that doesn't exist. A 403 would tell a stranger that the id is
-# real.
+# 404, the same as for an order that doesn't exist. A 403 would reveal to a stranger that the id
+# is real.
 #
 # </details>
 
@@ -197,14 +199,14 @@ tour.source(identity)
 stranger = tour.customer()
 headers = {"Authorization": f"Bearer {stranger.token}"}
 theirs = httpx.get(f"{url}/{order['orderId']}", headers=headers, timeout=60)
-tour.expect("for a stranger the order doesn't exist", theirs.status_code == 404)
+tour.expect("to a stranger, the order doesn't exist", theirs.status_code == 404)
 
 # %% [markdown]
 # ## Lab 3.1: whose token is it?
 #
-# Write `customer_of(token)`: the customer id of an ID token, and `None` for any other token. The
-# check signs up a new customer, places an order, and compares your result with the `customerId`
-# that the stack stored.
+# Write `customer_of(token)`, which returns the customer id of an ID token, and `None` for any
+# other token. The check signs up a new customer, places an order, and compares your result with
+# the `customerId` that the stack stored.
 
 
 # %% tags=["exercise"]
@@ -233,6 +235,7 @@ tour.check("3.1", customer_of)
 #
 # - API Gateway checks that a token is genuine; the function checks that it's an ID token.
 # - The customer's id comes from the token, never from the request.
-# - The table stores more than the API shows: the address is for Notification alone.
+# - The table stores more than the API shows: the e-mail address, for example, is for
+#   Notification alone.
 #
-# **Next:** [4 · The event bus](04_the_event_bus.ipynb) puts a queue of your own on the bus.
+# **Next:** [4 · The event bus](04_the_event_bus.ipynb) connects a queue of your own to the bus.

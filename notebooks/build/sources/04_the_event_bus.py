@@ -3,8 +3,8 @@
 #
 # ![The system, with the event bus and its publishers highlighted](../docs/pictures/04_the_event_bus.svg)
 #
-# In this notebook you put a queue of your own on the bus, read the events that pass, write a
-# consumer, and try to publish what you aren't allowed to.
+# In this notebook you connect a queue of your own to the bus, read the events that arrive,
+# write a consumer, and try to publish an event that a function isn't allowed to publish.
 
 # %%
 import tour
@@ -15,17 +15,19 @@ customer = tour.customer()
 # %% [markdown]
 # ## The idea
 #
-# A publisher doesn't know its consumers. So a new consumer changes nothing for anybody: it takes
-# a rule and a target, and no deploy of anything else.
+# A publisher doesn't know its consumers. So adding a consumer changes nothing else in the
+# system: it needs a rule and a target, and no other part is deployed again.
 #
-# EventBridge delivers each event **at least once** to each target: usually once, sometimes
-# twice, in no particular order. Every consumer has to cope with that; notebooks 5 and 6 show how.
-# ([How EventBridge retries delivery](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html))
+# EventBridge delivers each event **at least once** to each target: usually once, sometimes more
+# often, and in no particular order. Every consumer has to cope with that; notebooks 5 and 6
+# show how. ([How EventBridge retries
+# delivery](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html))
 #
 # ## A queue on the bus
 #
-# First a rule that matches every event of this system. What you make yourself gets a name from
-# `tour.new_name()`, so that it's removed when the notebook ends.
+# First, create a rule that matches every event of this system. Whatever you create gets a name
+# from `tour.new_name()`, so that `tour` can remove it: in the clean-up below, or when the
+# notebook's kernel stops.
 
 # %%
 import json
@@ -41,7 +43,7 @@ rule_arn = events.put_rule(
 )["RuleArn"]
 
 # %% [markdown]
-# Then an SQS queue. Its policy lets this one rule send to it, and nobody else:
+# Then create an SQS queue. Its policy allows only this rule to send messages to it:
 
 # %%
 queue_url = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -59,7 +61,7 @@ policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 added = sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
 
 # %% [markdown]
-# And the queue becomes the rule's target:
+# Finally, make the queue the rule's target:
 
 # %%
 target = {"Id": "queue", "Arn": queue_arn}
@@ -73,8 +75,8 @@ tour.expect("the target was accepted", response["FailedEntryCount"] == 0)
 #
 # <details><summary>Answer</summary>
 #
-# No. The bus, its archive and the audit log have many readers and keep events for long.
-# Notification needs the address, and reads it from the order.
+# No. Any consumer on the bus can read an event, and the bus's archive and the audit log keep it
+# for a long time. Notification needs the address, and reads it from the order.
 #
 # </details>
 
@@ -99,17 +101,18 @@ tour.wait_until(three_events, "three events in your queue")
 print(json.dumps(received["OrderPlacedEvent"], indent=2))
 
 # %% [markdown]
-# The outer part is EventBridge's **envelope**, with its own `id`. `detail` is this system's part:
-# `metadata` identifies the fact and its cause, `data` says what happened.
+# The outer part is EventBridge's **envelope**, with its own `id`. `detail` is this system's
+# part: `metadata` identifies the *fact* and its cause, and `data` says what happened. A fact
+# happens once, even if the event that reports it is published twice.
 
 # %%
-tour.expect("no address in any event", customer.email not in json.dumps(received))
+tour.expect("no event has the address", customer.email not in json.dumps(received))
 stored, rows = tour.follow(order["orderId"])
 tour.sequence(rows, stored)
 
 # %% [markdown]
-# An event's class is its contract. The class name is the detail type, and `preconditions` lists
-# what the stored order must have for the event to be true:
+# Each event has a class, which is its contract with the consumers. The class name is the detail
+# type, and `preconditions` lists what the stored order must have if the event is true:
 
 # %%
 from orders.events import PaymentCompletedEvent
@@ -119,15 +122,15 @@ tour.source(PaymentCompletedEvent)
 # %% [markdown]
 # ## Patterns
 #
-# EventBridge compares a rule's pattern with the event, field by field.
-# ([Content filtering](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns-content-based-filtering.html))
-# You can ask whether a pattern matches, without any rule. **Predict** the four responses for the
-# `OrderPlacedEvent` that you have just received, with its total of 79.00 EUR.
+# EventBridge compares a rule's pattern with the event, field by field. ([Content
+# filtering](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns-content-based-filtering.html))
+# You can test whether a pattern matches an event, without creating a rule. The next cell has
+# four patterns. **Predict** for each whether it matches the `OrderPlacedEvent` that you've just
+# received, with its total of 79.00 EUR.
 #
 # <details><summary>Answer</summary>
 #
-# No, yes, yes, no. The last pattern fails because `items` is a list of lines with a SKU, and the
-# only line is a grinder.
+# No, yes, yes, no. The last one doesn't match, because the order's only item is a grinder.
 #
 # </details>
 
@@ -155,8 +158,9 @@ tour.expect("two patterns match", list(found.values()) == [False, True, True, Fa
 # %% [markdown]
 # ## A consumer of your own
 #
-# Somebody in the company wants the revenue. They need your queue and a few lines, and no change
-# in this system. A payment counts once, however often its event arrives:
+# Someone in the company wants to know the revenue. They need your queue and a few lines of
+# code, and nothing in this system has to change. A payment counts once, however often its event
+# arrives:
 
 # %%
 placed = [
@@ -189,13 +193,13 @@ tour.wait_until(both_are_paid, "both payments")
 tour.values(revenue=sum(revenue.values()))
 
 # %%
-tour.expect("a mug and a kettle", sum(revenue.values()) == 1400 + 4950)
+tour.expect("it's a mug plus a kettle", sum(revenue.values()) == 1400 + 4950)
 
 # %% [markdown]
 # ## Break it: who may publish what?
 #
-# As an administrator you may publish any event. A function may not: its role names the sources
-# and the detail types that it may use. Here is Fulfillment's:
+# As an administrator, you may publish any event. A function may not: its role lists the sources
+# and the detail types that it may publish. Here is Fulfillment's role:
 
 # %%
 iam, functions = boto3.client("iam"), boto3.client("lambda")
@@ -214,18 +218,18 @@ tour.table(
 )
 
 # %% [markdown]
-# **Predict**: could Fulfillment, by a bug or in the hands of an attacker, publish that an order
-# was paid?
+# **Predict**: could Fulfillment, because of a bug or in the hands of an attacker, publish a
+# `PaymentCompletedEvent`?
 #
 # <details><summary>Answer</summary>
 #
-# No. IAM judges a `PutEvents` call by the sources and the detail types of all its entries, and
-# denies it.
+# No. IAM checks the sources and the detail types of all entries in a `PutEvents` call, and
+# denies the call if any of them isn't in the role.
 #
 # </details>
 #
-# `tour.rights_of` gives you a boto3 session with the same rights. (Only Lambda may assume the
-# function's own role; so it makes one with the same policy.)
+# `tour.rights_of` gives you a boto3 session with the same permissions. (Only Lambda may assume
+# the function's own role, so `tour` creates another role with the same policy.)
 
 # %%
 from botocore.exceptions import ClientError
@@ -234,7 +238,7 @@ restricted = tour.rights_of("fulfillment").client("events")
 
 
 def as_fulfillment(event):
-    """Publish a received event once more, with Fulfillment's rights."""
+    """Publish a received event once more, with Fulfillment's permissions."""
     entry = {
         "EventBusName": bus,
         "Source": event["source"],
@@ -264,23 +268,24 @@ tour.expect(
 )
 
 # %% [markdown]
-# Its own event passed, more than once. The order had ended, so the copies started nothing: they
-# are in the audit log, and that's all.
+# Fulfillment's own event was published, more than once. The order had already ended, so the
+# copies changed nothing: they're in the audit log, and that's all.
 
 # %%
 tour.wait_until(
     lambda: len(tour.rows_of(order["orderId"])) >= 5, "the copies in the audit log"
 )
 rows = tour.rows_of(order["orderId"])
-tour.expect("still three facts", len({row["domainEventId"] for row in rows}) == 3)
+tour.expect("there are three facts", len({row["domainEventId"] for row in rows}) == 3)
 tour.tree(rows, tour.order(order["orderId"]))
 
 # %% [markdown]
 # ## Lab 4.1: large orders
 #
-# Somebody wants to check each order over 100.00 EUR by hand. Write the pattern that delivers
-# those orders, and no other event, to a queue. The check puts your pattern on the bus with a
-# queue, places a small and a large order, and looks at what arrives.
+# Someone wants to check each order over 100.00 EUR by hand. Write the pattern that delivers the
+# `OrderPlacedEvent` of those orders, and no other event, to a queue. The check creates a rule
+# with your pattern and a queue as its target, places a small and a large order, and looks at
+# what arrives.
 
 # %% tags=["exercise"]
 pattern = {}
@@ -290,7 +295,8 @@ tour.check("4.1", pattern)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Two conditions: the detail type, and a numeric one on `detail.data.totalAmount`, in minor units.
+# You need two conditions: one on the detail type, and a numeric one on
+# `detail.data.totalAmount`, in minor units.
 #
 # </details>
 #
@@ -317,9 +323,9 @@ tour.expect("your rule is gone", left == [])
 # %% [markdown]
 # ## Recap
 #
-# - A consumer needs a rule and a target; no publisher changes, or knows.
+# - A new consumer needs a rule and a target; no publisher has to change.
 # - A pattern is data: you can test it against an event before you deploy anything.
 # - A role says which sources and detail types a function may publish.
-# - Delivery is at least once, in no particular order.
+# - Each event is delivered at least once, in no particular order.
 #
 # **Next:** [5 · Pay once](05_pay_once.ipynb) sends the same event ten times.

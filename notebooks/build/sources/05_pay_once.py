@@ -3,8 +3,8 @@
 #
 # ![The system, with PaymentProcessing and the payment provider highlighted](../docs/pictures/05_pay_once.svg)
 #
-# In this notebook you send the same event ten times and count the charges. Then you take the
-# protection away, on a table of your own, and count again.
+# In this notebook you send the same event ten times and count the charges. Then, on a table of
+# your own, you take away what protects the payment, and count again.
 
 # %%
 import tour
@@ -16,21 +16,22 @@ customer = tour.customer()
 # ## The idea
 #
 # The bus, Lambda and SQS deliver **at least once**. So PaymentProcessing can get the same event
-# twice, even at the same moment. A card must be charged once all the same.
+# twice, even at the same moment. The card must still be charged only once.
 #
-# An operation that you can repeat without changing the result is **idempotent**. Here, two
-# things make the payment idempotent:
+# An operation that you can repeat without changing the result is **idempotent**. Two things
+# make the payment idempotent:
 #
-# - The **idempotency key**: each charge carries the order's id. The payment provider answers a
-#   second charge with the same key by the result of the first.
-# - A **conditional write**: the first result is stored on the order; every later delivery finds
-#   it there and publishes the same event again.
+# - The **idempotency key**: each charge carries the order's id. When a second charge arrives
+#   with the same key, the payment provider returns the result of the first one.
+# - A **conditional write**: the first result is stored on the order. Every later delivery finds
+#   it there, and publishes the same event again if the order is still open.
 #
-# AWS on the subject: [Making retries safe with idempotent APIs](https://docs.aws.amazon.com/wellarchitected/latest/reliability-pillar/rel_prevent_interaction_failure_idempotent.html).
+# AWS's own page: [Making retries safe with idempotent
+# APIs](https://docs.aws.amazon.com/wellarchitected/latest/reliability-pillar/rel_prevent_interaction_failure_idempotent.html).
 #
 # ## Approved and declined
 #
-# A declined card isn't an error. It's a *result*, and so it becomes an event, too.
+# A declined card isn't an error. It's a *result*, so it becomes an event, too.
 
 # %%
 wish = {"items": [{"sku": "KETTLE", "quantity": 1}], "paymentMethod": "tok_visa"}
@@ -53,9 +54,10 @@ tour.table([approved["payment"], declined["payment"]], *columns)
 # %% [markdown]
 # ## The provider's ledger
 #
-# How do you know that a card was charged once? Not from the order: it has room for one payment
-# only. The payment provider keeps its own books: a table that no function but PaymentProcessing
-# may use. It counts how often it was asked, and how often money moved.
+# How do you know that a card was charged once? Not from the order: it has room for only one
+# payment. The simulated payment provider keeps its own ledger, in a table that only
+# PaymentProcessing may use. For each order it counts the requests that it got, the charges and
+# the refunds.
 
 # %%
 tour.table(
@@ -66,14 +68,14 @@ tour.table(
 # %% [markdown]
 # ## The same event, ten times
 #
-# You place one more order and put its `OrderPlacedEvent` on the bus nine times more, while
-# PaymentProcessing is at work. **Predict**: how many charges will the ledger have? And how many
+# You place one more order. As soon as its `OrderPlacedEvent` is in the audit log, you publish
+# the event nine more times. **Predict**: how many charges will the ledger have? And how many
 # `PaymentCompletedEvent`s will the audit log have?
 #
 # <details><summary>Answer</summary>
 #
-# One charge. As for the events: any number from one to ten, because each delivery that finds the
-# order still open publishes again. They are all the *same* event, with the same
+# One charge. The number of events can be anything from one to ten, because each delivery that
+# finds the order still open publishes again. They are all the *same* event, with the same
 # `metadata.eventId`.
 #
 # </details>
@@ -111,7 +113,7 @@ tour.tree(rows, stored)
 tour.values(**tour.ledger(order_id))
 
 # %%
-tour.expect("one charge", tour.ledger(order_id)["charges"] == 1)
+tour.expect("the card was charged once", tour.ledger(order_id)["charges"] == 1)
 paid = [row for row in rows if row["eventType"] == "PaymentCompletedEvent"]
 tour.expect(
     "every PaymentCompletedEvent reports the same fact",
@@ -119,8 +121,8 @@ tour.expect(
 )
 
 # %% [markdown]
-# If `requests` is more than one, several deliveries asked the provider at the same time, and the
-# idempotency key kept it at one charge.
+# If `requests` is more than one, several deliveries called the provider at the same time, and
+# the idempotency key kept it at one charge.
 #
 # ## The step, and the write that decides
 
@@ -136,15 +138,15 @@ tour.source(OrdersTable.record_payment)
 
 # %% [markdown]
 # `if_not_exists` decides. DynamoDB serializes the writes to one item: the first one stores its
-# payment, every other one leaves it as it is. All get the same item back, and so they build the
-# same event from it.
-# ([Update expressions](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html))
+# payment, and every later one leaves that payment as it is. All of them get the same item back,
+# so they build the same event from it. ([Update
+# expressions](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html))
 #
 # ## Break it: without the condition
 #
-# Now take the protection away. You make a table of your own, and ten deliveries at the same
-# time, each of which stores its own payment. `deliver` returns the payment that the order has
-# right after the write.
+# Now take the protection away. You create a table of your own and simulate ten deliveries at
+# the same time, each of which tries to store its own payment. `deliver` returns the payment
+# that the order has right after the write.
 
 # %%
 from concurrent.futures import ThreadPoolExecutor
@@ -178,12 +180,12 @@ def ten_times(order_id, expression):
 
 
 # %% [markdown]
-# **Predict** how many different payments the ten deliveries report, with a plain `SET` and with
+# **Predict** how many different payments the ten deliveries return, with a plain `SET` and with
 # `if_not_exists`.
 #
 # <details><summary>Answer</summary>
 #
-# Ten with the plain `SET`: each delivery sees its own payment and would announce it. One with
+# Ten with the plain `SET`: each delivery sees its own payment, and would publish it. One with
 # `if_not_exists`.
 #
 # </details>
@@ -194,19 +196,20 @@ careful = ten_times("second", "SET payment = if_not_exists(payment, :payment)")
 tour.values(plain_SET=len(plain), with_if_not_exists=len(careful))
 
 # %%
-tour.expect("the condition makes it one", (len(plain), len(careful)) == (10, 1))
+tour.expect("only if_not_exists keeps it at one", (len(plain), len(careful)) == (10, 1))
 
 # %% [markdown]
 # ## Break it: another amount
 #
-# Somebody puts an `OrderPlacedEvent` on the bus that names another amount. **Predict**: charged
-# one cent, charged the right amount, or not charged at all?
+# Your order has been paid. Now someone publishes its `OrderPlacedEvent` again, with an amount
+# of one cent. **Predict**: is the card charged one cent, charged the full amount again, or not
+# charged again?
 #
 # <details><summary>Answer</summary>
 #
-# Not at all. The stored order is the truth, an event is only a message. An event that
-# contradicts the order fails, is tried three times, and is kept in the dead-letter queue with
-# the reason.
+# It isn't charged again. The stored order is the truth, and an event is only a message. When an
+# event contradicts the order, the function raises an error. Lambda tries three times, and then
+# sends the event to the *dead-letter queue*, which keeps it with the reason (notebook 9).
 #
 # </details>
 
@@ -218,14 +221,14 @@ tour.values(consumer=dead_letter.consumer, reason=dead_letter.reason)
 
 # %%
 tour.expect("the reason names the amount", "totalAmount is 1" in dead_letter.reason)
-tour.expect("the provider wasn't asked", tour.ledger(order_id) == before)
+tour.expect("the provider wasn't called", tour.ledger(order_id) == before)
 
 # %% [markdown]
 # ## Lab 5.1: refund once
 #
-# Two operators press "Refund" at the same moment. Each writes the refund that it made. Write the
-# update expression by which only the first refund wins; the new one is `:refund`. The check
-# applies it to one order from ten threads, on a table of its own.
+# Two operators press "Refund" at the same moment, and each press writes a refund to the order.
+# Write the update expression that lets only the first refund win; `:refund` is the new one. The
+# check applies it to one order from ten threads, on a table of its own.
 
 # %% tags=["exercise"]
 expression = "SET refund = :refund"
@@ -251,9 +254,10 @@ tour.remove_mine()
 # %% [markdown]
 # ## Recap
 #
-# - Delivery is at least once; the *effect* happens once, because the first write wins and later
-#   deliveries find it.
-# - An idempotency key protects the call to the provider, a conditional write the order.
+# - An event is delivered at least once, but its *effect* happens once, because the first write
+#   wins and later deliveries find its result.
+# - An idempotency key protects the call to the provider, and a conditional write protects the
+#   order.
 # - The same fact is always the same event: its id is stored with the result.
 # - An event that contradicts the order changes nothing, and is kept with its reason.
 #

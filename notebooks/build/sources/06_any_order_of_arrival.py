@@ -3,8 +3,8 @@
 #
 # ![The system, with OrderStatusUpdater highlighted](../docs/pictures/06_any_order_of_arrival.svg)
 #
-# In this notebook you publish events in the wrong order and twice, and watch that the order's
-# status is right all the same. Then you try every order of arrival there is.
+# In this notebook you publish events twice and in the wrong order, and see that the customer's
+# order still gets the right status. Then you try every possible order of arrival.
 
 # %%
 import tour
@@ -16,13 +16,13 @@ customer = tour.customer()
 # ## The idea
 #
 # EventBridge doesn't keep events in order. `FulfillmentCompletedEvent` can overtake
-# `PaymentCompletedEvent`, and each can arrive twice. If OrderStatusUpdater wrote what the latest
-# event says, a late event would set a shipped order back to `PAID`.
+# `PaymentCompletedEvent`, and each can arrive twice. If OrderStatusUpdater simply stored what
+# the most recently delivered event says, a late event would set a shipped order back to `PAID`.
 #
 # So the status is a **state machine**: a table says which status may follow which, and each
-# write has the table's line as its condition. A late event fails the condition, and that's fine.
-# The order reaches its final status however its events arrive: the system is
-# **eventually consistent**.
+# write has the condition that the table allows the change. A late event doesn't meet the
+# condition, so it changes nothing. The order reaches its final status in whatever order its
+# events arrive: the system is **eventually consistent**.
 
 # %%
 from orders import model
@@ -39,8 +39,9 @@ tour.topology(moves)
 # %% [markdown]
 # ## Hold the events back
 #
-# To choose the order of arrival yourself, you hold OrderStatusUpdater's events back while an
+# To choose the order of arrival yourself, you keep events from OrderStatusUpdater while an
 # order is processed: `tour.rules_off` disables its rule, and enables it again after the block.
+# The events that the function misses aren't delivered later.
 
 # %%
 wish = {"items": [{"sku": "MUG", "quantity": 2}], "paymentMethod": "tok_visa"}
@@ -57,18 +58,19 @@ tour.values(
 )
 
 # %%
-tour.expect("paid, shipped, and the status doesn't know", stuck["status"] == "PLACED")
+tour.expect("it's paid and shipped, but still PLACED", stuck["status"] == "PLACED")
 
 # %% [markdown]
 # ## The wrong order
 #
-# You publish copies of the two events, **the later one first**: the fulfilment, then the
-# payment, then both again. **Predict** the final status, and what `statusHistory` will contain.
+# You publish copies of the two events that the function missed, **the later one first**: the
+# fulfilment, then the payment, then both again in the same order. **Predict** the final status,
+# and what `statusHistory` will contain.
 #
 # <details><summary>Answer</summary>
 #
-# `FULFILLED`, and it stays. The history has `PLACED` and `FULFILLED`. The order never was `PAID`:
-# when that event arrived, the order had a later status already.
+# `FULFILLED`, which doesn't change any more. The history has `PLACED` and `FULFILLED`. The
+# status never was `PAID`: when that event arrived, the order already had a later status.
 #
 # </details>
 
@@ -89,8 +91,9 @@ tour.wait_until(
 now = tour.order(order_id)
 
 # %% [markdown]
-# The picture has a lane for you, since you published the copies. ↻ marks a fact that was
-# published before. You see the overtaking: `FULFILLED` comes before the payment's copy.
+# The picture has a lane for you, because you published the copies. ↻ marks a fact that had been
+# published before. You can see that the fulfilment overtook the payment: the status becomes
+# `FULFILLED` before the copy of the payment's event.
 
 # %%
 tour.sequence(tour.rows_of(order_id), now)
@@ -119,8 +122,9 @@ tour.source(OrdersTable.advance)
 # ## Every order of arrival
 #
 # One order of arrival proves little. Here are all of them: the payment's event (P) and the
-# fulfilment's (F), each twice. There are six sequences; each gets an order of its own. You invoke
-# the deployed function yourself, while its rule is off.
+# fulfilment's (F), each twice. That makes six sequences, and you place an order for each, while
+# OrderStatusUpdater's rule is disabled. Then you invoke the deployed function yourself with
+# each event.
 
 # %%
 from functools import partial
@@ -175,20 +179,21 @@ tour.table(
 
 # %%
 tour.expect(
-    "every sequence ends the same", {end["status"] for end in ends} == {"FULFILLED"}
+    "all six orders are FULFILLED", {end["status"] for end in ends} == {"FULFILLED"}
 )
 tour.expect("no invocation failed", all(set(each) == {"ok"} for each in outcomes))
 
 # %% [markdown]
 # ## Break it: a forged event
 #
-# A late event and a false one are different things. Somebody publishes a `PaymentCompletedEvent`
-# of one cent. **Predict** what happens.
+# A late event reports what really happened; a forged one doesn't. Someone publishes a
+# `PaymentCompletedEvent` with an amount of one cent. **Predict** what happens.
 #
 # <details><summary>Answer</summary>
 #
-# The status stays as it is. The event contradicts the stored order, so both of its consumers
-# raise an error, and the dead-letter queue keeps it twice: once for each consumer.
+# The status stays as it is. The event contradicts the stored order, so Fulfillment and
+# OrderStatusUpdater, which both consume it, raise an error. The dead-letter queue keeps the
+# event twice, once for each of them.
 #
 # </details>
 
@@ -198,14 +203,15 @@ dead_letters = [tour.dead_letter_of(order_id) for _ in range(2)]
 tour.table({"consumer": each.consumer, "reason": each.reason} for each in dead_letters)
 
 # %%
-tour.expect("nothing changed", tour.order(order_id) == now)
+tour.expect("the order didn't change", tour.order(order_id) == now)
 
 # %% [markdown]
 # ## Lab 6.1: your own state machine
 #
-# A parcel has the statuses `PACKED`, `SENT` and `DELIVERED`, and its events arrive in any order.
-# Write, for each status, the set of statuses that it may follow. The check plays every order of
-# arrival with real conditional writes: the parcel must always end as `DELIVERED`, and never go
+# A parcel has the statuses `PACKED`, `SENT` and `DELIVERED`, and its events arrive in any
+# order. For each status, write the set of statuses that it may follow. With real conditional
+# writes, the check tries every order of arrival, including those in which an event is missing
+# or comes twice. The parcel must always end with the furthest status that arrived, and never go
 # back.
 
 # %% tags=["exercise"]
@@ -221,7 +227,7 @@ tour.check("6.1", may_follow)
 # tour.check("6.1", may_follow)
 # ```
 #
-# `DELIVERED` may follow `PACKED` because the event of `SENT` may come late, or never.
+# `DELIVERED` may follow `PACKED`, because the event for `SENT` may come late, or never.
 #
 # </details>
 
@@ -229,8 +235,10 @@ tour.check("6.1", may_follow)
 # ## Recap
 #
 # - The bus doesn't keep events in order, so the order of arrival must not matter.
-# - The state machine is a condition on the write; a late event fails it, and nothing happens.
-# - An event that contradicts the order isn't late but wrong: it's kept and reported.
+# - The state machine is a condition on the write; a late event doesn't meet it, and changes
+#   nothing.
+# - An event that contradicts the order isn't late, it's wrong: the dead-letter queue keeps it
+#   with the reason.
 #
-# **Next:** [7 · Notifying the customer](07_notifying_the_customer.ipynb), where a second effect
-# can't be undone.
+# **Next:** [7 · Notifying the customer](07_notifying_the_customer.ipynb) looks at an effect
+# that can't be undone.

@@ -3,8 +3,9 @@
 #
 # ![The system, with the topic, the queue and Notification highlighted](../docs/pictures/07_notifying_the_customer.svg)
 #
-# In this notebook you follow an event through a topic and a queue to an e-mail, hand the
-# function a batch with a poison message, and see what keeps it from sending an e-mail twice.
+# In this notebook you follow an event through a topic and a queue to an e-mail, give the
+# function a batch with a message that it can't process, and see what keeps it from sending an
+# e-mail twice.
 
 # %%
 import tour
@@ -15,15 +16,17 @@ customer = tour.customer()
 # %% [markdown]
 # ## The idea
 #
-# A second charge can be refunded. A second e-mail can't be unsent. And e-mail services limit
-# how many messages you send a second. So Notification doesn't get its events from the bus
-# directly: they go to an SNS **topic**, from there to an SQS **queue**, and Lambda polls the
-# queue with a few invocations at a time. A burst of events waits in the queue.
+# A second charge can be refunded, but a second e-mail can't be unsent. And e-mail services
+# limit how many messages you may send per second. So Notification doesn't get its events
+# directly from the bus: they go to an SNS **topic**, and from there to an SQS **queue**. Lambda
+# polls the queue, and invokes Notification with one batch of messages after another, only a few
+# at a time. When events arrive in a burst, they wait in the queue.
 #
-# When the function fails for one message of a batch, only that message becomes visible in the
-# queue again, after the **visibility timeout**. After five deliveries SQS moves it to the
-# queue's **dead-letter queue**.
-# ([Using Lambda with SQS](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html))
+# A message that is being processed is hidden in the queue for the **visibility timeout**. When
+# the function reports that one message of a batch failed, only that one becomes visible again,
+# and is delivered again. After five deliveries, SQS moves it to the queue's **dead-letter
+# queue**, where it's kept for an operator. ([Using Lambda with
+# SQS](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html))
 #
 # ## The path, as deployed
 
@@ -59,8 +62,8 @@ tour.expect(
 # %% [markdown]
 # ## An e-mail
 #
-# Order with a phone number this time, so that a text message is sent as well. (The number is
-# one of those that the German network agency keeps for films: it's nobody's.)
+# This time, order with a phone number, so that a text message is sent as well. (Germany's
+# Federal Network Agency reserves this number for films, so it belongs to nobody.)
 
 # %%
 wish = {
@@ -75,8 +78,8 @@ tour.values(**stored["notification"])
 tour.sequence(rows, stored)
 
 # %% [markdown]
-# The embedded AWS keeps what SES would have sent. On AWS, look into your mailbox, if you started
-# with `READER_EMAIL=you@example.com`.
+# The embedded AWS keeps the e-mails that SES would have sent. On AWS, look in your own mailbox,
+# if you started the notebooks with `READER_EMAIL=you@example.com`.
 
 # %%
 from local.emulator.inbox import inbox
@@ -92,22 +95,22 @@ for mail in mails():
 # %% [markdown]
 # ## Break it: a poison message
 #
-# A **poison message** can never be processed. You invoke the function with a batch of three, as
-# Lambda does for the queue: the order's event, which is handled already; something that isn't
-# JSON; and the order's event again. **Predict**: which of the three are reported as failed, and
-# how many e-mails will there be?
+# A **poison message** can never be processed. You invoke the function with a batch of three
+# messages, as Lambda does when it polls the queue: the order's event, which has already been
+# processed; some text that isn't JSON; and the order's event again. **Predict**: which of the
+# three does the function report as failed, and how many e-mails will there be?
 #
 # <details><summary>Answer</summary>
 #
-# Only the second one. The other two find the customer notified, which is a success. There is
-# still one e-mail.
+# Only the second one. For the other two, the function finds that the customer has already been
+# notified, which counts as success. There is still one e-mail.
 #
 # </details>
 
 
 # %%
 def invoke(*bodies):
-    """Invoke Notification with a batch; the ids of the messages that failed."""
+    """Invoke Notification with a batch; return the ids of the messages that failed."""
     records = [
         {"messageId": f"message-{number}", "body": body}
         for number, body in enumerate(bodies, 1)
@@ -131,8 +134,9 @@ tour.expect("there is no second e-mail", not stack.endpoint_url or len(mails()) 
 # ## The claim
 #
 # Two invocations can get the same event at the same time. If each first read "not notified yet"
-# and then sent, both would send. So an invocation **claims** the right to send: a conditional
-# write with its name and the time. It sends, and then records the receipt.
+# and then sent, both would send. So an invocation first **claims** the right to send, by a
+# conditional write that stores its id and the time. Then it sends the e-mail, and records the
+# receipt.
 
 # %%
 from orders import choreography
@@ -147,14 +151,16 @@ tour.source(OrdersTable.claim)
 # %% [markdown]
 # ## Break it: another invocation holds the claim
 #
-# You hold Notification's events back, place an order, and write a claim of another invocation on
-# it. **Predict**: what does Notification do with the event now? And if the claim is an hour old?
+# You keep the events from Notification, place an order, and write another invocation's claim on
+# it. **Predict**: what does Notification do with the event now? And what does it do if the
+# claim is an hour old?
 #
 # <details><summary>Answer</summary>
 #
-# It reports the message as failed: the other invocation may be sending at this moment, and SQS
-# will deliver the message again. A claim that is older than the function's timeout is *stale*:
-# nobody who holds it can still be running. Then it takes over the claim, and sends.
+# It reports the message as failed, because the other invocation may be sending the e-mail at
+# this moment. SQS will deliver the message again. A claim that is older than the function's
+# timeout is *stale*: the invocation that wrote it can't be running any more. So Notification
+# replaces the claim with its own, and sends.
 #
 # </details>
 
@@ -193,20 +199,21 @@ tour.expect("no e-mail was sent", "notification" not in tour.order(quiet))
 # %%
 claim(datetime.now(UTC) - timedelta(hours=1))
 failed = invoke(event)
-tour.expect("a stale claim is taken over", failed == [])
+tour.expect("a stale claim is replaced", failed == [])
 tour.expect("the e-mail was sent", tour.order(quiet)["notification"]["messageId"])
 
 # %% [markdown]
-# One gap remains. If the function crashes after SES accepted the e-mail and before the receipt
-# was recorded, the next delivery sends it again: SES has no idempotency key. It's better to
-# notify twice than never.
+# One gap remains. If the function crashes after SES has accepted the e-mail, but before the
+# receipt is recorded, a later delivery sends the e-mail again: SES has no idempotency key. It's
+# better to notify twice than never.
 #
 # ## Lab 7.1: a consumer that reports its failures
 #
 # Write the consumer of a queue. Each message's `body` is JSON with an `orderId`; call
-# `done(order_id)` for it. One message is poison. Return the ids of the failed messages, in the
-# form that Lambda expects. The check sends five messages to a queue with a dead-letter queue,
-# delivers batches to your function as Lambda would, and looks at what is left.
+# `done(order_id)` for it. One of the messages is poison. Return the ids of the failed messages,
+# in the form that Lambda expects. The check sends five messages to a queue with a dead-letter
+# queue, delivers batches to your function as Lambda would, and looks at which messages are
+# left.
 
 
 # %% tags=["exercise"]
@@ -241,9 +248,10 @@ tour.check("7.1", consume)
 # %% [markdown]
 # ## Recap
 #
-# - A queue absorbs a burst; limited concurrency keeps to the e-mail service's limits.
-# - With a partial batch response only the failed messages are delivered again.
-# - A claim makes "not notified yet" and "I'll do it" one step.
-# - A crash right after sending can send again; nothing else can.
+# - A queue absorbs bursts, and limited concurrency respects the e-mail service's limits.
+# - With a *partial batch response*, only the failed messages are delivered again.
+# - A claim checks that nobody has notified the customer yet and reserves the right to do so, in
+#   one write.
+# - After a crash right after sending, the e-mail can be sent twice. That's the only gap.
 #
 # **Next:** [8 · The audit trail](08_the_audit_trail.ipynb) reads an order's history.

@@ -3,8 +3,8 @@
 #
 # ![The system, with AuditLogger and AuditLog highlighted](../docs/pictures/08_the_audit_trail.svg)
 #
-# In this notebook you read an order's history from its log, find the order whose history has a
-# hole, and repair it.
+# In this notebook you read an order's history from the audit log, find an order whose history
+# has a hole, and repair it.
 
 # %%
 import tour
@@ -16,18 +16,20 @@ customer = tour.customer()
 # ## The idea
 #
 # No function knows the whole flow, so none can say what happened to an order. But every event
-# passes the bus, and so one more consumer is enough: AuditLogger stores each event. Three ids
-# make a history of the rows:
+# passes through the bus, so one more consumer is enough: AuditLogger stores each event as a
+# row. Three ids turn the rows into a history:
 #
-# - `domainEventId` identifies the fact. It's the same for every publication of the fact.
-# - `causationId` is the fact that led to this one.
-# - The **correlation id** is the same for all events of one request.
+# - `domainEventId` identifies the *fact* that the event reports. A fact happens once, and keeps
+#   its id when its event is published again.
+# - `causationId` is the id of the fact that led to this one.
+# - `correlationId`, the **correlation id**, is the same for all events that a request led to.
 #
 # ## Query by order
 #
-# AuditLog's key is EventBridge's event id. Its index `byOrder` has the order's id as partition
-# key and the time as sort key, so one query returns an order's events in order.
-# ([Global secondary indexes](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html))
+# AuditLog's partition key is EventBridge's event id. Its index `byOrder` has the order's id as
+# its partition key and the time as its sort key, so one query returns an order's events, oldest
+# first. ([Global secondary
+# indexes](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html))
 
 # %%
 import boto3
@@ -43,8 +45,8 @@ rows = audit_log.query(
 tour.table(rows, "eventType", "source", "timestamp", "loggedAt")
 
 # %% [markdown]
-# `timestamp` says when the fact occurred, `loggedAt` when AuditLogger stored the row. The first
-# is part of the event and can be old: a copy that you publish tomorrow has the same one.
+# `timestamp` says when the fact occurred, and `loggedAt` says when AuditLogger stored the row.
+# The timestamp is part of the event: a copy that you publish tomorrow has the same one.
 #
 # ## From cause to effect
 #
@@ -52,8 +54,8 @@ tour.table(rows, "eventType", "source", "timestamp", "loggedAt")
 #
 # <details><summary>Answer</summary>
 #
-# It has none. No event led to it, but a request did. The id of that request is the correlation
-# id, which every later event carries.
+# It has none: it was caused by a request, not by an event. The id of that request is the
+# correlation id, which all of the order's events carry.
 #
 # </details>
 
@@ -77,7 +79,7 @@ tour.expect(
 )
 
 # %% [markdown]
-# That's enough for a tree. The statuses and the e-mail come from the order:
+# That's enough to draw a tree. The statuses and the e-mail come from the stored order:
 
 # %%
 tour.tree(rows, stored)
@@ -85,8 +87,9 @@ tour.tree(rows, stored)
 # %% [markdown]
 # ## A picture is only as good as its evidence
 #
-# The pictures in these notebooks aren't drawn from what should have happened. Leave the
-# payment's row out, and the picture loses its arrow; the fulfilment's cause is missing.
+# The pictures in these notebooks show what was recorded, not what should have happened. Leave
+# out the payment's row, and the payment is gone from the pictures, and so is the cause of the
+# fulfilment:
 
 # %%
 without = [row for row in rows if row["eventType"] != "PaymentCompletedEvent"]
@@ -96,9 +99,9 @@ tour.tree(without)
 tour.sequence(without)
 
 # %% [markdown]
-# ## Who writes it
+# ## How a row is written
 #
-# AuditLogger also stores events that no model accepts: those are the ones that you will want to
+# AuditLogger stores even events that fail validation: those are the ones that you'll want to
 # look at.
 
 # %%
@@ -111,7 +114,8 @@ tour.source(record_event)
 # %% [markdown]
 # ## Find the order with a hole
 #
-# You place four orders. For one of them, chosen at random, Fulfillment's events are held back.
+# You place four orders. While one of them, chosen at random, is processed, Fulfillment gets no
+# events.
 
 # %%
 import random
@@ -134,18 +138,18 @@ for number in range(4):
         tour.follow(order_ids[-1])
 
 # %% [markdown]
-# **Predict** how you can recognize that order from the log alone.
+# **Predict** how you can recognize that order from the audit log alone.
 #
 # <details><summary>Answer</summary>
 #
-# It has a payment that led to nothing: no row names the payment's fact as its cause.
+# Its payment led to nothing: no row has the payment's fact as its cause.
 #
 # </details>
 
 
 # %%
 def holes(rows):
-    """The events that must lead to another one, and did not."""
+    """The events that should have led to another one, and didn't."""
     causes = {row.get("causationId") for row in rows}
     leads_on = {"OrderPlacedEvent", "PaymentCompletedEvent"}
     return [
@@ -162,12 +166,13 @@ tour.table(
 
 # %%
 [broken] = [each for each, kinds in found.items() if kinds]
-tour.expect("it's the one that was held back", broken == order_ids[unlucky])
+tour.expect("it's the order that Fulfillment missed", broken == order_ids[unlucky])
 tour.tree(tour.rows_of(broken), tour.order(broken))
 
 # %% [markdown]
-# The Reconciler would repair it by itself a minute after the order was placed. You don't need to
-# wait: replay the order's events from its own rows, as `npm run replay -- --order` does.
+# The Reconciler, which looks for orders that are stuck (notebook 10), would repair it about a
+# minute after it was placed. You don't have to wait: you can *replay* the order's events, that
+# is, deliver the events in its rows again. `npm run replay -- --order` does the same:
 
 # %%
 from operations.replay import replay_order
@@ -182,14 +187,14 @@ tour.expect("the hole is closed", holes(rows) == [])
 # %% [markdown]
 # ## Break it: change history
 #
-# You try to change a row in two ways. First, AuditLogger gets an event a second time under the
-# same id, with another content. Then you update the row yourself, with AuditLogger's rights.
-# **Predict** what each attempt does.
+# You try to change a row in two ways. First, you invoke AuditLogger with an event that it has
+# already stored: the same id, but a different amount. Then you try to update the row yourself,
+# with AuditLogger's permissions. **Predict** what each attempt does.
 #
 # <details><summary>Answer</summary>
 #
-# Neither changes the row. The first one succeeds and does nothing: the row is written on the
-# condition that there is none. The second one is denied: no function's role may update or delete
+# Neither changes the row. The first one succeeds and does nothing: a row is written only if
+# there is none with its key. The second one is denied: no function's role may update or delete
 # a row.
 #
 # </details>
@@ -228,9 +233,9 @@ tour.expect("and the row is as it was", tour.rows_of(broken)[0] == row)
 # %% [markdown]
 # ## Lab 8.1: find the tampered orders
 #
-# The check places twenty orders, and then changes some of them in the table: an amount, a
-# quantity, a card. The log wasn't touched. Write `tampered(order_ids)`, which returns the ids of
-# those orders. `tour.order` and `tour.rows_of` read both sides.
+# The check places twenty orders, and then changes some of them in the table Orders: an amount,
+# a quantity, a card. It doesn't touch the audit log. Write `tampered(order_ids)`, which returns
+# the ids of the changed orders. `tour.order` reads the table, and `tour.rows_of` reads the log.
 
 
 # %% tags=["exercise"]
@@ -270,10 +275,11 @@ tour.check("8.1", tampered)
 # %% [markdown]
 # ## Recap
 #
-# - One more consumer of the bus is enough to have the whole history.
-# - `causationId` turns a list of events into a tree, and shows where one is missing.
-# - A log that can be changed proves nothing: each row is written once, and no role may change it.
-# - The order's item can be changed, and the log shows it.
+# - One consumer that gets every event is enough to record the whole history.
+# - `causationId` turns a list of events into a tree, and shows where an event is missing.
+# - A log that can be changed proves nothing. So each row is written once, and no function may
+#   change it.
+# - An order's item in the table can be changed; comparing it with the log reveals that.
 #
 # **Next:** [9 · Failing and recovering](09_failing_and_recovering.ipynb) takes the payment
 # gateway down.

@@ -3,8 +3,9 @@
 #
 # ![The system, with PaymentProcessing and the dead-letter queues highlighted](../docs/pictures/09_failing_and_recovering.svg)
 #
-# In this notebook you take the payment gateway down, follow an order into the dead-letter queue,
-# and bring it back. Then you replay everything, and nothing is charged twice.
+# In this notebook you take the payment gateway down, follow an order's event into the
+# dead-letter queue, and let the order recover. Then you replay all events, and nothing is
+# charged twice.
 
 # %%
 import tour
@@ -15,27 +16,29 @@ customer = tour.customer()
 # %% [markdown]
 # ## The idea
 #
-# A declined card is a result; it's published as an event (notebook 5). A gateway that doesn't
-# respond is something else: an **exception**. The function raises it, and Lambda takes over:
+# A declined card is a result, so it's published as an event (notebook 5). But when the payment
+# gateway, through which the function charges the card, doesn't respond, that's an error: the
+# function raises an **exception**, and Lambda takes over:
 #
-# 1. Lambda **retries** the event twice, after one and after two minutes. (The embedded AWS waits
-#    one and two seconds.)
+# 1. Lambda **retries** twice: after one minute, and after two more. (The embedded AWS waits one
+#    second and two seconds.)
 # 2. Then it sends the event to the function's on-failure destination, the **dead-letter queue**
-#    (DLQ). There it's kept, with the error.
-# 3. Once the cause is mended, an operator **redrives** it: the event goes to the function that
-#    failed, once more.
+#    (DLQ). The queue keeps it, with the error.
+# 3. Once the cause is fixed, an operator **redrives** the event: it's delivered again, only to
+#    the function that failed.
 #
 # ([How Lambda handles errors of asynchronous invocations](https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html))
 #
 # ## The gateway goes down
 #
-# The simulated gateway has a switch. You place an order while it's down. **Predict**: what does
-# the customer get for `POST /orders`, and how often is the gateway asked?
+# You can switch the simulated gateway off. You place an order while it's down. **Predict**:
+# which status code does `POST /orders` return, and how often does Lambda invoke
+# PaymentProcessing?
 #
 # <details><summary>Answer</summary>
 #
-# 201, as always: the order is stored, and its event is on the bus. Lambda tries three times, the
-# first time and two retries.
+# 201, as always: the order is stored, and its event is on the bus. Lambda invokes
+# PaymentProcessing three times: once, and then for two retries.
 #
 # </details>
 
@@ -62,7 +65,7 @@ with tour.gateway_down():
     record = tour.wait_until(failure_record, "the dead letter", seconds=400)
 
 # %% [markdown]
-# Lambda's record of the failure has the event itself, the number of attempts, and the error:
+# Lambda's record of the failure contains the event, the number of attempts and the error:
 
 # %%
 tour.values(
@@ -82,8 +85,9 @@ tour.expect("nothing was charged", tour.ledger(order_id)["charges"] == 0)
 # %% [markdown]
 # ## Recover: redrive
 #
-# The gateway is up again. A redrive gives each dead letter to the function that failed, and to
-# no other, and then deletes it. `npm run dlq -- redrive` runs this code:
+# The gateway is up again. A redrive delivers each message in the queue, a *dead letter*, to the
+# function that failed and to no other, and then deletes it. `npm run dlq -- redrive` runs this
+# code:
 
 # %%
 from operations import dead_letters
@@ -108,11 +112,12 @@ tour.sequence(rows, stored)
 
 # %%
 tour.expect("the order has ended", stored["status"] == "FULFILLED")
-tour.expect("one charge", tour.ledger(order_id)["charges"] == 1)
+tour.expect("the card was charged once", tour.ledger(order_id)["charges"] == 1)
 
 # %% [markdown]
-# The audit log doesn't show the failed attempts: nothing was published. Each attempt is in the
-# function's log. Together, log, queue and audit log show the whole recovery:
+# The audit log doesn't show the failed attempts, because they published nothing. Each attempt
+# is in the function's own log. Together, the function's log, the queue and the audit log show
+# the whole recovery:
 
 # %%
 logs = boto3.client("logs")
@@ -120,7 +125,7 @@ group = f"/aws/lambda/{stack.function('paymentProcessing')}"
 
 
 def failed_attempts():
-    """When PaymentProcessing failed for this order, from its log."""
+    """The times at which PaymentProcessing failed for this order, from its log."""
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=group, filterPattern=f'"{order_id}"'
     )
@@ -148,21 +153,21 @@ tour.timeline(
 )
 
 # %% [markdown]
-# If nobody redrives, the Reconciler publishes the order's event again after a minute: notebook 10
-# shows how. `tour.canvas(order_id)` shows such a recovery live, and so does the order's page in
-# the storefront; *Break it* there takes the gateway down. And [the runbook](../docs/runbook.md) says what an operator does when an alarm
-# fires.
+# If nobody redrives the event, the Reconciler publishes it again after about a minute; notebook
+# 10 shows how. You can watch such a recovery live with `tour.canvas(order_id)`, or on the
+# order's page in the storefront, where *Break it* takes the gateway down. [The
+# runbook](../docs/runbook.md) says what an operator does when an alarm fires.
 #
 # ## Break it: a poison message
 #
-# Some events can never be processed. This one has no order. **Predict** where it ends, and what
-# a redrive does with it.
+# Some events can never be processed. You publish an `OrderPlacedEvent` without any data.
+# **Predict** where it ends up, and what a redrive would do with it.
 #
 # <details><summary>Answer</summary>
 #
-# It ends in the dead-letter queue, with the reason. A redrive brings it back after three more
-# attempts: no retry can mend it. Once somebody knows where it came from, it's deleted, with
-# `npm run dlq -- purge`.
+# It ends up in the dead-letter queue, with the reason. After a redrive it would fail again, and
+# come back to the queue: no retry can fix it. Once an operator knows where it came from, they
+# delete it with `npm run dlq -- purge`.
 #
 # </details>
 
@@ -183,16 +188,18 @@ tour.expect("the reason names the field", "data.orderId" in poison.reason)
 # %% [markdown]
 # ## Replay
 #
-# The bus has an **archive**, which keeps every event. A **replay** puts all events of a span of
-# time on the bus again. Two things to know: on AWS the archive takes up to ten minutes to hold
-# an event, and a replay doesn't keep the order of events.
-# ([Archive and replay](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html))
+# The bus has an **archive**, which keeps every event. A **replay** puts all events from a span
+# of time on the bus again. Two things are important: on AWS it can take ten minutes until an
+# event is in the archive, and a replay doesn't keep events in order. ([Archive and
+# replay](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html))
 #
-# **Predict**: how many charges will a replay of today's events cause, and how many e-mails?
+# You're going to replay every event since this order was placed. **Predict**: how many charges
+# will that cause, and how many e-mails?
 #
 # <details><summary>Answer</summary>
 #
-# None. Each step finds its result stored, and a closed order publishes nothing.
+# No charges and no e-mails. Each step finds that its result is already stored, and publishes
+# nothing, because the order has ended.
 #
 # </details>
 
@@ -205,8 +212,9 @@ before = {
 tour.values(**before["ledger"], rows_in_the_audit_log=before["rows"])
 
 # %% [markdown]
-# To see that the replayed events really arrive, you put a queue on the bus that receives events
-# with a `replay-name`. (AuditLogger's rule leaves them out, and the other rules don't.)
+# To see that the replayed events really arrive, you connect a queue to the bus. It receives the
+# events that have a `replay-name`. (AuditLogger's rule excludes those; the other functions'
+# rules don't.)
 
 # %%
 from datetime import timedelta
@@ -243,8 +251,8 @@ tour.wait_until(all_three_replayed, "the order's three events once more", second
 tour.values(replay=replay.state, replayed=sorted(seen))
 
 # %% [markdown]
-# The poison message was replayed as well, and is in the dead-letter queue again. When it's
-# there, PaymentProcessing has processed what came before it:
+# The poison message was replayed as well, and ends up in the dead-letter queue again. While you
+# wait for it, PaymentProcessing has time to process the order's event, too:
 
 # %%
 again = tour.dead_letter_of("-", seconds=400)
@@ -256,15 +264,16 @@ after = {
 tour.values(**after["ledger"], rows_in_the_audit_log=after["rows"])
 
 # %%
-tour.expect("no charge, no e-mail, no row more", after == before)
+tour.expect("no new charge, e-mail or row", after == before)
 
 # %% [markdown]
 # ## Lab 9.1: after the outage
 #
-# Write `worth_a_redrive(dead_letters)`: those of the dead letters that a redrive can mend. Each
-# has `event_type`, `consumer`, `reason` and `order_id`. The check takes the gateway down, places
-# orders, publishes a forged event and a malformed one, takes the gateway up, and redrives what
-# you return. All orders must end, and nothing else may be delivered again.
+# Write `worth_a_redrive(dead_letters)`, which returns the dead letters that will succeed when
+# they're redriven. Each has `event_type`, `consumer`, `reason` and `order_id`. The check takes
+# the gateway down, places three orders, publishes an event with a wrong amount and a malformed
+# one, brings the gateway back up, and redrives the dead letters that you return. All three
+# orders must end, and nothing else may be redriven.
 
 
 # %% tags=["exercise"]
@@ -297,8 +306,11 @@ tour.check("9.1", worth_a_redrive)
 # %% [markdown]
 # ## Recap
 #
-# - A broken gateway is an exception: Lambda retries, then the dead-letter queue keeps the event.
-# - A redrive goes to the one function that failed; a poison message needs a person.
-# - A replay of finished orders charges nothing, sends nothing and publishes nothing.
+# - When the gateway is down, the function raises an exception: Lambda retries, and then the
+#   dead-letter queue keeps the event.
+# - A redrive delivers an event only to the function that failed. A poison message needs a
+#   person.
+# - A replay of orders that have ended charges nothing, sends nothing and publishes nothing.
 #
-# **Next:** [10 · The event that was never sent](10_the_event_that_was_never_sent.ipynb)
+# **Next:** [10 · The event that was never sent](10_the_event_that_was_never_sent.ipynb) crashes
+# a function before it publishes its event.
