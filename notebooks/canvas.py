@@ -1,4 +1,4 @@
-"""The live canvas: the storefront's picture as a widget on one order, lit by what tables, queues and logs say.
+"""The live canvas: the storefront's picture as a widget on one order, lit up by tables, queues and logs.
 
 It needs anywidget. Where no widget runs, as on GitHub, its output is the order's sequence diagram.
 """
@@ -26,7 +26,7 @@ from tools.checkout import ROOT
 _POLL_INTERVAL_SECONDS = 0.5
 _POLL_INTERVAL_ON_AWS_SECONDS = 2
 _QUIET_SECONDS = 180
-"""How long an ended order is read after its last change: Lambda waits two minutes before its second retry."""
+"""How long the canvas keeps reading an ended order after its last change: Lambda waits two minutes before its second retry."""
 
 _TROUBLE = (OperatorError, BotoCoreError, ClientError)
 
@@ -42,9 +42,9 @@ _THEMES = """
 
 
 class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
-    """Assign another id to `order_id`, and it shows that order.
+    """A live picture of one order. Assign another id to `order_id` to show that order.
 
-    Threads read and act, each with a session of its own: the kernel is free for the next cell meanwhile.
+    Threads do the reading and the buttons' work, each with a session of its own: the kernel is free for the next cell.
     """
 
     _esm = bundled(ROOT / "notebooks" / "canvas.js")
@@ -55,9 +55,9 @@ class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
     order_id = Unicode()
     seen = Dict().tag(sync=True)
     busy = List().tag(sync=True)
-    """The buttons at work."""
+    """The buttons whose work is not done yet."""
     said = Dict().tag(sync=True)
-    """Button → the last that it said."""
+    """Button → its last message."""
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
@@ -90,14 +90,14 @@ class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
         return {**widget, **picture._repr_mimebundle_()}, metadata
 
     def _end(self) -> None:
-        """End the threads; first, what a button has disabled is enabled again."""
+        """End the threads; first, each button enables again what it has disabled."""
         self._closed.set()
         self._superseded.set()
         for thread in self._threads:
             thread.join()
 
     def _follow(self) -> None:
-        """Read the order from now on; a thread that does so already ends."""
+        """Start a thread that reads the order, and end an earlier one."""
         self._superseded.set()
         self._superseded = Event()
         self._start(self._read, self.order_id, self._superseded)

@@ -126,11 +126,10 @@ tour.expect("the Reconciler's event is attempt 2", rows[0]["attempt"] == 2)
 
 # %% [markdown]
 # The Reconciler published `OrderPlacedEvent`, as OrderService would have done, and the other
-# functions did the rest. The event's `attempt` is 2: it was published for the second time, as
-# far as the Reconciler knows. Whichever event was lost, the Reconciler publishes the order's
-# first one or, for a cancelled order, its `OrderCancelledEvent`. Each step that has already run
-# finds its result stored and publishes its event again. So the chain continues from where it
-# broke.
+# functions did the rest. The event's `attempt` is 2: OrderService's attempt to publish it
+# counts as the first. Whichever event was lost, the Reconciler publishes the order's first one
+# or, for a cancelled order, its `OrderCancelledEvent`. Each step that has already run finds its
+# result stored and publishes its event again. So the chain continues from where it broke.
 
 # %%
 from orders.choreography import reconcile
