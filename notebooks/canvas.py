@@ -26,7 +26,7 @@ from tools.checkout import ROOT
 _POLL_INTERVAL_SECONDS = 0.5
 _POLL_INTERVAL_ON_AWS_SECONDS = 2
 _QUIET_SECONDS = 180
-"""How long the canvas keeps reading an ended order after its last change: Lambda waits two minutes before its second retry."""
+"""How long an ended order is still read after its last change: Lambda waits two minutes before its second retry."""
 
 _TROUBLE = (OperatorError, BotoCoreError, ClientError)
 

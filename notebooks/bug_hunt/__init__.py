@@ -76,7 +76,8 @@ class Accusation(NamedTuple):
 def start(level: int, seed: int | None = None) -> "Hunt":
     """Deploy a bug of level 1, 2 or 3 to the local stack, in place of an earlier hunt's bug.
 
-    The same seed always chooses the same bug; without a seed it is a random one. Raises NotOnThisMachine where the stack is on AWS.
+    The same seed always chooses the same bug; without a seed it is a random one. Raises NotOnThisMachine if the stack
+    is on AWS.
     """
     if level not in LEVELS:
         raise HuntError(f"there is no level {level}: take 1, 2 or 3")
@@ -144,7 +145,7 @@ class Hunt:
         if kind != self._case.kind:
             return Accusation(False, f"{line}. That is true, but it is only a consequence. Look for its cause.")
         if function != self._case.function:
-            return Accusation(False, f"{line}. The evidence is right, but {function} did not do that. Which function did?")
+            return Accusation(False, f"{line}. The evidence is right, but {function} did not do that. Which one did?")
         return Accusation(True, f"{function} {kind}. {line}.")
 
     def reveal(self) -> Text:
@@ -156,8 +157,8 @@ class Hunt:
     def end(self) -> Text:
         """Deploy the stack's original code, and place an order that proves it.
 
-        The hunt's orders stay as they are, but their dead letters are deleted. The Reconciler runs every minute again, and
-        heals the orders that are open.
+        The hunt's orders stay as they are, but their dead letters are deleted.
+        The Reconciler runs every minute again, and heals the open orders.
         """
         self.abandon()
         order_id = self._shop.order()

@@ -61,7 +61,7 @@ CASES = (
         "PaymentProcessing",
         "names a wrong cause",
         "Every order ended well. Draw one with `tour.tree`: does it look like one from notebook 8?",
-        "Each `causationId` should be the `domainEventId` of another row of the order. Is it, in each row that has one?",
+        "Each `causationId` should be the `domainEventId` of another row of the order. Is it, where a row has one?",
         "The first row whose cause is missing was published by the function to blame: look at its `source`.",
     ),
     _case(

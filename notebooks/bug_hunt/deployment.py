@@ -46,7 +46,7 @@ class DeployedCode:
         )["StackResourceDetail"]["PhysicalResourceId"]
 
     def plant(self, bug: Bug) -> None:
-        """Deploy the package with a bug to all suspects: a change of only one function's code would give the bug away."""
+        """Deploy the package with a bug to all suspects: one changed function would give the bug away."""
         deployed = self._s3.get_object(Bucket=self._bucket, Key=self._key)["Body"].read()
         self._s3.put_object(Bucket=self._bucket, Key=_BUGGY_KEY, Body=with_bug(deployed, bug))
         try:
@@ -84,7 +84,7 @@ def with_bug(package: bytes, bug: Bug) -> bytes:
 
 
 def _replaced(deployed: zipfile.ZipFile, changed: Mapping[str, bytes]) -> bytes:
-    """The package with these sources replaced. Their bytecode is left out: Python would run it and ignore the source."""
+    """The package with these sources replaced. Their bytecode is left out: Python would run it, not the source."""
     stale = tuple(_bytecode(changed))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as package:

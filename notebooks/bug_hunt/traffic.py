@@ -86,7 +86,7 @@ class Shop:
     # --- waiting --------------------------------------------------------------------------------------------------
 
     def until_over(self, *order_ids: str) -> None:
-        """Wait until each order has had a final status, even if a bug changed it later, and its customer is notified."""
+        """Wait until each order has had a final status, even if a bug changed it later, and its notification."""
         self._until(lambda: all(map(self._is_over, order_ids)), "the end of the orders")
 
     def until_quiet(self, *order_ids: str) -> None:
@@ -249,9 +249,9 @@ def _without_rules_to(events: Any, target: str, bus: str) -> Iterator[None]:
 def an_ordinary_day(shop: Shop) -> Orders:
     """Level 1: an event may arrive twice, also after the order's end."""
     orders = Orders()
-    paid = orders.add(shop.order(), "approved; after the order's end, `PaymentCompletedEvent` was delivered once more")
+    paid = orders.add(shop.order(), "approved; once it had ended, `PaymentCompletedEvent` was delivered again")
     shop.until_over(paid)
-    shipped = orders.add(shop.order(), "approved; after the order's end, `FulfillmentCompletedEvent` was delivered once more")
+    shipped = orders.add(shop.order(), "approved; once it had ended, `FulfillmentCompletedEvent` was delivered again")
     declined = orders.add(shop.order("tok_declined"), "declined by the bank")
     shop.until_over(shipped, declined)
     shop.deliver_again(paid, "PaymentCompletedEvent")

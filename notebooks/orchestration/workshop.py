@@ -288,7 +288,7 @@ def _deployed(client: Any, function: str) -> tuple[bytes, dict[str, Any]]:
 
 
 def _once_assumable(create: Callable[[], Any]) -> Any:
-    """Create a resource with a new role. On AWS that is refused for some seconds, until the role is known everywhere."""
+    """Create a resource with a new role. On AWS that fails for some seconds, until the role is known everywhere."""
     deadline = time.monotonic() + _ROLE_SECONDS
     while True:
         try:
