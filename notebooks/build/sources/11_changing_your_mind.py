@@ -204,7 +204,7 @@ with ThreadPoolExecutor(4) as pool:
 # %% [markdown]
 # An open order has a `dueAt`, the time from which the Reconciler may look at it; an
 # order that has ended has none. You wait until all twelve have ended, and see how each
-# of them did:
+# of them ended:
 
 
 # %%

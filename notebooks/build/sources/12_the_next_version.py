@@ -13,8 +13,8 @@
 # An API's response is read once, by the client that sent the request. An event is read
 # by consumers that its publisher doesn't know, and sometimes much later: after a retry,
 # from an archive, or from a dead-letter queue. Meanwhile, publishers and consumers are
-# deployed one after the other, so there's no moment at which all of them change to a
-# new version. For how long can an old event come back?
+# deployed one after the other, so they never all change to a new version at the same
+# moment. For how long can an old event come back?
 
 # %%
 import copy
@@ -58,9 +58,9 @@ stored = json.loads((files / "orders" / "placed.json").read_text())
 tour.values(time=recorded["time"], **recorded["detail"]["metadata"])
 
 # %% [markdown]
-# An event is only a message; the stored order decides. So the recorded order has to be
-# in the table before its event arrives. You store it under a new id and with your own
-# e-mail address, so that nobody else gets an e-mail:
+# An event is only a message. PaymentProcessing compares it with the stored order, so
+# the recorded order has to be in the table before its event arrives. You store it under
+# a new id and with your own e-mail address, so that nobody else gets an e-mail:
 
 # %%
 orders = boto3.resource("dynamodb").Table(stack.outputs["OrdersTableName"])
@@ -438,8 +438,8 @@ tour.check("12.1", upcast)
 #
 # - Events outlive code: an archive, a retry or a redrive brings back an event that was
 #   published long ago.
-# - A new optional field is harmless to a tolerant reader. A field that is renamed,
-#   removed, or means something else is a new version.
+# - A new optional field is harmless to a tolerant reader. A field that is renamed, is
+#   removed or gets another meaning needs a new version.
 # - A schema check finds a changed shape before the deploy, but not a changed meaning;
 #   compare an event with what you have stored.
 # - An upcaster turns an old event into one of the newest version, and changes nothing

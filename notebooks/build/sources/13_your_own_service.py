@@ -211,11 +211,11 @@ tour.values(on_failure=failures["DestinationConfig"]["OnFailure"]["Destination"]
 # %% [markdown]
 # ## Put it on the bus
 #
-# The rule matches one event, from one source. The permission lets EventBridge invoke
-# the function for this rule only. (The system's rules have a dead-letter queue as well,
-# for events that EventBridge can't deliver at all. Your rule would need a queue of its
-# own for that, because the policy of the system's queue names the rules that may send
-# to it.)
+# The rule matches one type of event, from one source. The permission lets EventBridge
+# invoke the function for this rule only. (The system's rules have a dead-letter queue
+# as well, for events that EventBridge can't deliver at all. Your rule would need a
+# queue of its own for that, because the policy of the system's queue names the rules
+# that may send to it.)
 
 # %%
 bus = stack.outputs["EventBusName"]
@@ -365,7 +365,7 @@ topic = boto3.client("sns").create_topic(Name=name)["TopicArn"]
 cloudwatch = boto3.client("cloudwatch")
 
 # %% [markdown]
-# The check subscribes a queue to the topic of your alarm, lets your function fail, and
+# The check subscribes a queue to the topic of your alarm, makes your function fail, and
 # waits for the notification. On AWS that takes a few minutes. The embedded AWS differs
 # in two points. It evaluates an alarm only when the alarm or a metric is written, so
 # the check writes your alarm once more. And it ignores the dimension and counts the

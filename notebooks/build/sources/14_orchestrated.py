@@ -468,8 +468,8 @@ tour.expect("its customer was notified", effects["mails"] == 1)
 # ## Side by side: time
 #
 # You measure three orders on each side, with warm functions. The two sides don't do the
-# same work: the deployed system has an API, an audit log and a real e-mail. So look
-# only at the order of magnitude.
+# same work: the deployed system has an API and an audit log, and sends its e-mails
+# through SES. So look only at the order of magnitude.
 
 # %%
 from statistics import median
@@ -665,8 +665,8 @@ tour.expect("nothing is left", shop.leftovers() == [])
 #
 # - A state machine knows the whole process and calls one step after the other. In a
 #   choreography, nothing does.
-# - `Retry`, `Catch` and the execution's name replace Lambda's retries, the
-#   dead-letter queue and the deduplication of the start. They replace neither the
+# - `Retry`, `Catch` and the execution's name replace Lambda's retries, the dead-letter
+#   queue and the deduplication of repeated requests. They replace neither the
 #   idempotency key nor the conditional write: a response can be lost on both sides.
 # - `stop_execution` isn't a cancellation. Compensation is a state that you write.
 # - Events cost less and let new consumers join. A state machine shows the whole process

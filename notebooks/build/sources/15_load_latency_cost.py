@@ -218,7 +218,7 @@ tour.values(
 # runs thousands of schedules with injected faults, in virtual time;
 # [docs/reliability.md](../docs/reliability.md) describes it.
 #
-# ## Lab 15.1: a client that may repeat
+# ## Lab 15.1: a client that may repeat a request
 #
 # The check gives you a bad connection: `send(headers)` places an order, but every second
 # response is lost, *after* the stack has stored the order. In that case `send` raises an

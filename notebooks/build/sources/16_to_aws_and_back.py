@@ -69,8 +69,8 @@ tour.table({"type": kind, "count": count} for kind, count in kinds.most_common(1
 # <details><summary>Answer</summary>
 #
 # The alarms and the dashboard. (So do the business metrics, which the functions create when
-# they run.) Functions, tables, queues, bus and API are billed by use. The queue's pollers and
-# the Reconciler run all the time, but they cost only a few cents.
+# they run.) Functions, tables, queues, bus and API are billed by use. Lambda polls the queue
+# all the time, and the Reconciler runs every minute, but both cost only a few cents.
 #
 # </details>
 #
@@ -132,8 +132,8 @@ tour.expect(
 #   simulator, which these notebooks use. An e-mail that SES refuses is recorded on the order.
 # - **Cognito** itself e-mails the confirmation code of a new account, at most fifty a day.
 #
-# Then the same notebooks can use your stage. [The tutorial's first page](README.md) says which
-# of them do:
+# Then the same notebooks can use your stage, if you start them like this. [The tutorial's first
+# page](README.md) says which of them run there:
 #
 # ```bash
 # STAGE=dev READER_EMAIL=you@example.com npm run notebooks

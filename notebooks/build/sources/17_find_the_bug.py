@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 17 · Find the bug
 #
-# ![The system, with the tables, the queues and the logs highlighted](../docs/pictures/17_find_the_bug.svg)
+# ![The system, with the tables, the queues and the logs
+# highlighted](../docs/pictures/17_find_the_bug.svg)
 #
 # In this notebook the stack gets a bug, and you find the faulty function from evidence alone:
 # orders, audit log, ledger, queues and logs. Afterwards you can get from a symptom to its cause
@@ -135,8 +136,8 @@ tour.table(summary(letter) for letter in orders)
 tour.tree(rows("A"))
 
 # %% [markdown]
-# **Predict**: one promise is left: *the parcel that was announced is the one that is stored*. Which
-# two of the five places do you compare?
+# One promise is left: *the parcel that was announced is the one that is stored*. **Predict**:
+# which two of the five places do you compare?
 #
 # <details><summary>Answer</summary>
 #
@@ -162,8 +163,8 @@ tour.table([parcel("A"), parcel("B")])
 
 # %% [markdown]
 # The customer of A waits for a parcel that the shop no longer knows. After the order's end,
-# `PaymentCompletedEvent` arrived a second time, and a second tracking id replaced the first. Only one
-# function writes `fulfillment`.
+# `PaymentCompletedEvent` arrived a second time, and a second tracking id replaced the first.
+# Only one function writes `fulfillment`.
 #
 # Now accuse it: name the function, and say what it does wrong, in the words of this list.
 
@@ -171,7 +172,7 @@ tour.table([parcel("A"), parcel("B")])
 bug_hunt.kinds()
 
 # %% [markdown]
-# An accusation is graded by the evidence on the stack. A wrong one costs nothing:
+# An accusation is checked against the evidence on the stack. A wrong one costs nothing:
 
 # %%
 hunt.accuse("Notification", "notifies the customer twice")
@@ -224,9 +225,9 @@ tour.table(dead_letters(), "function", "errorMessage")
 # %% [markdown]
 # ## Lab 17.1: the bug of level 2
 #
-# Find the function and what it does wrong. Add cells, and use the calls from above: `order("C")`,
-# `rows("C")`, `ledger("C")`, `log("C", "paymentProcessing")`. If you are stuck, call `hunt.hint()`, up
-# to three times.
+# Find the function and what it does wrong. Add cells, and use the calls from above:
+# `order("C")`, `rows("C")`, `ledger("C")`, `log("C", "paymentProcessing")`. If you are stuck,
+# call `hunt.hint()`, up to three times.
 
 # %% tags=["exercise"]
 tour.check("17.1", hunt.accuse("?", "?"))
@@ -250,8 +251,8 @@ tour.check("17.1", hunt.accuse("?", "?"))
 #
 # ## Level 3: a race and two losses
 #
-# Two events are lost for good, and the Reconciler has to heal their orders. A third customer cancels
-# while the parcel is about to leave.
+# Two events are lost for good, and the Reconciler has to heal their orders. A third customer
+# cancels while the parcel is about to leave.
 
 # %%
 hunt = bug_hunt.start(level=3, seed=9)
@@ -286,11 +287,12 @@ tour.check("17.2", hunt.accuse("?", "?"))
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# A and B are as they should be: cancelled, refunded and notified, without a parcel. C is `FULFILLED`
-# and has no `notification`, because its event was lost. The Reconciler did find C:
-# `OrderPlacedEvent` and `PaymentCompletedEvent` are in the log as attempt 2. There the chain ends.
-# Fulfillment consumed the second event, found its result stored, and published nothing. A step that
-# runs again has to publish again, since nobody knows whether its first event arrived.
+# A and B are as they should be: cancelled, refunded and notified, without a parcel. C is
+# `FULFILLED` and has no `notification`, because the event for Notification was lost. The
+# Reconciler did find C: `OrderPlacedEvent` and `PaymentCompletedEvent` are in the log as
+# attempt 2. There the chain ends. Fulfillment consumed the second event, found its result
+# stored, and published nothing. A step that runs again has to publish again, since nobody knows
+# whether its first event arrived.
 #
 # ```python
 # tour.check("17.2", hunt.accuse("Fulfillment", "stores its result without publishing it"))
