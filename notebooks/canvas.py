@@ -1,4 +1,4 @@
-"""The live canvas: a widget with the storefront's picture of one order, updated from tables, queues and logs.
+"""The live canvas: the storefront's picture as a widget on one order, lit up by tables, queues and logs.
 
 It needs anywidget. Where widgets don't run, as on GitHub, its output is the order's sequence diagram.
 """
@@ -44,7 +44,7 @@ _THEMES = """
 class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
     """A live picture of one order. Assign another id to `order_id` to show that order.
 
-    Threads read the order and run the buttons' actions, each with its own session: the kernel is free meanwhile.
+    Threads do the reading and the buttons' work, each with a session of its own: the kernel is free for the next cell.
     """
 
     _esm = bundled(ROOT / "notebooks" / "canvas.js")
@@ -55,7 +55,7 @@ class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
     order_id = Unicode()
     seen = Dict().tag(sync=True)
     busy = List().tag(sync=True)
-    """The buttons whose actions are running."""
+    """The buttons whose work is not done yet."""
     said = Dict().tag(sync=True)
     """Button → its last message."""
 
@@ -90,14 +90,14 @@ class Canvas(anywidget.AnyWidget):  # type: ignore[misc] # untyped
         return {**widget, **picture._repr_mimebundle_()}, metadata
 
     def _end(self) -> None:
-        """End the threads. A button that has disabled something enables it again first."""
+        """End the threads; first, each button enables again what it has disabled."""
         self._closed.set()
         self._superseded.set()
         for thread in self._threads:
             thread.join()
 
     def _follow(self) -> None:
-        """Start to read the order; a thread that reads an order already ends."""
+        """Start a thread that reads the order, and end an earlier one."""
         self._superseded.set()
         self._superseded = Event()
         self._start(self._read, self.order_id, self._superseded)

@@ -1,4 +1,4 @@
-"""What the live canvas shows about an order, and what its buttons do. The widget itself is in `canvas`."""
+"""The evidence that the live canvas shows, and the work of its buttons. The widget itself is in `canvas`."""
 
 import atexit
 import time
@@ -18,11 +18,11 @@ Evidence = dict[str, Any]
 """`order`, `events` and `rescue` as the storefront's page has them: the last is the operator's view."""
 
 Sentences = Generator[str, None, None]
-"""A button's action, which yields its messages. Closed early, it enables again what it has disabled."""
+"""The work of a button, which yields its messages. If it is closed early, it enables again what it has disabled."""
 
 _DELAY_SECONDS = 15
 _DELAY_ON_AWS_SECONDS = 60
-"""On AWS, a disabled rule still matches events for some seconds."""
+"""On AWS a disabled rule still matches events for some seconds."""
 
 
 def deployed_flow(stack: Stack) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _duplicate(stack: Stack, canvas: Canvas) -> Sentences:
 def _delay(stack: Stack, canvas: Canvas) -> Sentences:
     with without_events_for(stack, "fulfillment"):
         for seconds in range(_DELAY_SECONDS if stack.stage == "local" else _DELAY_ON_AWS_SECONDS, 0, -1):
-            yield f"Fulfillment gets no events for {seconds} s. Send a duplicate, or place another order and show it."
+            yield f"Fulfillment gets no event for {seconds} s. Send a duplicate, or place an order and show it here."
             time.sleep(1)
     replayed = len(list(replay_order(stack, canvas.order_id)))
     yield f"The rule is enabled again, and the order's events were replayed: {replayed} deliveries."
@@ -84,13 +84,13 @@ def _gateway_down(stack: Stack, _: Canvas) -> Sentences:
 def _gateway_up(stack: Stack, _: Canvas) -> Sentences:
     switch_gateway(stack, "up")
     atexit.unregister(switch_gateway)
-    yield f"The payment gateway is {gateway(stack)}. Replay an order that is waiting, or wait for the reconciler."
+    yield f"The payment gateway is {gateway(stack)}. Replay the events of a waiting order, or wait for the Reconciler."
 
 
 def _replay(stack: Stack, canvas: Canvas) -> Sentences:
     yield "Replaying …"
     events = [delivery.event_type for delivery in replay_order(stack, canvas.order_id)]
-    yield f"{len(events)} deliveries, of {', '.join(dict.fromkeys(events))}. AuditLogger's rule excludes replays."
+    yield f"{len(events)} deliveries of {', '.join(dict.fromkeys(events))}. AuditLogger's rule excludes replays."
 
 
 BUTTONS: Mapping[str, Button] = {

@@ -1,4 +1,4 @@
-"""What notebook 13 uses but doesn't teach: the package of your own function, and the template with it added."""
+"""Code that notebook 13 uses but doesn't teach: a package for your own function, and a template with one more."""
 
 import io
 import zipfile
@@ -19,13 +19,13 @@ from tools.checkout import ROOT
 def package(stack: Stack, code: str) -> bytes:
     """Return the package of the stack's functions with `loyalty.py` added, which can so import boto3 and the events.
 
-    AWS's Python includes boto3; on the embedded AWS, a function finds only its package and the standard library.
+    AWS's Python includes boto3; on the embedded AWS a function finds only its package and the standard library.
     """
     function = stack.client("lambda").get_function(FunctionName=stack.function("fulfillment"))
     with urlopen(function["Code"]["Location"]) as response:
         archive = io.BytesIO(response.read())
     entry = zipfile.ZipInfo("loyalty.py")
-    entry.external_attr = 0o644 << 16  # so that Lambda's user can read it
+    entry.external_attr = 0o644 << 16  # Lambda's user has to read it
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as file:
         file.writestr(entry, code)
     return archive.getvalue()
@@ -50,7 +50,7 @@ def product_with(function: str, role: str) -> Iterator[None]:
 
 
 def show(svg: str) -> None:
-    """Show a picture of the documents as an image, with its description as alternative text."""
+    """Show a picture from the documents as an image, with its description as alternative text."""
     text = svg.partition('<desc id="desc">')[2].partition("</desc>")[0]
     data = b64encode(svg.encode()).decode()
     image = f'<img src="data:image/svg+xml;base64,{data}" alt="{text}" style="max-width:100%">'

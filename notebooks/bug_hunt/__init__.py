@@ -1,14 +1,14 @@
 """Find the bug: the local stack with one of the simulator's seeded bugs, and a reader who looks for it.
 
     hunt = bug_hunt.start(level=1)      deploy a bug of this level; with a seed, always the same one
-    orders = hunt.traffic()             orders, and what goes wrong around them; letter → order id
+    orders = hunt.traffic()             place orders, and make things go wrong around them; letter → order id
     hunt.hint()                         the next of three hints
     hunt.accuse("Fulfillment", "ships what is cancelled")    the verdict, with the line of evidence
     hunt.reveal()                       the bug, as a diff
-    hunt.end()                          the deployed code again, and an order that proves it
+    hunt.end()                          deploy the original code, and place an order that proves it
 
-`bug_hunt.kinds()` lists what a function can do wrong. When Python ends, a hunt that goes on ends as well. A process
-that was killed leaves its bug on the stack: `bug_hunt.start(1).end()` removes it.
+`bug_hunt.kinds()` lists what a function can do wrong. A hunt that is still on ends with Python. A process that was
+killed leaves its bug on the stack: `bug_hunt.start(1).end()` removes it.
 """
 
 import atexit
@@ -37,7 +37,7 @@ _PROMISES = {
         "nobody is charged twice",
         "an event that contradicts the order changes nothing",
         "a failed event is retried or kept",
-        "the API does what it responds",
+        "the API's responses match what is stored",
     ),
     3: (
         "an order is shipped or cancelled, never both",
@@ -50,7 +50,7 @@ _running: list["Hunt"] = []
 
 
 class Text(str):
-    """Markdown, which a viewer without it shows as it is."""
+    """Markdown, shown as plain text where a viewer can't render it."""
 
     def __repr__(self) -> str:
         return str(self)
@@ -74,9 +74,10 @@ class Accusation(NamedTuple):
 
 
 def start(level: int, seed: int | None = None) -> "Hunt":
-    """Deploy a bug of level 1, 2 or 3 to the local stack, in place of the one of an earlier hunt.
+    """Deploy a bug of level 1, 2 or 3 to the local stack, in place of an earlier hunt's bug.
 
-    With a seed it is always the same bug, else any. Raises NotOnThisMachine where the stack is on AWS.
+    The same seed always chooses the same bug; without a seed it is a random one. Raises NotOnThisMachine if the stack
+    is on AWS.
     """
     if level not in LEVELS:
         raise HuntError(f"there is no level {level}: take 1, 2 or 3")
@@ -88,9 +89,9 @@ def start(level: int, seed: int | None = None) -> "Hunt":
 
 
 def kinds() -> Text:
-    """Which functions there are, and what one of them can do wrong."""
+    """The names of the functions, and the things that one of them can do wrong."""
     listed = "\n".join(f"- {kind}" for kind in KINDS)
-    return Text(f"{', '.join(FUNCTIONS)}: one of them\n\n{listed}")
+    return Text(f"One of the functions {', '.join(FUNCTIONS)} does one of these things:\n\n{listed}")
 
 
 class Hunt:
@@ -120,7 +121,7 @@ class Hunt:
         return repr(self)
 
     def traffic(self) -> Orders:
-        """Place the level's orders, with all that goes wrong around them; returns when nothing happens any more."""
+        """Place the level's orders, and make things go wrong around them; return when nothing happens any more."""
         self._orders = LEVELS[self._level](self._shop)
         self._placed.update(self._orders.values())
         return self._orders
@@ -142,22 +143,22 @@ class Hunt:
         if line is None:
             return Accusation(False, f"No order shows that a function {kind}.")
         if kind != self._case.kind:
-            return Accusation(False, f"{line}. That is so, but it is a consequence. Look for what led to it.")
+            return Accusation(False, f"{line}. That is true, but it is only a consequence. Look for its cause.")
         if function != self._case.function:
-            return Accusation(False, f"{line}. The evidence is right, but {function} did not do that. Who did?")
+            return Accusation(False, f"{line}. The evidence is right, but {function} did not do that. Which one did?")
         return Accusation(True, f"{function} {kind}. {line}.")
 
     def reveal(self) -> Text:
-        """The bug: who does what wrong, the guarantee that it breaks, and its diff."""
+        """The bug: the function, its fault, the guarantee that it breaks, and the bug's diff."""
         case = self._case
         diff = case.bug.patch.partition("\n\n")[2].rstrip()
         return Text(f"**{case.function} {case.kind}.** Guarantee: {case.bug.guarantee}.\n\n```diff\n{diff}\n```")
 
     def end(self) -> Text:
-        """Deploy the code that the stack was deployed with, and place an order that proves it.
+        """Deploy the stack's original code, and place an order that proves it.
 
-        The orders of the hunt stay as they are, without their dead letters: the Reconciler runs each minute again, and
-        heals those that are open.
+        The hunt's orders stay as they are, but their dead letters are deleted.
+        The Reconciler runs every minute again, and heals the open orders.
         """
         self.abandon()
         order_id = self._shop.order()
@@ -166,8 +167,8 @@ class Hunt:
         charges = sum(row["charges"] for row in in_the_ledger(self._stack, order_id))
         proof = f"order {order_id[:8]} is `{status}`, charged {charges} time{'' if charges == 1 else 's'}"
         if not self._code.is_original() or (status, charges) != ("FULFILLED", 1):
-            raise HuntError(f"the deployed code is not back: {proof}; stop the stack, and start it again")
-        return Text(f"✓ the deployed code is back: {proof}")
+            raise HuntError(f"the original code is not back: {proof}; stop the stack, and start it again")
+        return Text(f"✓ the original code is back: {proof}")
 
     def abandon(self) -> None:
         """Undo what the hunt did to the stack, if that is still to do, and delete the dead letters of its orders."""

@@ -17,7 +17,7 @@ class Case(NamedTuple):
     function: str
     """The function that is to blame."""
     kind: str
-    """What it does wrong, as `evidence.KINDS` has it."""
+    """What it does wrong, in the words of `evidence.KINDS`."""
     hints: tuple[str, str, str]
 
 
@@ -42,7 +42,7 @@ CASES = (
         "a customer is notified again",
         "Notification",
         "notifies the customer twice",
-        "Every table looks right. What does the customer see that is in no table?",
+        "Every table looks right. What does the customer receive that no table shows?",
         "Count what each function *did* for an order: its log has a line for each effect.",
         "Look for `The email was sent` in Notification's log, order by order.",
     ),
@@ -61,7 +61,7 @@ CASES = (
         "PaymentProcessing",
         "names a wrong cause",
         "Every order ended well. Draw one with `tour.tree`: does it look like one from notebook 8?",
-        "A row's `causationId` is the `domainEventId` of another row of the order. Is it, in each row?",
+        "Each `causationId` should be the `domainEventId` of another row of the order. Is it, where a row has one?",
         "The first row whose cause is missing was published by the function to blame: look at its `source`.",
     ),
     _case(
@@ -78,8 +78,8 @@ CASES = (
         "an order is shipped although it is not paid",
         "Fulfillment",
         "believes an event that contradicts the order",
-        "An event either changes its order rightly or ends in the dead-letter queue. Which one did neither?",
-        "The forged event has two consumers. Which of them has a dead letter, and which has none?",
+        "An event either changes its order correctly or ends in the dead-letter queue. Which event did neither?",
+        "Besides AuditLogger, the forged event has two consumers. Which of them has a dead letter, and which has none?",
         "Look at the declined order: is there a parcel?",
     ),
     _case(
@@ -89,14 +89,14 @@ CASES = (
         "swallows its errors",
         "One order is still `PLACED`. Where did its event go?",
         "A failed event is tried three times and then kept in the dead-letter queue. Is that what you see?",
-        "Count PaymentProcessing's errors for the order in its log. Who retries an invocation that succeeded?",
+        "Count PaymentProcessing's errors for the order in its log. Nobody retries an invocation that succeeded.",
     ),
     _case(
         2,
         "an order is cancelled after it was shipped",
         "OrderService",
         "cancels what is shipped",
-        "A response of the API is a promise. Compare each response with what is stored.",
+        "An API's response is a promise. Compare each response with what is stored.",
         "Look at the order whose cancellation was refused, attribute by attribute.",
         "A refused write leaves the order as it was. Is there a `cancellation`?",
     ),
@@ -116,7 +116,7 @@ CASES = (
         "closes an order too early",
         "One customer was never notified, although the Reconciler ran. Did it see the order?",
         "The Reconciler finds an order by its `dueAt`. Which orders still have one, and which should?",
-        "Somebody closed the order before its e-mail was sent. Who wrote to it last?",
+        "A function closed the order before its e-mail was sent. Which function wrote to the order last?",
     ),
     _case(
         3,
@@ -124,7 +124,7 @@ CASES = (
         "Reconciler",
         "republishes the wrong event",
         "One customer got the money back and was never notified. Which event would have notified them?",
-        "Look at the rows whose `attempt` is greater than 1: who published the first of them?",
+        "Look at the rows whose `attempt` is greater than 1: which function published the first of them?",
         "The crash lost one event, and another one was published in its place. Compare the two types.",
     ),
     _case(
@@ -134,11 +134,11 @@ CASES = (
         "stores its result without publishing it",
         "One customer was never notified, although the Reconciler ran and found the order. How far did the chain get?",
         "Compare the rows of attempt 1 with those of attempt 2. Which event is missing the second time?",
-        "Who publishes the missing event? Its result is stored: each step finds its result and publishes it again.",
+        "Which function publishes the missing event? It should find its stored result, and publish the event again.",
     ),
 )
 
 
 def chosen(level: int, seed: int | None) -> Case:
-    """A case of the level: with a seed always the same one."""
+    """A case of the level; the same seed always chooses the same one."""
     return Random(seed).choice([case for case in CASES if case.level == level])

@@ -1,4 +1,4 @@
-"""Other code on the running local stack: the deployed package with a bug in it, and the deployed package again."""
+"""The code of the running local stack, replaced by the same package with a bug in it, and restored afterwards."""
 
 import io
 import json
@@ -26,8 +26,8 @@ _BUGGY_KEY = "bug-hunt.zip"
 class DeployedCode:
     """The code of the functions of a local stack.
 
-    What was deployed stays in the deployment's bucket, under the key that the stack's template names. So `restore`
-    needs no memory of its own: it also restores a stack on which a process that was killed left a bug.
+    The original package stays in the deployment's bucket, under the key that the stack's template names. So `restore`
+    needs no state of its own: it also restores a stack on which a process that was killed left a bug.
     """
 
     def __init__(self, stack: Stack) -> None:
@@ -46,7 +46,7 @@ class DeployedCode:
         )["StackResourceDetail"]["PhysicalResourceId"]
 
     def plant(self, bug: Bug) -> None:
-        """Deploy the package with a bug to all suspects: which one's code had changed would give the bug away."""
+        """Deploy the package with a bug to all suspects: one changed function would give the bug away."""
         deployed = self._s3.get_object(Bucket=self._bucket, Key=self._key)["Body"].read()
         self._s3.put_object(Bucket=self._bucket, Key=_BUGGY_KEY, Body=with_bug(deployed, bug))
         try:
@@ -84,7 +84,7 @@ def with_bug(package: bytes, bug: Bug) -> bytes:
 
 
 def _replaced(deployed: zipfile.ZipFile, changed: Mapping[str, bytes]) -> bytes:
-    """The package with other sources. Their bytecode is left out: Python would run it without a look at the source."""
+    """The package with these sources replaced. Their bytecode is left out: Python would run it, not the source."""
     stale = tuple(_bytecode(changed))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as package:
@@ -95,7 +95,7 @@ def _replaced(deployed: zipfile.ZipFile, changed: Mapping[str, bytes]) -> bytes:
 
 
 def _bytecode(sources: Iterable[str]) -> Iterable[str]:
-    """How the names of these files' bytecode begin: `orders/__pycache__/model.`."""
+    """The beginnings of the names of these files' bytecode: `orders/__pycache__/model.`."""
     for source in map(PurePosixPath, sources):
         yield f"{source.parent / '__pycache__' / source.stem}."
 

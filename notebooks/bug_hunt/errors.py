@@ -1,4 +1,4 @@
-"""What a hunt can't do."""
+"""The errors of a hunt."""
 
 from operations.errors import OperatorError
 

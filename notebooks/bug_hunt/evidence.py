@@ -1,6 +1,6 @@
-"""What the stack shows of some orders, and what each kind of fault would leave in it.
+"""The evidence of some orders on the stack, and the trace that each kind of fault leaves in it.
 
-A kind of fault is a question that the evidence answers: its check returns the line that shows the fault, or None.
+Each kind of fault has a check, which returns the line of evidence that shows the fault, or None.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _STAGES = {"PLACED": 0, "PAID": 1, "PAYMENT_FAILED": 2, "FULFILLED": 2, "CANCELL
 
 
 class OrderEvidence(NamedTuple):
-    """All that the stack shows of one order."""
+    """All the evidence of one order."""
 
     order: Item
     """Its item in Orders."""
@@ -31,7 +31,7 @@ class OrderEvidence(NamedTuple):
     ledger: Sequence[Item]
     """The rows of GatewayLedger that have it as their `reference`."""
     lines: Sequence[LogLine]
-    """The log lines of all functions that name it."""
+    """The log lines that name it, from all functions."""
     dead_letters: Sequence[DeadLetter]
 
     @property
@@ -75,7 +75,7 @@ def gather(stack: Stack, order_ids: Collection[str]) -> Iterator[OrderEvidence]:
 
 
 def dead_letters_of(stack: Stack, order_ids: Collection[str]) -> list[DeadLetter]:
-    """The dead letters of these orders. A look into a queue takes a second or more: an empty one gets none."""
+    """The dead letters of these orders. Reading a queue takes a second or more, so empty ones are skipped."""
     urls = [stack.outputs[output] for output in topology.dead_letter_outputs()]
     name, sqs = "ApproximateNumberOfMessages", stack.client("sqs")
     waiting = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name] for url in urls]
@@ -85,7 +85,7 @@ def dead_letters_of(stack: Stack, order_ids: Collection[str]) -> list[DeadLetter
 
 
 def stored(stack: Stack, order_id: str) -> dict[str, Any]:
-    """The order as Orders has it now."""
+    """The order as it is stored now."""
     key = to_item({"orderId": order_id})
     found = stack.client("dynamodb").get_item(TableName=stack.outputs["OrdersTableName"], Key=key, ConsistentRead=True)
     return from_item(found["Item"])
@@ -152,7 +152,7 @@ def _charges_twice(seen: OrderEvidence) -> str | None:
 def _believes_the_event(seen: OrderEvidence) -> str | None:
     if seen.payment.get("status") != "FAILED" or not seen.fulfillment:
         return None
-    return f"its payment is FAILED, and it has the parcel {seen.fulfillment['trackingId']} all the same"
+    return f"its payment is FAILED, but it has the parcel {seen.fulfillment['trackingId']}"
 
 
 def _swallows_its_errors(seen: OrderEvidence) -> str | None:
@@ -228,7 +228,7 @@ KINDS: Mapping[str, Check] = {
 
 
 def line_of_evidence(kind: str, evidence: Sequence[OrderEvidence]) -> str | None:
-    """What shows this kind of fault: the order's number, and the line. None where nothing does."""
+    """The evidence of this kind of fault: the order's id, and the line. None if there is none."""
     for seen in evidence:
         if line := KINDS[kind](seen):
             return f"Order {seen.order['orderId'][:8]}: {line}"

@@ -1,7 +1,7 @@
-"""Orders, and what goes wrong around them: duplicates, a forged event, short outages, lost events, a race.
+"""Orders, and the faults around them: duplicates, a forged event, short outages, lost events, a race.
 
-Nothing here depends on the bug: each level lets the same things happen to the same orders, and a system without a bug
-bears all of them.
+Nothing here depends on the bug: each level makes the same things happen to the same orders, and a system without a bug
+copes with all of them.
 """
 
 import json
@@ -27,7 +27,7 @@ from orders.model import FINAL, Cancellation
 from orders.ports import Due
 
 _QUIET_SECONDS = 3
-"""Without a log line for so long, nothing happens any more: Lambda's longest pause before a retry is two seconds.
+"""Once no function has logged for this long, all is done: Lambda's longest pause before a retry is two seconds.
 
 On a slow machine the limit is the longest wait of the hunt so far, which includes cold starts.
 """
@@ -86,7 +86,7 @@ class Shop:
     # --- waiting --------------------------------------------------------------------------------------------------
 
     def until_over(self, *order_ids: str) -> None:
-        """Wait until each order has had a final status, which a bug may take from it, and its customer is notified."""
+        """Wait until each order has had a final status, even if a bug changed it later, and its notification."""
         self._until(lambda: all(map(self._is_over, order_ids)), "the end of the orders")
 
     def until_quiet(self, *order_ids: str) -> None:
@@ -107,7 +107,7 @@ class Shop:
         self._until(lambda: all(self._rows(each, "PaymentCompletedEvent") for each in order_ids), "the payments")
 
     def until_charged(self, order_id: str) -> None:
-        """Wait until the provider has charged the card, whatever the order knows of it."""
+        """Wait until the provider has charged the card, whether or not the order shows it."""
         self._until(lambda: in_the_ledger(self._stack, order_id), "the charge")
 
     def until_first_failure(self, order_id: str) -> None:
@@ -193,11 +193,11 @@ class Shop:
         return without_events_for(self._stack, "fulfillment")
 
     def nobody_notified(self) -> AbstractContextManager[None]:
-        """No event reaches the topic that feeds Notification: what is published meanwhile is lost for it."""
+        """No event reaches the topic that feeds Notification: events that are published meanwhile are lost to it."""
         return _without_rules_to(self._events, self._stack.outputs["OrderNotificationTopicArn"], self._bus)
 
     def nothing_reconciled(self) -> AbstractContextManager[None]:
-        """The Reconciler runs when it is invoked, and not each minute: it would heal the evidence away."""
+        """The Reconciler runs only when it is invoked: by healing orders every minute, it would destroy evidence."""
         function = self._stack.function("reconciler")
         arn = self._stack.client("lambda").get_function_configuration(FunctionName=function)["FunctionArn"]
         return _without_rules_to(self._events, arn, "default")
@@ -212,7 +212,7 @@ class Shop:
         self._store.cancel(order_id, order.customer_id, cancellation, due_at=now)
 
     def make_due(self, order_id: str) -> None:
-        """Bring forward when the Reconciler looks at the order, if it is still to look at it."""
+        """Make the order due now, if the Reconciler is still to look at it."""
         if due_at := stored(self._stack, order_id).get("dueAt"):
             self._store.reschedule(Due(due_at, order_id), clock.timestamp(clock.now() - timedelta(seconds=1)))
 
@@ -226,7 +226,7 @@ class Shop:
 
 
 def _without_writing(statement: Mapping[str, Any]) -> dict[str, Any]:
-    """The statement of a policy that lets read and write orders, without the writing; any other as it is."""
+    """A policy statement that allows reading and writing orders, without the writing; any other one unchanged."""
     if set(statement["Action"]) != {"dynamodb:GetItem", "dynamodb:UpdateItem"}:
         return dict(statement)
     return {**statement, "Action": ["dynamodb:GetItem"]}
@@ -234,7 +234,7 @@ def _without_writing(statement: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _without_rules_to(events: Any, target: str, bus: str) -> Iterator[None]:
-    """The rules to a target are disabled meanwhile."""
+    """Disable the rules to a target, and enable them again at the end."""
     rules = events.list_rule_names_by_target(TargetArn=target, EventBusName=bus)["RuleNames"]
     with ExitStack() as restoring:
         for rule in rules:
@@ -249,9 +249,9 @@ def _without_rules_to(events: Any, target: str, bus: str) -> Iterator[None]:
 def an_ordinary_day(shop: Shop) -> Orders:
     """Level 1: an event may arrive twice, also after the order's end."""
     orders = Orders()
-    paid = orders.add(shop.order(), "approved; after its end, `PaymentCompletedEvent` was delivered once more")
+    paid = orders.add(shop.order(), "approved; once it had ended, `PaymentCompletedEvent` was delivered again")
     shop.until_over(paid)
-    shipped = orders.add(shop.order(), "approved; after its end, `FulfillmentCompletedEvent` was delivered once more")
+    shipped = orders.add(shop.order(), "approved; once it had ended, `FulfillmentCompletedEvent` was delivered again")
     declined = orders.add(shop.order("tok_declined"), "declined by the bank")
     shop.until_over(shipped, declined)
     shop.deliver_again(paid, "PaymentCompletedEvent")
@@ -298,7 +298,7 @@ def a_day_of_losses(shop: Shop) -> Orders:
         shop.cancel(raced)
         unpublished = orders.add(
             shop.order(),
-            "cancelled after the payment; OrderService crashed before it published that; then the Reconciler ran",
+            "cancelled after the payment; OrderService crashed before publishing the event; then the Reconciler ran",
         )
         shop.until_paid(unpublished)
         shop.cancel_without_publishing(unpublished)

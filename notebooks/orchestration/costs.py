@@ -1,6 +1,6 @@
-"""What it costs to bring a million orders from one step to the next, in USD. The steps themselves are left out.
+"""The cost, in USD, of bringing a million orders from one step to the next. The steps themselves are left out.
 
-Prices: verification/bench/prices.json. What a choreographed order takes: verification/bench/results/counts.json.
+Prices: verification/bench/prices.json. A choreographed order's usage: verification/bench/results/counts.json.
 """
 
 import json
@@ -10,13 +10,13 @@ from tools.checkout import ROOT
 
 _BENCH = ROOT / "verification" / "bench"
 _EXPRESS_GB = 64 / 1024
-"""The least that Express bills for, and enough for an order of these."""
+"""The least memory that Express bills for, which is enough for such an order."""
 _EXPRESS_SECONDS = 0.1
 """Express rounds the duration up to a multiple of this."""
 
 
 def choreographed() -> float:
-    """The events on the bus, and what carries them to Notification: the topic and the queue."""
+    """The events on the bus, and the topic and the queue that carry them to Notification."""
     order, price = _read("results/counts.json")["values"]["approved"], _read("prices.json")["per_million"]
     return float(
         sum(order["events"].values()) * price["EventBridge events"]
@@ -26,17 +26,17 @@ def choreographed() -> float:
 
 
 def invocations() -> int:
-    """How often Lambda is invoked for a choreographed order, AuditLogger and OrderStatusUpdater included."""
+    """The number of Lambda's invocations for a choreographed order, including AuditLogger and OrderStatusUpdater."""
     return int(sum(_read("results/counts.json")["values"]["approved"]["invocations"].values()))
 
 
 def standard(transitions: int) -> float:
-    """A Standard workflow of so many state transitions, retries included."""
+    """A Standard workflow with this number of state transitions, including retries."""
     return float(transitions * _read("prices.json")["per_million"]["Step Functions Standard transitions"])
 
 
 def express(milliseconds: float) -> float:
-    """An Express workflow that runs for so long."""
+    """An Express workflow that runs for this long."""
     prices = _read("prices.json")
     seconds = -(-milliseconds // (1000 * _EXPRESS_SECONDS)) * _EXPRESS_SECONDS
     duration = seconds * _EXPRESS_GB * prices["per_gb_second"]["Step Functions Express"] * 1_000_000

@@ -1,12 +1,12 @@
-"""What the history of an execution says. Nothing here calls AWS.
+"""The evidence in the history of an execution. Nothing here calls AWS.
 
     path(events)                 the states, as they were entered
-    attempts(events, state)      when the state's task was started, each time
-    transitions(events)          what Step Functions bills: states entered, and retries
+    attempts(events, state)      the time of each start of the state's task
+    transitions(events)          the number that Step Functions bills: states entered, and retries
     milliseconds(events)         from the first state to the end
     invocations(events)          how often a task was started
     as_rows(events)              the states as rows of an audit log, each caused by the one before: for tour.tree
-    history(events)              attempt by attempt, with what failed and why: for tour.table
+    history(events)              each attempt, with its error if it failed: for tour.table
 
 `events` are those of GetExecutionHistory, in order.
 """
@@ -22,7 +22,7 @@ _ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "Executio
 
 
 class Visit(NamedTuple):
-    """One stay in one state."""
+    """One visit to one state."""
 
     state: str
     entered: Event
@@ -31,7 +31,7 @@ class Visit(NamedTuple):
 
 
 def visits(events: Sequence[Event]) -> Iterator[Visit]:
-    """The stays, in order. In this state machine no two states are active at once."""
+    """The visits, in order. In these state machines no two states are active at once."""
     starts = [number for number, event in enumerate(events) if "stateEnteredEventDetails" in event]
     for start, end in pairwise([*starts, len(events)]):
         yield Visit(events[start]["stateEnteredEventDetails"]["name"], events[start], events[start + 1 : end])
@@ -42,7 +42,7 @@ def path(events: Sequence[Event]) -> list[str]:
 
 
 def attempts(events: Sequence[Event], state: str) -> list[str]:
-    """The moments, in ISO 8601."""
+    """The times of the attempts, in ISO 8601."""
     return [_iso(event) for visit in visits(events) if visit.state == state for event in _started(visit)]
 
 
@@ -56,7 +56,7 @@ def invocations(events: Sequence[Event]) -> int:
 
 
 def milliseconds(events: Sequence[Event]) -> int:
-    """From the first state to the end. Starting is left out: the embedded AWS waits 150 ms before the first state."""
+    """From the first state to the end. The start is left out: the embedded AWS waits 150 ms before the first state."""
     first = next(visits(events)).entered
     return _between(first, events[-1])
 

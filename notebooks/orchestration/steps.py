@@ -1,8 +1,8 @@
-"""What the state machines of notebook 14 run: the steps of an order, and the payment provider that they call.
+"""The steps of an order in the state machines of notebook 14, and the payment provider that they call.
 
 Each step is a Lambda function of its own. It takes the order, does one thing, and returns the order with the result.
-No step knows which one comes next: the state machine does. What the steps leave in the table are their effects: the
-provider's ledger, the parcel, the mails.
+No step knows which one comes next: the state machine does. The steps leave their effects in the table: the provider's
+ledger, the parcel and the e-mails.
 """
 
 import os
@@ -22,14 +22,14 @@ class GatewayUnavailable(Exception):
 
 
 class OrderCancelled(Exception):
-    """The customer has cancelled the order before the parcel was handed over."""
+    """The customer cancelled the order before the parcel was handed over."""
 
 
 # --- the steps --------------------------------------------------------------------------------------------------------
 
 
 def take_payment(event: Json, _context: object) -> Json:
-    """Charge the card under an idempotency key, which the state machine chooses."""
+    """Charge the card under the idempotency key that the state machine has chosen."""
     return {**event["order"], "payment": charge(event["key"], event["order"])}
 
 
@@ -47,12 +47,12 @@ def ship(order: Json, _context: object) -> Json:
 
 
 def refund(order: Json, _context: object) -> Json:
-    """Give back what was charged, or make sure that nothing ever will be: this step need not know which."""
+    """Refund the charge, or make sure that there never will be one: this step need not know which."""
     return {**order, "refunded": cancel(order["orderId"])}
 
 
 def notify(order: Json, _context: object) -> Json:
-    """Write to the customer. A second run would write a second mail."""
+    """Send the customer an e-mail. A second run would send a second one."""
     if "trackingId" in order:
         text = f"Your order is on its way: {order['trackingId']}."
     else:
@@ -63,7 +63,7 @@ def notify(order: Json, _context: object) -> Json:
 
 
 def ask(event: Json, _context: object) -> None:
-    """Ask a person to agree. The state machine waits until somebody comes with the token, however long that takes."""
+    """Ask a person to agree. The state machine waits until somebody sends the token back, however long that takes."""
     _set(f"question/{event['order']['orderId']}", "taskToken = :token", {":token": event["token"]})
 
 
@@ -71,7 +71,7 @@ def ask(event: Json, _context: object) -> None:
 
 
 def charge(key: str, order: Json) -> Json:
-    """Charge the card, once for each idempotency key. Raises GatewayUnavailable as often as faults are injected."""
+    """Charge the card, once for each idempotency key. Raises GatewayUnavailable once for each injected fault."""
     fault = _next_fault(order["orderId"])
     if fault == "down":
         raise GatewayUnavailable("the payment gateway does not respond; no money moved")
@@ -89,7 +89,7 @@ def charge(key: str, order: Json) -> Json:
 
 
 def cancel(key: str) -> int:
-    """Refund what was charged under the key; one that was never charged never will be. Returns the amount."""
+    """Refund the charge under the key, or void the key if there is none. Returns the refunded amount."""
     row = _set(
         f"ledger/{key}",
         "orderId = if_not_exists(orderId, :order), charged = if_not_exists(charged, :none),"
@@ -116,7 +116,7 @@ def _next_fault(order_id: str) -> str | None:
 
 
 def _set(item: str, change: str, values: Json, *, unless: str | None = None) -> Json | None:
-    """The item after the change, which creates an absent one; None if it has the attribute that forbids the change."""
+    """Change an item, or create it, and return it; None if it has the attribute that forbids the change."""
     condition = {"ConditionExpression": f"attribute_not_exists({unless})"} if unless else {}
     try:
         response = _dynamodb().update_item(

@@ -1,16 +1,16 @@
-"""The surroundings of notebook 14's state machines: functions, roles and a table of the reader's own.
+"""The resources of notebook 14's state machines: functions, roles and a table of the reader's own.
 
-    shop = Workshop(stack)                   makes them; what an interrupted run has left is removed first
+    shop = Workshop(stack)                   creates them, after removing those that an interrupted run has left
     shop.task("ship", Next="Notify")         a Task state that invokes the step
     shop.question("ask", Next="Ship")        one that waits until somebody sends its token
     shop.order(faults=["down"])              an order to start an execution with; each fault hits one call
     shop.cancel(order_id)                    the customer cancels; False if the parcel is gone
     shop.run(machine, order)                 start an execution, wait for its end, return it
-    shop.effects(order_id)                   what the steps did: money, parcel, mails
-    shop.close()                             removes all of it; so does the end of the kernel
+    shop.effects(order_id)                   the effects of the steps: money, parcel, e-mails
+    shop.close()                             removes all of them; so does the end of the kernel
 
-Nothing here touches the deployed system, but for the package of one of its functions: the steps find their libraries
-in a copy of it.
+Nothing here changes the deployed system. The steps run in a copy of the package of one of its functions, which has
+their libraries.
 """
 
 import atexit
@@ -52,7 +52,7 @@ class Execution(NamedTuple):
 
 
 class Workshop:
-    """What the notebook's state machines need, under one name; `workflow_role` is the ARN of their role."""
+    """The resources of the notebook's state machines, under one name; `workflow_role` is the ARN of their role."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -118,7 +118,7 @@ class Workshop:
     # --- what the notebook experiments with ---------------------------------------------------------------------------
 
     def order(self, payment_method: str = "tok_visa", faults: Sequence[str] = ()) -> dict[str, Any]:
-        """A new order, on which the payment provider will have these faults."""
+        """A new order, for which the payment provider has these faults, one for each call."""
         order = {"orderId": str(uuid4()), "totalAmount": TOTAL_AMOUNT, "paymentMethod": payment_method}
         if faults:
             self._table.put_item(Item={"id": f"faults/{order['orderId']}", "faults": list(faults)})
@@ -132,7 +132,7 @@ class Workshop:
         return str(started["executionArn"])
 
     def follow(self, execution: str, *, seconds: float = 60) -> Execution:
-        """Wait for the end of an execution. One that takes longer is returned as it is then: RUNNING."""
+        """Wait until an execution has ended, and return it. After `seconds` it is returned as it is then: RUNNING."""
         deadline = time.monotonic() + seconds
         while (found := self._states.describe_execution(executionArn=execution))["status"] == "RUNNING":
             if time.monotonic() > deadline:
@@ -151,7 +151,7 @@ class Workshop:
         return self.follow(self.start(machine, order))
 
     def cancel(self, order_id: str) -> bool:
-        """Cancel as the customer: True if no parcel was handed over before."""
+        """Cancel the order as its customer; True if the parcel was not handed over before."""
         try:
             self._table.update_item(
                 Key={"id": f"parcel/{order_id}"},
@@ -170,7 +170,7 @@ class Workshop:
         return token
 
     def effects(self, order_id: str) -> dict[str, Any]:
-        """What happened outside of the state machine: the money at the provider, the parcel, the mails."""
+        """The effects outside of the state machine: the money at the provider, the parcel, the e-mails."""
         rows = self._table.scan(ConsistentRead=True)["Items"]
         by_id = {row["id"]: row for row in rows}
         charges = [row for row in rows if row["id"].startswith("ledger/") and row["orderId"] == order_id]
@@ -183,7 +183,7 @@ class Workshop:
         }
 
     def failures(self, function: str, order_id: str) -> list[str]:
-        """When a deployed function failed on an order, by its log: the choreographed side."""
+        """The times at which a deployed function failed on an order, from its log: the choreographed side."""
         pages = (
             self._stack.client("logs")
             .get_paginator("filter_log_events")
@@ -221,7 +221,7 @@ class Workshop:
         return [name for name, _ in self._made()]
 
     def close(self) -> None:
-        """Remove everything, also what an earlier run has left, and wait until it is gone."""
+        """Remove everything, including what an earlier run has left, and wait until it is gone."""
         for _, remove in list(self._made()):
             remove()
         until(
@@ -230,7 +230,7 @@ class Workshop:
         atexit.unregister(self.close)
 
     def _made(self) -> Iterator[tuple[str, Callable[[], Any]]]:
-        """Everything with our prefix: what it is called, and what removes it."""
+        """Everything with our prefix: its name, and the call that removes it."""
         states, functions = self._states, self._lambda
         for machine in self._listed(states, "list_state_machines", "stateMachines"):
             if machine["name"].startswith(self._owner):
@@ -275,12 +275,12 @@ def rights_of_a_step(table: str) -> list[dict[str, Any]]:
 
 
 def rights_of_the_workflow(functions: str) -> list[dict[str, Any]]:
-    """What a state machine's role may do: invoke these functions. The embedded AWS never asks it."""
+    """What a state machine's role may do: invoke these functions. The embedded AWS doesn't check it."""
     return [{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": functions}]
 
 
 def _deployed(client: Any, function: str) -> tuple[bytes, dict[str, Any]]:
-    """The package of a deployed function, which has the libraries that a step imports, and what it runs on."""
+    """The package of a deployed function, which has the libraries that a step imports, and its runtime."""
     found = client.get_function(FunctionName=function)
     with urllib.request.urlopen(found["Code"]["Location"]) as response:
         package = response.read()
@@ -288,7 +288,7 @@ def _deployed(client: Any, function: str) -> tuple[bytes, dict[str, Any]]:
 
 
 def _once_assumable(create: Callable[[], Any]) -> Any:
-    """Create what takes on a new role. On AWS that is refused for some seconds, until the role is known everywhere."""
+    """Create a resource with a new role. On AWS that fails for some seconds, until the role is known everywhere."""
     deadline = time.monotonic() + _ROLE_SECONDS
     while True:
         try:

@@ -3,8 +3,8 @@
 #
 # ![The system, with the Reconciler and Orders highlighted](../docs/pictures/10_the_event_that_was_never_sent.svg)
 #
-# In this notebook you crash a function between its two most important calls, find the order that
-# nobody knows about, and let the Reconciler heal it.
+# In this notebook you crash a function between its two most important calls, find the order
+# that no other function knows about, and let the Reconciler heal it.
 
 # %%
 import tour
@@ -16,13 +16,13 @@ customer = tour.customer()
 # ## The idea
 #
 # OrderService makes two calls: it writes the order, then it publishes `OrderPlacedEvent`. They
-# aren't one transaction, because DynamoDB and EventBridge are two services. Between them the
-# function can crash. Then the order is stored, and no other function will ever know.
+# aren't one transaction, because DynamoDB and EventBridge are two services. The function can
+# crash between them. Then the order is stored, and no other function ever learns of it.
 #
-# Retries and dead letters don't help here: there is no event that could be retried. Something
-# has to look for such orders. That's the **Reconciler**, which runs every minute.
+# Retries and dead letters don't help here: there is no event to retry. Something has to look
+# for such orders. That's the job of the **Reconciler**, a function that runs every minute.
 #
-# Here are the two calls. `place_order` writes, `publish` publishes:
+# Here are the two calls: `place_order` writes the order, and `_publish` publishes its event.
 
 # %%
 from handlers import order_service
@@ -32,8 +32,9 @@ tour.source(order_service.create_order)
 # %% [markdown]
 # ## Crash between them
 #
-# You are the function that crashes. You store an order with the system's own code, and stop
-# there. (It's due at once, so that you don't have to wait a minute.)
+# You play the function that crashes: you store an order with the system's own code, and stop
+# there. Each open order has a `dueAt`, the time from which the Reconciler may look at it.
+# Usually that's a minute later. You set it to now, so that you don't have to wait.
 
 # %%
 import boto3
@@ -61,7 +62,7 @@ order_id = place_and_crash()
 tour.values(status=tour.order(order_id)["status"])
 
 # %% [markdown]
-# **Predict**: what will the audit log have of this order in an hour, without the Reconciler?
+# **Predict**: without the Reconciler, what would the audit log show for this order in an hour?
 #
 # <details><summary>Answer</summary>
 #
@@ -75,13 +76,15 @@ tour.expect("the order is stored", tour.order(order_id)["status"] == "PLACED")
 # %% [markdown]
 # ## How the Reconciler finds it
 #
-# Every open order is in the index `openOrders`, with `dueAt`: when the Reconciler should look at
-# it. The index is **sparse**: a closed order has no `dueAt`, and so it isn't in the index. The
-# cost grows with the number of open orders, not of all orders.
-# ([Sparse indexes](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-indexes-general-sparse-indexes.html))
+# An order is *open* until its status is final and its customer has been notified. The index
+# `openOrders` sorts open orders by `dueAt`. The index is **sparse**: a closed order has no
+# `dueAt`, so it isn't in the index. The cost of a search grows with the number of open orders,
+# not with the number of all orders. ([Sparse
+# indexes](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-indexes-general-sparse-indexes.html))
 #
-# The index's partition key is a **shard**, so that not every write goes to the same partition:
-# 0 to 19 for young orders, 20 and 21 for those that have been open for long.
+# The index's partition key is a **shard**, a number that spreads the writes over several
+# partitions: 0 to 19 for young orders, 20 and 21 for orders that have been open for more than
+# an hour.
 
 # %%
 from boto3.dynamodb.conditions import Key
@@ -106,7 +109,7 @@ tour.values(shard=shard, due=found)
 # %% [markdown]
 # ## Heal it
 #
-# You don't have to wait for the next minute: invoke the Reconciler.
+# You don't have to wait for the Reconciler's next run. Invoke it yourself:
 
 # %%
 functions, name = boto3.client("lambda"), stack.function("reconciler")
@@ -123,9 +126,10 @@ tour.expect("the Reconciler's event is attempt 2", rows[0]["attempt"] == 2)
 
 # %% [markdown]
 # The Reconciler published `OrderPlacedEvent`, as OrderService would have done, and the other
-# functions did the rest. It publishes the order's first event whatever was lost: each step that
-# is done already finds its result stored, and publishes its event again. So the chain goes on
-# from where it broke.
+# functions did the rest. The event's `attempt` is 2: OrderService's attempt to publish it
+# counts as the first. Whichever event was lost, the Reconciler publishes the order's first one
+# or, for a cancelled order, its `OrderCancelledEvent`. Each step that has already run finds its
+# result stored and publishes its event again. So the chain continues from where it broke.
 
 # %%
 from orders.choreography import reconcile
@@ -133,14 +137,16 @@ from orders.choreography import reconcile
 tour.source(reconcile)
 
 # %% [markdown]
-# ## Break it: two Reconcilers at once
+# ## Break it: four Reconcilers at once
 #
-# **Predict**: four runs find the same order due. How often is its event published?
+# **Predict**: four runs of the Reconciler find the same due order. How often is its event
+# published?
 #
 # <details><summary>Answer</summary>
 #
-# Once. A run takes an order by *compare-and-set*: it moves `dueAt` to a later time, on the
-# condition that `dueAt` is still the one that it read. Only one run's write succeeds.
+# Once. A run claims an order by *compare-and-set*: it moves `dueAt` to a later time, on the
+# condition that `dueAt` still has the value that the run has read. Only one run's write
+# succeeds.
 #
 # </details>
 
@@ -171,19 +177,19 @@ tour.expect("the event was published once", kinds.count("OrderPlacedEvent") == 1
 #
 # | | two calls and a Reconciler (here) | outbox with a DynamoDB stream |
 # |---|---|---|
-# | latency of the first event | one `PutEvents` call | the stream is read first |
-# | a crash between the two calls | healed after a minute | can't happen |
-# | an event that is lost *later* (an outage, a bug, a purge) | healed in the same way | not healed: a stream shows each write once, and keeps it for 24 hours |
-# | parts | one scheduled function, one sparse index | a stream, a function, its failure handling; and a Reconciler for the rest |
+# | latency of the first event | one `PutEvents` call | the same, after the stream has been read |
+# | a crash between the two calls | healed within about two minutes | can't happen |
+# | an event that is lost *later* (an outage, a bug, a purge) | healed in the same way | not healed: a stream reports each write once, and keeps it for 24 hours |
+# | parts | one scheduled function, one sparse index | a stream, a function, its failure handling, and a Reconciler for the other gaps |
 #
-# An outbox closes this one gap completely. This system needs the Reconciler for all the other
-# gaps, and it closes this one, too.
+# An outbox closes this one gap completely. This system needs the Reconciler for the other gaps
+# anyway, and the Reconciler closes this one, too.
 #
-# ## Lab 10.1: find what is due
+# ## Lab 10.1: find the orders that are due
 #
-# Write `due_orders()`: the ids of *all* orders that are due, in every shard. The check stores
-# orders that crashed, orders that aren't due yet, and orders that have ended, and compares your
-# result with the table.
+# Write `due_orders()`, which returns the ids of *all* orders that are due, from every shard.
+# The check stores orders whose event was never sent, orders that aren't due yet, and orders
+# that have ended. Then it compares your result with the table.
 
 
 # %% tags=["exercise"]
@@ -209,9 +215,11 @@ tour.check("10.1", due_orders)
 # %% [markdown]
 # ## Recap
 #
-# - Two calls to two services can't be one transaction; something must look for what falls
-#   between them.
-# - The Reconciler reads open orders only, takes each by compare-and-set, and publishes one event.
-# - Because every step can be repeated, one rule heals every kind of lost event.
+# - Two calls to two services can't be one transaction. Something has to look for the orders
+#   that are lost between the two.
+# - The Reconciler reads open orders only, claims each by compare-and-set, and publishes one
+#   event.
+# - Because every step can be repeated, one remedy heals every kind of lost event: publish the
+#   order's first event again.
 #
 # **Next:** [11 · Changing your mind](11_changing_your_mind.ipynb) cancels an order.

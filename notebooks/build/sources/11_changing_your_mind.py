@@ -3,29 +3,28 @@
 #
 # ![How an order is processed, with OrderService, PaymentProcessing and Fulfillment highlighted](../docs/pictures/11_changing_your_mind.svg)
 #
-# You order, and then you change your mind. In this notebook you cancel orders at every
-# moment of their life: before the charge, after it, in a race with the shipment, and
-# ten times at once. You will be able to say why each order ends well, without a lock
-# and without a transaction.
+# Customers change their minds. In this notebook you cancel orders at every stage:
+# before the charge, after it, in a race with the shipment, and ten times at once.
+# Afterwards you can say why each order ends well without a lock and without a
+# distributed transaction.
 #
 # ## The idea: a saga
 #
-# In one database you would *roll back*. Here no rollback exists: the card was charged
-# by a payment provider, and no `ROLLBACK` reaches another company's system. What is
-# left is to do something that undoes it. A **saga** is a sequence of steps, each of
-# which commits alone, and each of which has a **compensation** that undoes it in the
-# language of the business:
+# In one database you would *roll back*. Here there's no rollback: a payment provider
+# charged the card, and no `ROLLBACK` reaches another company's system. You can only do
+# something else that undoes the charge. A **saga** is a sequence of steps. Each step
+# commits on its own and has a **compensation**, a business action that undoes it:
 #
 # | step | compensation |
 # |---|---|
 # | store the order | store that it is cancelled |
 # | charge the card | void a charge that hasn't happened, refund one that has |
-# | hand the parcel to the carrier | none: from here on you return the parcel |
+# | hand the parcel to the carrier | none: from here on, the customer has to return the parcel |
 #
-# The last line is the *point of no return*. A saga has to know where that is, and has
-# to decide, for every order, on which side of it the order is. Nobody coordinates this
-# saga: each function does its step, or its compensation, when an event arrives. AWS
-# describes the pattern in its [cloud design
+# The last row is the *point of no return*. A saga has to decide, for every order,
+# whether the order has passed that point. Nobody coordinates this saga: each function
+# does its step, or its compensation, when an event arrives. AWS describes the pattern
+# in its [cloud design
 # patterns](https://docs.aws.amazon.com/prescriptive-guidance/latest/cloud-design-patterns/saga.html);
 # notebook 14 has the same saga with a coordinator.
 
@@ -44,13 +43,14 @@ wish = {"items": [{"sku": "KETTLE", "quantity": 1}], "paymentMethod": "tok_visa"
 
 
 # %% [markdown]
-# One call cancels an order. The API accepts it (the response is the order), or refuses
-# it with 409 and a reason. Either is fine here, so both come back as a value:
+# One call cancels an order. The API either accepts the cancellation, and responds with
+# the order, or refuses it with 409 and a reason. Both are useful here, so this function
+# returns either response:
 
 
 # %%
 def cancel(order_id):
-    """The response of the API: the order with its cancellation, or the problem."""
+    """Return the response: the order with its cancellation, or the problem."""
     try:
         return customer.post(f"/orders/{order_id}/cancellation")
     except HTTPError as refused:
@@ -60,19 +60,19 @@ def cancel(order_id):
 # %% [markdown]
 # ## The cancellation wins
 #
-# You cancel an order whose card is charged and that isn't shipped yet. Locally that
-# moment is a few milliseconds long, so you stretch it with `tour.rules_off`: while a
-# function's rule is disabled, no event reaches that function.
+# You cancel an order after the card is charged and before the parcel is shipped. On
+# your machine that moment lasts a few milliseconds, so you stretch it with
+# `tour.rules_off`: while a function's rule is disabled, no event reaches that function.
 #
-# **Predict**: which events will the order have, and what will the payment provider's
-# ledger say?
+# **Predict**: which events will the audit log have for the order, and what will the
+# payment provider's ledger show?
 #
 # <details><summary>Answer</summary>
 #
 # `OrderPlacedEvent`, `PaymentCompletedEvent`, `OrderCancelledEvent` and
 # `PaymentRefundedEvent`; no `FulfillmentCompletedEvent`. The ledger has one charge and
 # one refund: the compensation is a second transaction, and the first one stays in the
-# books.
+# ledger.
 #
 # </details>
 
@@ -95,9 +95,9 @@ tour.expect("the order is refunded", refunded["status"] == "REFUNDED")
 tour.expect("one charge, one refund", (books["charges"], books["refunds"]) == (1, 1))
 
 # %% [markdown]
-# Fulfillment missed the payment's event while its rule was disabled. But events come
-# late, too. **Predict**: what does Fulfillment do if `PaymentCompletedEvent` reaches it
-# now?
+# Fulfillment missed the payment's event while its rule was disabled. But events can
+# also arrive late. **Predict**: what does Fulfillment do if `PaymentCompletedEvent`
+# reaches it now?
 #
 # <details><summary>Answer</summary>
 #
@@ -112,7 +112,7 @@ tour.expect("one charge, one refund", (books["charges"], books["refunds"]) == (1
 
 # %%
 def deliver(function, row):
-    """Invoke a function with a logged event; whether it ended without an error."""
+    """Invoke a function with a logged event; True if it ended without an error."""
     response = boto3.client("lambda").invoke(
         FunctionName=stack.function(function),
         Payload=json.dumps(tour.envelope_of(row)),
@@ -127,8 +127,7 @@ tour.expect("nothing was shipped", "fulfillment" not in tour.order(order_id))
 # %% [markdown]
 # ## The shipment wins
 #
-# The other side of the same moment: the parcel is with the carrier, and you cancel
-# after that.
+# Now the other way round: you cancel when the parcel is already with the carrier.
 
 # %%
 late = customer.post("/orders", wish)["orderId"]
@@ -144,8 +143,8 @@ tour.expect("nothing is refunded", tour.ledger(late)["refunds"] == 0)
 # %% [markdown]
 # ## Two writes decide
 #
-# OrderService and Fulfillment run at the same time, on different machines, and neither
-# asks the other. Each does one conditional write to the order's item. The
+# OrderService and Fulfillment may run at the same time, on different machines, and
+# neither asks the other. Each makes one conditional write to the order's item. The
 # cancellation's write requires that there's no fulfilment:
 
 # %%
@@ -162,27 +161,29 @@ tour.source(OrdersTable.record_fulfillment)
 # %% [markdown]
 # DynamoDB serializes the writes to one item and checks the
 # [condition](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html)
-# as part of the write. Whichever comes first makes the other's condition false. So
-# exactly one is applied, and the loser learns it at once.
+# as part of the write. Whichever write comes first makes the other's condition false.
+# So exactly one is applied, and the function whose write was refused knows it at once.
 #
-# **Why no lock?** A lock is two more calls for each order, also for the thousands that
-# nobody cancels. A function that dies while it holds the lock blocks the order until
-# the lock times out; and one that is only slow goes on after the time-out, as if it
-# still held it. A condition holds at the moment of the write, and can't be forgotten.
+# **Why no lock?** A lock costs two more calls for each order, even for the thousands
+# that nobody cancels. A function that dies while it holds the lock blocks the order
+# until the lock times out. A function that is only slow continues after the timeout as
+# if it still held the lock. A condition is checked at the moment of the write, and
+# nobody has to release it.
 #
 # ## A race
 #
-# Twelve orders, and each is cancelled at a random moment: you look at it up to five
-# times, then you cancel.
+# You place twelve orders and cancel each at a random moment: you read the order up to
+# five times, and then you cancel it.
 #
-# **Predict**: can an order be shipped *and* refunded? Can one be charged, and then
+# **Predict**: can an order be shipped *and* refunded? Can an order be charged, and then
 # neither shipped nor refunded?
 #
 # <details><summary>Answer</summary>
 #
-# No, twice. The item decides between shipment and cancellation, and the provider's
-# ledger decides about the money: it refunds what was charged, and *voids* what wasn't,
-# so that a charge that is still under way can't succeed later.
+# No, neither is possible. The order's item decides between shipment and cancellation.
+# The provider's ledger decides about the money: the provider refunds a charge that has
+# happened, and *voids* one that hasn't, so that a charge still under way can't succeed
+# later.
 #
 # </details>
 
@@ -201,8 +202,9 @@ with ThreadPoolExecutor(4) as pool:
 
 
 # %% [markdown]
-# An order that has ended has no `dueAt` any more. You wait for the twelve, and look at
-# what became of each:
+# An open order has a `dueAt`, the time from which the Reconciler may look at it; an
+# order that has ended has none. You wait until all twelve have ended, and see how each
+# of them ended:
 
 
 # %%
@@ -230,21 +232,21 @@ tour.table(sorted(outcomes, key=lambda each: each["looks"]))
 
 # %%
 def is_consistent(each):
-    """Shipped, charged and kept; or cancelled, and every charge was refunded."""
+    """Shipped and charged once; or cancelled, with every charge refunded."""
     if each["shipped"]:
         return (each["status"], each["charges"], each["refunds"]) == ("FULFILLED", 1, 0)
     cancelled = each["status"] in ("CANCELLED", "REFUNDED")
     return cancelled and each["charges"] == each["refunds"]
 
 
-tour.expect("every order ended on one side", all(map(is_consistent, outcomes)))
+tour.expect("every order ended consistently", all(map(is_consistent, outcomes)))
 tour.expect(
-    "the API said which side that is",
+    "the API's response agrees with it",
     all(each["shipped"] == (each["cancellation"] == "too late") for each in outcomes),
 )
 
 # %% [markdown]
-# Run these three cells again: the mix changes, and the two claims hold.
+# Run these three cells again: the outcomes change, but both claims hold.
 #
 # ## Many at once
 #
@@ -253,8 +255,8 @@ tour.expect(
 #
 # <details><summary>Answer</summary>
 #
-# All ten say so: the first with 202, the others with 200, because what they ask for is
-# true already. There's one cancellation, one `OrderCancelledEvent` and one refund.
+# All ten say so: the first with 202, the others with 200, because the order is
+# cancelled already. There's one cancellation, one `OrderCancelledEvent` and one refund.
 #
 # </details>
 
@@ -276,17 +278,19 @@ tour.expect("one refund", tour.ledger(order_id)["refunds"] == 1)
 # %% [markdown]
 # ## Break it: the refund overtakes the cancellation
 #
-# The bus keeps no order. `PaymentRefundedEvent` may reach OrderStatusUpdater before the
-# `OrderCancelledEvent` that led to it. You hold OrderStatusUpdater's events back,
-# cancel, and then deliver them yourself, the last one first.
+# The bus doesn't keep events in order. `PaymentRefundedEvent` may reach
+# OrderStatusUpdater before the `OrderCancelledEvent` that led to it. You hold
+# OrderStatusUpdater's events back (and Fulfillment's, so that nothing is shipped),
+# cancel the order, and then deliver the events to OrderStatusUpdater yourself, the last
+# one first.
 #
 # **Predict**: which statuses will the order's history have?
 #
 # <details><summary>Answer</summary>
 #
-# `PLACED` and `REFUNDED`. The refund's event is true as soon as the refund is stored,
-# so the status jumps. The two late events find an order that is further already, and
-# change nothing.
+# `PLACED` and `REFUNDED`. `REFUNDED` may follow any earlier status, so the status
+# jumps. The two late events find an order that is already further along, and change
+# nothing.
 #
 # </details>
 
@@ -317,8 +321,9 @@ tour.expect("the status went straight to REFUNDED", history == ["PLACED", "REFUN
 # ## Before the charge: void
 #
 # What if the cancellation comes *before* the charge? There's nothing to refund, but a
-# charge may be under way. The provider's `cancel` therefore voids the idempotency key.
-# You try it on the provider itself, with a key that belongs to no order:
+# charge may be under way. The provider's `cancel` therefore *voids* the idempotency
+# key: no later charge with this key succeeds. You try it on the provider itself, with a
+# key that belongs to no order:
 
 # %%
 from orders.aws.gateway import SimulatedGateway
@@ -336,15 +341,15 @@ tour.expect("no charge after the void", tour.ledger(key)["charges"] == 0)
 # %% [markdown]
 # ## Lab 11.1: cancelled, and never charged
 #
-# Make an order end as `CANCELLED` without a charge: `tok_visa`, no refund, nothing in
-# the provider's ledger but a voided key. Hand its id to `tour.check`. The check looks
-# at the order and at the ledger, then delivers the order's `OrderPlacedEvent` to
-# PaymentProcessing once more, and looks again.
+# Place an order with `tok_visa` and make it end as `CANCELLED` without a charge. In the
+# provider's ledger it should have no charge and no refund, only a voided key. Pass the
+# order's id to `tour.check`. The check looks at the order and at the ledger, delivers
+# the order's `OrderPlacedEvent` to PaymentProcessing once more, and looks again.
 #
 # <details><summary>Hint</summary>
 #
-# PaymentProcessing consumes both `OrderPlacedEvent` and `OrderCancelledEvent`, by one
-# rule. While that rule is disabled, the card isn't charged; but PaymentProcessing
+# PaymentProcessing consumes both `OrderPlacedEvent` and `OrderCancelledEvent`, through
+# one rule. While that rule is disabled, the card isn't charged, but PaymentProcessing
 # misses the cancellation as well. `tour.rows_of(order_id)` has both events, and
 # `tour.publish(row)` publishes one again. Which of the two must come first?
 #
@@ -373,8 +378,8 @@ tour.check("11.1", order_id)
 # tour.check("11.1", order_id)
 # ```
 #
-# You published only the cancellation, so it came first. The charge that came later, in
-# the check, found a closed order.
+# You published only the cancellation, so it came first. When the check delivered
+# `OrderPlacedEvent`, PaymentProcessing found a closed order and charged nothing.
 #
 # </details>
 
@@ -385,12 +390,12 @@ tour.check("11.1", order_id)
 #   return.
 # - Two conditional writes to one item decide a race. Neither side asks the other, and
 #   nobody holds a lock.
-# - The payment provider decides about the money: it refunds what was charged and voids
-#   what wasn't, once per key.
-# - A refusal is a result: a late cancellation gets a 409, a late fulfilment ends
-#   quietly.
+# - The payment provider decides about the money: it refunds a charge that has happened
+#   and voids one that hasn't, once per key.
+# - A refusal is a result: a late cancellation gets a 409, and a late fulfilment ends
+#   without an error.
 #
-# What else can happen between a cancellation and a charge is a table in
-# [docs/architecture.md](../docs/architecture.md#cancelling).
+# A table in [docs/architecture.md](../docs/architecture.md#cancelling) lists everything
+# that can happen between a cancellation and a charge.
 #
 # **Next:** [12 · The next version](12_the_next_version.ipynb)

@@ -4,17 +4,17 @@
 # ![The system, with the bus, the archive and the dead-letter queues highlighted](../docs/pictures/12_the_next_version.svg)
 #
 # Your code changes every week, but the events that it published are still there. In
-# this notebook you publish events of other shapes to today's consumers. You will be
-# able to say which changes of an event are harmless, which break a consumer, and how an
+# this notebook you publish events of other shapes to today's consumers. Afterwards you
+# can say which changes to an event are harmless, which break a consumer, and how an
 # *upcaster* lets new code read old events.
 #
 # ## The idea: an event outlives its code
 #
-# A response of an API is read once, by the client that asked. An event is read by
-# consumers that its publisher doesn't know, and it's read later: after a retry, from an
-# archive, from a dead-letter queue. Meanwhile both sides are deployed, one after the
-# other. So there's no moment at which everybody has the same version. How long can an
-# old event come back?
+# An API's response is read once, by the client that sent the request. An event is read
+# by consumers that its publisher doesn't know, and sometimes much later: after a retry,
+# from an archive, or from a dead-letter queue. Meanwhile, publishers and consumers are
+# deployed one after the other, so they never all change to a new version at the same
+# moment. For how long can an old event come back?
 
 # %%
 import copy
@@ -40,15 +40,15 @@ tour.values(
 )
 
 # %% [markdown]
-# Within 30 days an operator may replay the
+# For 30 days an operator can replay an event from the
 # [archive](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html),
-# and within 14 days redrive a dead letter. What arrives then is what was published
-# then: nobody migrates an event.
+# and for 14 days redrive a dead letter. The event arrives exactly as it was published:
+# nobody migrates an event.
 #
-# ## An event from before
+# ## An event recorded earlier
 #
-# The repository keeps one recorded event of each kind, as version 1 published them, and
-# a recorded order in each state. Today's code has to process all of them. You take the
+# The repository keeps a recorded event of each type, as version 1 published it, and a
+# recorded order in each state. Today's code has to process all of them. You take the
 # recorded `OrderPlacedEvent`:
 
 # %%
@@ -58,16 +58,16 @@ stored = json.loads((files / "orders" / "placed.json").read_text())
 tour.values(time=recorded["time"], **recorded["detail"]["metadata"])
 
 # %% [markdown]
-# An event is only a message; the order is the truth. So the recorded order has to be in
-# the table before the event comes. You put it there under an id of its own, with your
-# own address, so that the run disturbs nobody:
+# An event is only a message. PaymentProcessing compares it with the stored order, so
+# the recorded order has to be in the table before its event arrives. You store it under
+# a new id and with your own e-mail address, so that nobody else gets an e-mail:
 
 # %%
 orders = boto3.resource("dynamodb").Table(stack.outputs["OrdersTableName"])
 
 
 def event_of(order_id):
-    """A copy of the recorded event, for this order, as a row of AuditLog."""
+    """A copy of the recorded event for this order, as a row of AuditLog."""
     detail = copy.deepcopy(recorded["detail"])
     detail["data"]["orderId"] = order_id
     names = {"source": recorded["source"], "eventType": recorded["detail-type"]}
@@ -75,7 +75,7 @@ def event_of(order_id):
 
 
 def restore():
-    """Store the recorded order under a new id; its event."""
+    """Store the recorded order under a new id; return its event."""
     order = {**stored, "orderId": str(uuid4()), "email": customer.email}
     del order["phone"]
     orders.put_item(Item=order)
@@ -90,14 +90,14 @@ order, rows = tour.follow(order_id)
 tour.sequence(rows, order)
 
 # %%
-tour.expect("today's code processed it to its end", order["status"] == "FULFILLED")
+tour.expect("today's code processed it to the end", order["status"] == "FULFILLED")
 
 # %% [markdown]
 # ## A tolerant reader
 #
-# Suppose that the event came from an older publisher, which didn't write all of today's
-# optional fields yet; or from a newer one, which writes a field that today's code has
-# never heard of.
+# Suppose that the event came from an older publisher, which didn't yet write all of
+# today's optional fields, or from a newer one, which writes a field that today's code
+# doesn't know.
 #
 # **Predict**: which of these two does PaymentProcessing accept?
 #
@@ -106,9 +106,9 @@ tour.expect("today's code processed it to its end", order["status"] == "FULFILLE
 #
 # <details><summary>Answer</summary>
 #
-# Both. The model has a default for what is optional, and it ignores what it doesn't
-# know. Such a consumer is called a *tolerant reader*: it takes what it needs, and
-# doesn't insist on the rest.
+# Both. The model has a default for each optional field, and it ignores fields that it
+# doesn't know. Such a consumer is called a *tolerant reader*: it reads the fields that
+# it needs and ignores the rest.
 #
 # </details>
 
@@ -128,8 +128,8 @@ statuses = {end["status"] for end in ends.values()}
 tour.expect("both were accepted", statuses == {"FULFILLED"})
 
 # %% [markdown]
-# Two things in the model do that: `extra="ignore"`, and a default for each optional
-# field.
+# Two things in the model make that possible: `extra="ignore"`, and a default for each
+# optional field.
 
 # %%
 from orders.events import Frozen, Metadata
@@ -138,26 +138,28 @@ tour.source(Frozen)
 tour.source(Metadata)
 
 # %% [markdown]
-# A tolerant reader isn't careless. `strict=True` refuses a value of the wrong type:
-# `"2"` is text and not a number.
+# A tolerant reader isn't careless. With `strict=True`, the model refuses a value of the
+# wrong type: `"2"` is text, not a number.
 #
 # ## Break it
 #
-# Now four changes that aren't harmless. You invoke PaymentProcessing with each, for an
-# order that has ended, and read its error:
+# Here are four changes that aren't harmless. You invoke PaymentProcessing with each
+# changed event, for an order that has ended, and read the error:
 #
 # 1. *renamed*: `customer` in place of `customerId`
-# 2. *a float*: `totalAmount` is 77.5 euros, no longer in minor units
-# 3. *another meaning*: `totalAmount` is 77 whole euros; the type is the same
+# 2. *a float*: `totalAmount` is 77.5, in euros instead of minor units (cents)
+# 3. *another meaning*: `totalAmount` is 77, in whole euros; the type is the same
 # 4. *the next version*: `version` is `"2"`, and the consumers know only `"1"`
 #
-# **Predict**: which of them does the model refuse, and which one gets past it?
+# **Predict**: PaymentProcessing refuses all four. For three of them it doesn't need the
+# stored order. Which is the fourth?
 #
 # <details><summary>Answer</summary>
 #
-# The model refuses 1, 2 and 4. Number 3 is a valid event: no schema sees that a number
-# means something else. PaymentProcessing refuses it because it compares the event with
-# the stored order. A consumer that trusted the event would charge 77 cents.
+# Number 3. The model refuses 1 and 2, and there is no model for version 2 of the event.
+# But number 3 is a valid event: no schema can see that a number means something else.
+# PaymentProcessing refuses it because it compares the event with the stored order. A
+# consumer that trusted the event would charge 77 cents.
 #
 # </details>
 
@@ -188,15 +190,15 @@ tour.table({"change": name, "error": error} for name, (_, error) in refused.item
 
 # %%
 errors = {name: error for name, (_, error) in refused.items()}
-tour.expect("the field is missed by name", "data.customerId" in errors["renamed"])
-tour.expect("a float is no amount", "valid integer" in errors["a float"])
-tour.expect("the order says otherwise", "says 7750" in errors["another meaning"])
-tour.expect("the order is as it was", tour.order(order_id) == order)
+tour.expect("the error names the missing field", "data.customerId" in errors["renamed"])
+tour.expect("a float isn't a valid amount", "valid integer" in errors["a float"])
+tour.expect("the stored order says otherwise", "says 7750" in errors["another meaning"])
+tour.expect("the order is unchanged", tour.order(order_id) == order)
 
 # %% [markdown]
-# On the bus, such an event isn't lost. It's tried three times, with pauses of 1 and 2
-# seconds here and of 1 and 2 minutes on AWS. Then the dead-letter queue keeps it with
-# the reason. You publish the one of version 2:
+# When such an event comes from the bus, it isn't lost. Lambda tries it three times,
+# with pauses of 1 and 2 seconds here, and of 1 and 2 minutes on AWS. Then the
+# dead-letter queue keeps it, with the reason. You publish the event of version 2:
 
 # %%
 event, _ = refused["the next version"]
@@ -211,15 +213,17 @@ tour.expect(
 
 # %% [markdown]
 # The reason says what to do: **deploy the consumers of a version before its producer.**
-# A consumer that knows versions 1 and 2 does no harm while nobody publishes 2. A
-# producer that comes first fills the dead-letter queue; nothing is lost, and a redrive
-# delivers the events once the consumers are there, but the orders wait.
+# A consumer that knows versions 1 and 2 does no harm while nobody publishes version 2.
+# A producer that is deployed first fills the dead-letter queue. Nothing is lost,
+# because a redrive delivers the events once the consumers are deployed, but until then
+# the orders wait.
 #
 # ## A check before the deploy
 #
-# You don't want to learn that from a dead-letter queue. Each event's JSON Schema was
-# recorded as well, and a test compares today's models with it. `breaking_changes` is
-# that comparison. You change the schema of `OrderPlacedEvent` in memory and ask:
+# You don't want to learn about a breaking change from a dead-letter queue. Each event's
+# JSON Schema was recorded as well, and a test compares today's models with it.
+# `breaking_changes` is that comparison. You change the schema of `OrderPlacedEvent` in
+# memory and ask what each change breaks:
 
 # %%
 from verification.contract.evolution import breaking_changes
@@ -256,8 +260,8 @@ tour.expect("only the new optional field is harmless", harmless == ["add giftNot
 # %% [markdown]
 # On AWS the [schema
 # registry](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-schema.html) can
-# hold such schemas, and can discover them from a bus. It doesn't stop a deploy; a test
-# in your own build does.
+# hold such schemas, and can discover them from a bus. It doesn't stop a deploy, but a
+# test in your own build does.
 #
 # ## Version 2, and an upcaster
 #
@@ -291,9 +295,9 @@ class PaymentCompletedEvent2(Frozen):
 
 
 # %% [markdown]
-# Old events still come. An **upcaster** is a pure function from one version to the
-# next. It runs in front of the model, so that the rest of your code knows only the
-# newest version:
+# Old events still arrive. An **upcaster** is a pure function that turns an event of one
+# version into the next version. It runs before the model, so that the rest of your code
+# knows only the newest version:
 
 
 # %%
@@ -315,12 +319,13 @@ def read(detail):
 
 
 # %% [markdown]
-# *Pure* means that it changes nothing outside and always gives the same result: the row
-# in the audit log stays as it was published. A third version is one more function and
-# one more line in `UPCASTERS`; the first two stay as they are.
+# *Pure* means that it changes nothing, not even its argument, and always returns the
+# same result for the same event. So the row in the audit log stays as it was published.
+# For a third version, you add one function and one line in `UPCASTERS`; `from_1_to_2`
+# stays as it is.
 #
-# You read three events with it: the recorded one, one that your own order has just
-# published, and one of version 2.
+# You read three events with it: a recorded one, one that was just published for your
+# order, and one of version 2.
 
 # %%
 old_payment = json.loads((files / "events" / "PaymentCompletedEvent.json").read_text())
@@ -345,7 +350,7 @@ tour.table(
 # %%
 tour.expect("the upcaster is pure", published == before)
 tour.expect(
-    "the upcast event is the same fact",
+    "each upcast event still reports the same fact",
     all(
         events[name].metadata.event_id == detail["metadata"]["eventId"]
         for name, detail in published.items()
@@ -354,7 +359,8 @@ tour.expect(
 
 # %% [markdown]
 # The system itself does it differently: `decode` looks the class up by version, and
-# `VERSIONS` keeps a class for each version that was ever published. So far there's one.
+# `VERSIONS` has the classes of every version that was ever published. So far there's
+# one version.
 
 # %%
 from orders.events import decode
@@ -364,9 +370,9 @@ tour.source(decode)
 # %% [markdown]
 # | | a class for each version | an upcaster |
 # |---|---|---|
-# | what a step sees | two classes, and it must handle both | the newest class only |
-# | what an old event says | exactly what it said | what the newest model can express |
-# | where it fits | few versions that differ in meaning | many that mean the same |
+# | a step gets | either of two classes, and has to handle both | the newest class only |
+# | an old event keeps | everything that it said | whatever the newest model can express |
+# | use it for | a few versions that differ in meaning | many versions with the same meaning |
 #
 # ## Lab 12.1: read an event of version 0
 #
@@ -383,10 +389,11 @@ tour.values(**old["data"])
 
 # %% [markdown]
 # Write `upcast(detail)`: it returns the detail of version `"1"`, with `customerId`, and
-# with `totalAmount` in whole minor units. A detail that isn't of version `"0"` comes
-# back as it is. The check stores new orders, gives you their events in version 0, and
-# delivers what you return to the running stack. PaymentProcessing compares each field
-# with the stored order; it has to accept the event, and to charge once.
+# with `totalAmount` in whole minor units. It returns a detail of any other version
+# unchanged. The check stores new orders, passes their events to your function in
+# version 0, and delivers the results to the running stack. PaymentProcessing compares
+# each field with the stored order. It has to accept each event and to charge each order
+# once.
 #
 # <details><summary>Hint</summary>
 #
@@ -421,22 +428,22 @@ tour.check("12.1", upcast)
 # tour.check("12.1", upcast)
 # ```
 #
-# A currency without cents, such as JPY, would need its own factor; this shop has EUR
-# only.
+# A currency without cents, such as JPY, would need its own factor; this shop sells in
+# EUR only.
 #
 # </details>
 
 # %% [markdown]
 # ## Recap
 #
-# - Events outlive code: an archive, a retry or a redrive brings back what was published
-#   long ago.
-# - A new optional field is harmless to a tolerant reader. A field that is renamed,
-#   removed, or means something else is a new version.
+# - Events outlive code: an archive, a retry or a redrive brings back an event that was
+#   published long ago.
+# - A new optional field is harmless to a tolerant reader. A field that is renamed, is
+#   removed or gets another meaning needs a new version.
 # - A schema check finds a changed shape before the deploy, but not a changed meaning;
 #   compare an event with what you have stored.
-# - An upcaster lifts an old event to the newest version, and changes nothing that is
-#   stored.
+# - An upcaster turns an old event into one of the newest version, and changes nothing
+#   that is stored.
 # - Deploy consumers first, then producers.
 #
 # The rules of this system are in

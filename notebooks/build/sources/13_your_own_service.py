@@ -3,27 +3,29 @@
 #
 # ![The system, with the bus highlighted: it takes one more consumer](../docs/pictures/13_your_own_service.svg)
 #
-# The shop wants loyalty points: a point for each euro, once for each paid order. You
-# write that service in about fifteen lines, and deploy it next to the running system,
-# which isn't touched. You will be able to give a consumer its own table, a role with
-# the least rights, a rule, a dead-letter queue and an alarm.
+# The shop wants loyalty points: a point for each euro, awarded once for each paid
+# order. In this notebook you write that service in about fifteen lines, and deploy it
+# next to the running system without touching the system. Afterwards you can give a
+# consumer a table of its own, a role with least privilege, a rule, an on-failure
+# destination and an alarm.
 #
 # ## The idea: a consumer costs its producers nothing
 #
-# In a system of calls, OrderService would have to call Loyalty: one more address, one
-# more time-out, one more deploy, and an order that fails when Loyalty is down. Here
-# `PaymentCompletedEvent` is on the bus anyway. A new consumer needs a rule that matches
-# it. Its publisher doesn't know, doesn't wait, and doesn't fail with it.
+# If services called each other, OrderService would have to call Loyalty: one more
+# address, one more timeout, one more deploy, and an order that fails when Loyalty is
+# down. Here `PaymentCompletedEvent` is on the bus anyway. A new consumer only needs a
+# rule that matches the event. The publisher doesn't know the consumer, doesn't wait for
+# it, and doesn't fail with it.
 #
 # A consumer of your own has five parts:
 #
-# | part | why it's yours |
+# | part | purpose |
 # |---|---|
-# | a function | the code |
-# | a table | nobody else writes to it, and you write to nobody else's |
-# | a role | what the function may do, and nothing else |
-# | a rule | which events reach it |
-# | an on-failure destination | where an event goes after its last failed attempt |
+# | a function | runs your code |
+# | a table | stores your data; nobody else writes to it, and you write to no other table |
+# | a role | allows what the function needs, and nothing else |
+# | a rule | says which events reach the function |
+# | an on-failure destination | keeps an event after its last failed attempt |
 
 # %%
 import json
@@ -38,8 +40,9 @@ functions, iam, events = (boto3.client(each) for each in ("lambda", "iam", "even
 dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
 
 # %% [markdown]
-# Everything that you make here has one name. What has such a name is removed when the
-# notebook ends; first you remove what a run has left that was killed.
+# Everything that you create here gets the same name, from `tour.new_name()`, and is
+# removed when the notebook ends. First you remove anything that an interrupted run has
+# left:
 
 # %%
 tour.remove_mine()
@@ -47,7 +50,7 @@ name = tour.new_name()
 
 
 def last_changes():
-    """When each function of the system was changed last."""
+    """When each function of the system was last changed."""
     listed = functions.get_paginator("list_functions").paginate()
     every = [each for page in listed for each in page["Functions"]]
     return {
@@ -62,9 +65,9 @@ system = last_changes()
 # %% [markdown]
 # ## The function
 #
-# You use two things of the system's code: the class of the event, and `consumer`, which
-# decodes the event. An event that the class refuses is an error, and so becomes a dead
-# letter.
+# You use two things from the system's code: the event's class, and the decorator
+# `consumer`, which decodes the event. If the class refuses an event, your function
+# fails, and after two retries the event becomes a dead letter.
 
 # %%
 CODE = '''"""Loyalty: PaymentCompletedEvent ─▶ a point for each whole euro"""
@@ -94,7 +97,7 @@ def handler(paid: PaymentCompletedEvent) -> None:
 # %% [markdown]
 # ## Its table
 #
-# One item for each order, with the points that the order earned:
+# The table has one item for each order, with the points that the order earned:
 
 # %%
 dynamodb.create_table(
@@ -110,16 +113,16 @@ table = dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
 # ## Its role
 #
 # A role says what the function may do. [Least
-# privilege](https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html)
-# means: one action on one table, its own log, and one queue for failed events.
+# privilege](https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html) means
+# here: one action on one table, its own log, and one queue for failed events.
 #
 # **Predict**: which right does it need to get events from the bus?
 #
 # <details><summary>Answer</summary>
 #
-# None. EventBridge invokes the function, so EventBridge needs the right to do so; you
-# give it below, with `add_permission`. The role is only about what the function itself
-# calls.
+# None. EventBridge invokes the function, so EventBridge needs the right to do so. You
+# grant it below, with `add_permission`. The role covers only the calls that the
+# function itself makes.
 #
 # </details>
 
@@ -164,10 +167,10 @@ tour.values(role=role["Role"]["RoleName"], policies=["loyalty"])
 # %% [markdown]
 # ## Deploy it
 #
-# The package is a copy of the one that the system's functions have, with your file in
-# it: so your code finds `boto3` and the events' classes, on AWS and here. On AWS a new
-# role takes some seconds until Lambda may assume it; until then it refuses the
-# function.
+# The package is a copy of the one that the system's functions use, with your file
+# added. So your code finds `boto3` and the events' classes, here and on AWS. On AWS it
+# takes a few seconds before Lambda can assume a new role. Until then `create_function`
+# fails, so you try again until it succeeds:
 
 # %%
 package = own_service.package(stack, CODE)
@@ -193,8 +196,8 @@ function = tour.wait_until(created, "the function")["FunctionArn"]
 functions.get_waiter("function_active_v2").wait(FunctionName=name)
 
 # %% [markdown]
-# After two retries a failed event goes to the system's dead-letter queue, like those of
-# any other function. That is the [on-failure
+# After two retries, a failed event goes to the system's dead-letter queue, like the
+# failed events of any other function. The queue is your function's [on-failure
 # destination](https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html):
 
 # %%
@@ -208,11 +211,11 @@ tour.values(on_failure=failures["DestinationConfig"]["OnFailure"]["Destination"]
 # %% [markdown]
 # ## Put it on the bus
 #
-# The rule matches one event, from one source. The permission lets EventBridge invoke
-# the function for this rule only. (The system's rules have a dead-letter queue as well,
-# for events that EventBridge can't deliver at all. A rule of yours would need a queue
-# of yours for that: the policy of the system's queue names the rules that may send to
-# it.)
+# The rule matches one type of event, from one source. The permission lets EventBridge
+# invoke the function for this rule only. (The system's rules have a dead-letter queue
+# as well, for events that EventBridge can't deliver at all. Your rule would need a
+# queue of its own for that, because the policy of the system's queue names the rules
+# that may send to it.)
 
 # %%
 bus = stack.outputs["EventBusName"]
@@ -233,8 +236,8 @@ put = events.put_targets(Rule=name, EventBusName=bus, Targets=[target])
 tour.expect("EventBridge accepted the target", put["FailedEntryCount"] == 0)
 
 # %% [markdown]
-# Order three kettles, and wait for the points. (On AWS a new rule takes a little while
-# until it delivers. If no points come, run the cell again.)
+# Order three kettles, and wait for the points. (On AWS it takes a little while before a
+# new rule delivers events. If no points arrive, run the cell again.)
 
 
 # %%
@@ -254,7 +257,7 @@ tour.tree(rows, order)
 tour.values(total=order["totalAmount"], points=points)
 
 # %%
-tour.expect("148.50 EUR are 148 points", points == 148)
+tour.expect("148.50 EUR earn 148 points", points == 148)
 tour.expect("no function of the system was touched", last_changes() == system)
 
 # %% [markdown]
@@ -266,8 +269,8 @@ tour.expect("no function of the system was touched", last_changes() == system)
 # <details><summary>Answer</summary>
 #
 # It has 296. `ADD` adds on every delivery, and delivery is *at least once*. The
-# system's own functions got the same event twice, and nothing happened; yours is the
-# one that isn't idempotent yet.
+# system's own functions get the same event twice as well, and nothing changes. Yours is
+# the only one that isn't idempotent yet.
 #
 # </details>
 
@@ -283,15 +286,18 @@ tour.expect("the points were counted twice", points_of(order_id) == 2 * points)
 # %% [markdown]
 # ## Lab 13.1: once for each order
 #
-# Change the code so that an order earns its points once, however often its event comes.
-# The check deploys your code to your function, places orders, delivers each event twice
-# more, then a forged one for the same order (another `eventId`, a huge amount), and an
-# event that no model accepts. After each it looks into your table.
+# Change the code so that an order earns its points once, however often its event
+# arrives. The check deploys your code to your function and places orders. It delivers
+# each order's event twice more, and then a forged one for the same order (another
+# `eventId`, a huge amount). After each delivery it looks at your table. Finally it
+# delivers an event that no model accepts; your function should fail, so that the event
+# is kept.
 #
 # <details><summary>Hint</summary>
 #
-# The update expression decides, not an `if` in Python: between a read and a write
-# another delivery could come. Notebook 5 has the function for it.
+# Let the update expression decide, not an `if` in Python: another delivery could arrive
+# between a read and a write. Notebook 5 shows the function that you need,
+# `if_not_exists`.
 #
 # </details>
 
@@ -310,11 +316,11 @@ tour.check("13.1", name, my_code)
 # tour.check("13.1", name, my_code)
 # ```
 #
-# The order's id is the key, not the event's: so a forged event for an order that has
-# its points changes nothing either. A forged event for an order that you have never
-# seen would still earn points. Against that the bus itself is guarded: only
-# PaymentProcessing's role may publish `PaymentCompletedEvent`. The system's own
-# functions compare each event with the stored order, which you can't see, on purpose.
+# The table's key is the order's id, not the event's. So once an order has its points, a
+# forged event changes nothing either. A forged event for any other order would still
+# earn points. The bus guards against that: only PaymentProcessing's role may publish
+# `PaymentCompletedEvent`. The system's own functions also compare each event with the
+# stored order. Your function deliberately has no access to that table.
 #
 # </details>
 
@@ -322,15 +328,15 @@ tour.check("13.1", name, my_code)
 # ## When it fails
 #
 # You invoke the function as the bus does, asynchronously, with an event that it can't
-# read: an amount as text.
+# read, because the amount is text.
 #
-# **Predict**: how often is the function tried, and who notices in the end?
+# **Predict**: how often is the function invoked, and where does the event end up?
 #
 # <details><summary>Answer</summary>
 #
-# Three times. Then the event is in the system's dead-letter queue, with your function
-# as the consumer that failed: `npm run dlq` lists it, and a redrive would deliver it to
-# your function only.
+# It's invoked three times. Then the event is in the system's dead-letter queue, with
+# your function as the consumer that failed. `npm run dlq` lists it, and a redrive would
+# deliver it to your function only.
 #
 # </details>
 
@@ -359,17 +365,18 @@ topic = boto3.client("sns").create_topic(Name=name)["TopicArn"]
 cloudwatch = boto3.client("cloudwatch")
 
 # %% [markdown]
-# The check subscribes a queue to the topic of your alarm, lets your function fail, and
-# waits for the notification. On AWS that takes a few minutes. The embedded AWS doesn't
-# do two things, so that the check only reads them in your alarm: it evaluates an alarm
-# only when the alarm or a metric is written (the check writes your alarm once more),
-# and it counts the errors of all functions, whatever the dimension.
+# The check subscribes a queue to the topic of your alarm, makes your function fail, and
+# waits for the notification. On AWS that takes a few minutes. The embedded AWS differs
+# in two points. It evaluates an alarm only when the alarm or a metric is written, so
+# the check writes your alarm once more. And it ignores the dimension and counts the
+# errors of all functions, so the check reads the dimension from your alarm instead.
 #
 # <details><summary>Hint</summary>
 #
 # `cloudwatch.put_metric_alarm(...)`. The namespace is `AWS/Lambda`, the dimension is
 # `FunctionName`. Let the alarm's name begin with `name`, so that the clean-up finds it.
-# How does the system do it for its own functions? `tools/alarms.js`, a few cells below.
+# `tools/alarms.js`, which you see a few cells below, creates such alarms for the
+# system's own functions.
 #
 # </details>
 
@@ -405,9 +412,9 @@ tour.check("13.2", name, alarm)
 # %% [markdown]
 # ## Part of the product
 #
-# Your service is deployed by a notebook. As part of the product it would be four files:
-# the handler, its test, and these two additions to `serverless.yml` and
-# `resources/roles.yml`.
+# Your service is deployed by a notebook. As part of the product it would need two new
+# files, the handler and its test, and these additions to `serverless.yml` and
+# `resources/roles.yml`:
 
 # %%
 FUNCTION = """
@@ -442,8 +449,8 @@ ROLE = """
 """
 
 # %% [markdown]
-# **Predict**: which other files would you have to change, so that the documents'
-# picture shows Loyalty, and an alarm watches it?
+# **Predict**: which other files would you have to change so that the picture in the
+# documents shows Loyalty and an alarm watches it?
 #
 # <details><summary>Answer</summary>
 #
@@ -452,7 +459,7 @@ ROLE = """
 #
 # </details>
 #
-# You try it with the two texts inserted in memory; no file changes:
+# You try it by inserting the two texts in memory; no file changes:
 
 # %%
 from notebooks.build import architecture
@@ -467,25 +474,25 @@ with own_service.product_with(FUNCTION, ROLE):
 
 # %%
 tour.values(consumers_of_PaymentCompletedEvent=consumers)
-tour.expect("the flow of events has Loyalty", "loyalty" in consumers)
-tour.expect("so has the list of functions", "loyalty" in listed)
+tour.expect("the flow of events includes Loyalty", "loyalty" in consumers)
+tour.expect("so does the list of functions", "loyalty" in listed)
 tour.expect("no file has changed", "loyalty" not in topology.functions())
 
 # %% [markdown]
-# Who else reads that list? The alarms, when the template is made:
+# What else reads the list of functions? The code that adds the alarms to the template:
 
 # %%
 tour.excerpt("tools/alarms.js", "exports.functionErrors", "function alarm")
 
 # %% [markdown]
-# The simulator, which delivers events to every function that has a rule; and chaos,
-# which leads each function's calls through a proxy that injects faults.
-# `tests/tools/test_a_new_consumer.py` does with real files what you did in memory, and
-# runs the simulator with Loyalty.
+# So do the simulator (`npm run simulate`), which delivers events to every function that
+# has a rule, and the chaos test (`npm run chaos`), which sends each function's calls
+# through a proxy that injects faults. `tests/tools/test_a_new_consumer.py` does with
+# real files what you did in memory, and runs the simulator with Loyalty.
 #
 # ## Put it back
 #
-# Everything of yours goes, and a search for it finds nothing:
+# You remove everything that you created, and then a search for it finds nothing:
 
 # %%
 made = own.remains(stack)
@@ -502,8 +509,9 @@ tour.expect("the system is as it was", last_changes() == system)
 # - A new consumer is a function, a table, a role, a rule and an on-failure destination.
 #   The publisher isn't touched.
 # - The bus delivers at least once, so your write has to make the effect happen once:
-#   key it by the fact, and let the first write win.
-# - Least privilege is short when a function does one thing.
-# - Declare a thing once: what reads the declaration notices the new function by itself.
+#   use the order's id as the key, and let the first write win.
+# - The policy for least privilege is short when a function does one thing.
+# - Declare a function once: every tool that reads the declaration finds the new
+#   function by itself.
 #
 # **Next:** [14 · The same order, orchestrated](14_orchestrated.ipynb)

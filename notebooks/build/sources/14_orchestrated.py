@@ -3,13 +3,13 @@
 #
 # ![The system, with the steps that an orchestrator would call highlighted](../docs/pictures/14_orchestrated.svg)
 #
-# Until here no function knew the whole order: each consumed an event and published
-# the next. In this notebook a *state machine* knows the whole and calls one step
-# after the other. You run it on AWS Step Functions, give it the faults that you know,
-# compare its evidence with the audit log's, and decide when events are the wrong
-# choice.
+# Until now, no function knew the whole process: each consumed an event and published
+# the next. In this notebook a *state machine* knows the whole process and calls one
+# step after the other. You run it on AWS Step Functions, inject the faults that you
+# know from earlier notebooks, compare its evidence with the audit log's, and decide
+# when events are the wrong choice.
 #
-# ## Two ways to agree
+# ## Two ways to coordinate
 #
 # In a **choreography** there is no conductor. Every dancer knows their own steps and
 # watches the others: PaymentProcessing charges when it sees `OrderPlacedEvent`, and
@@ -39,10 +39,10 @@ wish = {
 # %% [markdown]
 # ## Steps that don't know each other
 #
-# You need a function for each step: take the payment, ship, refund, notify, and one
-# that asks a person, for later. `Workshop` creates them for you, with a table and two
-# roles of their own, so that nothing here touches the deployed system. (All of it is
-# removed at the end of this notebook, or when you leave it in between.)
+# You need a function for each step: take the payment, ship, refund and notify. A fifth
+# function, for later, asks a person. `Workshop` creates them for you, with a table and
+# two roles, so that nothing here touches the deployed system. (All of it is removed at
+# the end of this notebook, or earlier if you shut its kernel down.)
 
 # %%
 from notebooks.orchestration import evidence, steps
@@ -60,8 +60,8 @@ tour.table([{"created": name} for name in shop.leftovers()])
 tour.source(steps.ship)
 
 # %% [markdown]
-# The payment provider is simulated, as in the deployed system: it keeps a ledger by
-# idempotency key. `event["key"]` comes from the state machine.
+# The payment provider is simulated, as in the deployed system: it keeps a ledger with a
+# row for each idempotency key. `event["key"]` comes from the state machine.
 
 # %%
 tour.source(steps.take_payment)
@@ -88,7 +88,7 @@ states = {
 }
 
 # %% [markdown]
-# `shop.task` only spares you some JSON. This is what Step Functions gets for `Ship`:
+# `shop.task` only saves you some JSON. This is what Step Functions gets for `Ship`:
 
 # %%
 print(json.dumps(states["Ship"], indent=2))
@@ -99,9 +99,9 @@ print(json.dumps(states["Ship"], indent=2))
 #
 # <details><summary>Answer</summary>
 #
-# Here in one place, the Choice `Approved?`. In the deployed system nowhere as such:
-# Fulfillment's rule matches `PaymentCompletedEvent`, and a declined order never has
-# one.
+# Here it's written in one place, the Choice `Approved?`. In the deployed system it
+# isn't written anywhere: it follows from Fulfillment's rule, which matches
+# `PaymentCompletedEvent`, an event that a declined order never has.
 #
 # </details>
 
@@ -117,8 +117,8 @@ machine = created["stateMachineArn"]
 # %% [markdown]
 # ## Start one
 #
-# An execution gets a name and an input. Its name is the order's id, for a reason that
-# you'll see soon.
+# An execution gets a name and an input. Its name is the order's id; you'll see the
+# reason under fault 1.
 
 # %%
 order = shop.order()
@@ -131,15 +131,15 @@ tour.values(status=done.status, **shop.effects(order["orderId"]))
 # %%
 tour.expect("the order was shipped", shop.effects(order["orderId"])["shipped"])
 tour.expect(
-    "the states came one after the other",
+    "the states followed one another",
     evidence.path(done.events) == ["Take payment", "Approved?", "Ship", "Notify"],
 )
 
 # %% [markdown]
 # ## The evidence, side by side
 #
-# Order the same mug from the deployed system. Its trace comes from the audit log: a
-# consumer of its own that you had to build, and ids that each event has to carry.
+# Order the same mug from the deployed system. Its trace comes from the audit log. For
+# that, the system needs AuditLogger, and each event has to carry its ids.
 
 # %%
 mug = customer.post("/orders", wish)
@@ -147,9 +147,8 @@ stored, rows = tour.follow(mug["orderId"])
 tour.tree(rows, stored)
 
 # %% [markdown]
-# Step Functions writes a *history* of each execution, without any code of yours.
-# Drawn in the same way, it's a chain: each state is there because the one before it
-# ended.
+# Step Functions writes a *history* of each execution, without any code of yours. Drawn
+# in the same way, it's a chain: each state was entered because the one before it ended.
 
 # %%
 tour.tree(evidence.as_rows(done.events))
@@ -166,15 +165,15 @@ tour.table(evidence.history(done.events))
 # %% [markdown]
 # ## Fault 1: the order is started twice
 #
-# A client that gets no response sends its order again. **Predict** what Step
-# Functions says to a second execution of the same name.
+# A client that gets no response sends its order again. **Predict** how Step Functions
+# responds to a second execution with the same name.
 #
 # <details><summary>Answer</summary>
 #
-# `ExecutionAlreadyExists`: a name is good for one execution in 90 days. So the name
-# is an idempotency key for the whole order, and you get it for nothing. (On AWS a
-# second start with the same input, *while the first one runs*, isn't even an error:
-# it returns the first one.)
+# With `ExecutionAlreadyExists`: a name can be used for only one execution in 90 days.
+# So the name is an idempotency key for the whole order, without any code of yours. (On
+# AWS a second start with the same input, *while the first execution runs*, isn't even
+# an error: it returns the first execution.)
 #
 # </details>
 
@@ -195,7 +194,7 @@ tour.expect("one charge", shop.effects(order["orderId"])["charges"] == 1)
 # %% [markdown]
 # ## Fault 2: a declined card
 #
-# The Choice sends it past `Ship`:
+# The Choice skips `Ship`:
 
 # %%
 declined = shop.run(machine, shop.order("tok_declined"))
@@ -205,16 +204,16 @@ tour.table(evidence.history(declined.events))
 effects = shop.effects(declined.order_id)
 tour.expect("nothing was charged", effects["charged"] == 0)
 tour.expect("nothing was shipped", not effects["shipped"])
-tour.expect("the customer got a mail", effects["mails"] == 1)
+tour.expect("the customer got an e-mail", effects["mails"] == 1)
 
 # %% [markdown]
 # ## Fault 3: the gateway is down
 #
-# In the deployed system an exception was enough: Lambda retries an asynchronous
-# invocation twice. Step Functions calls Lambda *synchronously*, and Lambda doesn't
-# retry that. So the state machine has to:
+# In the deployed system it was enough to raise an exception: Lambda retries an
+# asynchronous invocation twice. Step Functions invokes Lambda *synchronously*, and
+# Lambda doesn't retry a synchronous invocation. So the state machine has to do it:
 # [`Retry`](https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html)
-# says which errors, how often, and how long to wait.
+# says which errors to retry, how often, and after which pause.
 
 # %%
 retry = {
@@ -262,14 +261,15 @@ tour.expect("one charge here", effects["charges"] == 1)
 tour.expect("one charge there", tour.ledger(mug["orderId"])["charges"] == 1)
 
 # %% [markdown]
-# The pauses look alike, but you can't choose Lambda's: one minute and two minutes on
-# AWS (here seconds). `Retry` is yours, state by state: that's a point for the state
-# machine.
+# The pauses look alike, but Lambda's are fixed: one minute and two minutes on AWS, and
+# seconds here. You choose the pauses of `Retry` yourself, state by state. That's a
+# point for the state machine.
 #
-# What if the outage is longer? The event of the deployed system goes to the
-# **dead-letter queue** and waits for a redrive. The execution is `FAILED`; on AWS,
+# What if the outage lasts longer? In the deployed system, the event goes to the
+# **dead-letter queue** and waits for a redrive. The state machine's execution is
+# `FAILED`. On AWS,
 # [RedriveExecution](https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html)
-# lets it go on from the state that failed. The embedded AWS doesn't have that call.
+# lets it continue from the state that failed. The embedded AWS doesn't have that call.
 #
 # ## Fault 4: the response is lost
 #
@@ -278,8 +278,8 @@ tour.expect("one charge there", tour.ledger(mug["orderId"])["charges"] == 1)
 #
 # <details><summary>Answer</summary>
 #
-# Once. The history has two attempts, the ledger has one charge: both attempts have
-# the same idempotency key, the order's id.
+# Once. The history has two attempts, but the ledger has one charge, because both
+# attempts have the same idempotency key: the order's id.
 #
 # </details>
 
@@ -293,16 +293,17 @@ tour.expect("one charge", effects["charges"] == 1)
 # %% [markdown]
 # ## Break it
 #
-# AWS says that a Standard workflow runs each step
-# [exactly once](https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html),
-# *unless you have specified `Retry`*. And who can do without it? Take the key away:
-# from now on each attempt has a key of its own, the order's id with the number of the
-# attempt. **Predict** the number of charges.
+# AWS says that a Standard workflow runs each step [exactly
+# once](https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html),
+# *unless you have specified `Retry`*. But you do need `Retry`. So break the idempotency
+# key instead: from now on each attempt has a key of its own, the order's id with the
+# number of the attempt. **Predict** the number of charges when one response is lost.
 #
 # <details><summary>Answer</summary>
 #
-# Two. The conductor knows that it has called twice. It can't know what a call did
-# whose response was lost. **Orchestration doesn't spare you the idempotency key.**
+# Two. The conductor knows that it has called twice. It can't know whether the call
+# without a response charged the card. **Orchestration doesn't spare you the idempotency
+# key.**
 #
 # </details>
 
@@ -324,9 +325,9 @@ tour.expect("the customer has paid twice", effects["charges"] == 2)
 # %% [markdown]
 # ## Fault 5: the customer cancels
 #
-# There is a `stop_execution`. Is that a cancellation? Start an order whose responses
-# are lost, and stop it as soon as the card is charged. **Predict** what the customer
-# has paid.
+# Step Functions has a call `stop_execution`. Is that a cancellation? Start an order
+# whose responses are lost, and stop its execution as soon as the card is charged.
+# **Predict** what the customer has paid.
 #
 # <details><summary>Answer</summary>
 #
@@ -346,14 +347,14 @@ tour.values(status=stopped.status, **shop.effects(order["orderId"]))
 # %%
 effects = shop.effects(order["orderId"])
 tour.expect("the execution was aborted", stopped.status == "ABORTED")
-tour.expect("the money is gone, and no parcel sent", effects["charged"] > 0)
+tour.expect("the customer has paid all the same", effects["charged"] > 0)
 
 # %% [markdown]
-# So it takes what the deployed system has as well: a conditional write that decides
-# who was first, shipping or cancelling, and a step that gives the money back. You saw
-# the write in `steps.ship`.
+# So a cancellation needs the same two things as in the deployed system: a conditional
+# write that decides between shipping and cancelling, and a step that refunds the money.
+# You saw the write in `steps.ship`.
 # [`Catch`](https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html)
-# leads to the compensation when `ship` finds the cancellation:
+# leads to the compensation when `ship` finds the order cancelled:
 
 # %%
 compensate = {
@@ -375,15 +376,15 @@ tour.table(evidence.history(done.events))
 # %%
 effects = shop.effects(order["orderId"])
 tour.expect("the cancellation came first", cancelled)
-tour.expect("all was refunded", effects["charged"] == effects["refunded"] > 0)
+tour.expect("everything was refunded", effects["charged"] == effects["refunded"] > 0)
 tour.expect("nothing was shipped", not effects["shipped"])
 
 # %% [markdown]
 # ## One more step
 #
-# Marketing wants loyalty points. In the deployed system you add a function and a
-# rule, and change nothing else: that was [notebook 13](13_your_own_service.ipynb).
-# Here you add a function and change the definition that everybody shares:
+# Marketing wants loyalty points. In the deployed system you add a function and a rule,
+# and change nothing else: that was [notebook 13](13_your_own_service.ipynb). Here you
+# add a function and change the definition that all steps share:
 
 # %%
 points = """
@@ -401,26 +402,26 @@ done = shop.run(with_points, shop.order())
 tour.values(path=evidence.path(done.events), points=done.output["points"])
 
 # %% [markdown]
-# Now every order *waits* for marketing. If `award_points` fails, so does the
-# execution, before the customer is notified, unless you catch that as well. The
-# loyalty service of notebook 13 can be down for a day, and no order is late. And
-# orders that are under way? With `update_state_machine` a running execution keeps the
-# definition that it began with.
+# Now every order *waits* for marketing. If `award_points` fails, so does the execution,
+# before the customer is notified, unless you catch that as well. The loyalty service of
+# notebook 13 can be down for a day without delaying any order. What happens to orders
+# that are under way when the definition changes? After `update_state_machine`, a
+# running execution keeps the definition that it began with.
 
 # %%
 tour.expect(
-    "the new state is in the middle", "Award points" in evidence.path(done.events)
+    "the order went through the new state", "Award points" in evidence.path(done.events)
 )
 
 # %% [markdown]
 # ## A person has to agree
 #
-# Here is what events find hard. Some orders need somebody's consent, within an hour,
-# say (here: five seconds), before anything is charged. A task that ends in
-# `.waitForTaskToken` invokes its function with a *token*, and then
+# This is hard to do with events. Suppose that some orders need a person's consent
+# before anything is charged, within an hour (here, within five seconds). A task whose
+# resource ends in `.waitForTaskToken` invokes its function with a *token*, and then
 # [waits](https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html)
-# until somebody sends that token back. `TimeoutSeconds` is the deadline; it can be as
-# far away as a year.
+# until somebody sends that token back. `TimeoutSeconds` is the deadline; it can be up
+# to a year away.
 
 # %%
 too_late = {
@@ -438,7 +439,7 @@ question = shop.question(
 careful = shop.machine("careful", {**states, "Ask": question}, start_at="Ask")
 
 # %% [markdown]
-# Two orders wait for you. You agree to the first one and forget the second.
+# Two orders wait for your consent. You give it for the first one and forget the second.
 
 # %%
 agreed, forgotten = shop.order(), shop.order()
@@ -457,17 +458,18 @@ tour.table(
 tour.expect("the first was shipped", shop.effects(first.order_id)["shipped"])
 effects = shop.effects(second.order_id)
 tour.expect("the second was not charged", effects["charged"] == 0)
-tour.expect("its customer knows", effects["mails"] == 1)
+tour.expect("its customer was notified", effects["mails"] == 1)
 
 # %% [markdown]
-# With events, nothing happens when nobody agrees: no event says that time has passed.
-# Somebody has to look, as the Reconciler of the deployed system does every minute.
+# With events, nothing happens when nobody agrees: no event says that time has passed. A
+# scheduled function has to look for overdue orders, as the Reconciler of the deployed
+# system does every minute.
 #
 # ## Side by side: time
 #
-# Three orders on each side, measured now, with warm functions. The two don't do the
-# same work: the deployed system has an API, an audit log and a real e-mail. So look
-# at the order of magnitude.
+# You measure three orders on each side, with warm functions. The two sides don't do the
+# same work: the deployed system has an API and an audit log, and sends its e-mails
+# through SES. So look only at the order of magnitude.
 
 # %%
 from statistics import median
@@ -484,17 +486,17 @@ tour.values(choreographed=f"{there / here:.1f} times as long as orchestrated")
 #
 # ## Side by side: price
 #
-# What carries an order from one step to the next? Events, a topic and a queue in the
-# one case. In the other, state transitions, retries included: that's what a
-# *Standard* workflow bills. **Predict** which is cheaper.
+# What carries an order from one step to the next? On one side, events, a topic and a
+# queue do. On the other side, state transitions do, and AWS bills a *Standard* workflow
+# by their number, including retries. **Predict** which side is cheaper.
 #
 # <details><summary>Answer</summary>
 #
 # Events, by far: four transitions cost about twenty times as much. An *Express*
-# workflow bills requests and duration and is cheaper still. But it runs for five
-# minutes at most, may run twice, can't wait for a callback, and its history is in
-# CloudWatch Logs or nowhere:
-# [Standard or Express](https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html).
+# workflow is billed by requests and duration, and is cheaper still. But it runs for
+# five minutes at most, may run more than once, can't wait for a callback, and its
+# history is in CloudWatch Logs or nowhere: [Standard or
+# Express](https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html).
 #
 # </details>
 
@@ -519,9 +521,9 @@ tour.expect(
 )
 
 # %% [markdown]
-# That's the coordination alone, at list prices of us-east-1; Lambda and DynamoDB come
-# on top on both sides. [costs.md](../docs/costs.md) has the whole bill, and says
-# which prices were taken from AWS's pages and which from memory.
+# That's the coordination alone, at list prices of us-east-1. On both sides, Lambda and
+# DynamoDB come on top. [costs.md](../docs/costs.md) has the whole bill, and says which
+# prices were taken from AWS's pages and which from memory.
 #
 # ## Side by side: the rest
 #
@@ -554,54 +556,56 @@ tour.table(
 # %% [markdown]
 # | | choreographed | orchestrated |
 # |---|---|---|
-# | who knows the whole | nobody: you draw it from the rules | the definition |
+# | where the whole process is described | nowhere: you derive it from the rules | in the definition |
 # | where the state is | in the order's item | in the execution |
 # | the trace | an audit log that you build | the history, kept for 90 days |
-# | another step | a function and a rule | a function and a state |
+# | a new step needs | a function and a rule | a function and a state |
 # | if that step fails | the others go on | the order stops |
-# | a failure | two retries, dead-letter queue | `Retry` and `Catch` |
+# | a failure leads to | two retries, then the dead-letter queue | `Retry` and `Catch` |
 # | after an outage | redrive the dead letter | redrive the execution |
-# | a duplicate | a condition at each consumer | the execution's name |
-# | a lost response | an idempotency key | an idempotency key |
-# | cancelling | a condition and an event | a condition and a `Catch` |
-# | how much data | 1 MB in an event | 256 KiB from state to state |
-# | whose it is | each team owns its consumers | one team owns the definition |
+# | against a duplicate | a condition at each consumer | the execution's name |
+# | against a lost response | an idempotency key | an idempotency key |
+# | cancelling needs | a condition and an event | a condition and a `Catch` |
+# | size limit | 1 MB for an event | 256 KiB from state to state |
+# | ownership | each team owns its consumers | one team owns the definition |
 #
-# How much fits between two states, and how long a history may get, is among AWS's
+# The size limit between two states, and the maximum length of a history, are among
+# AWS's
 # [quotas](https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html).
 #
 # ## When events are the wrong choice
 #
-# Honestly: for *this* order a state machine would do as well, and some would prefer
-# it. Take the orchestration when
+# For *this* process a state machine would do as well, and some engineers would prefer
+# it. Choose orchestration when
 #
 # - **the order of the steps is the business**: first the credit check, then the
 #   contract, then the payout, and an auditor wants to see it on one page;
-# - **the whole has a deadline**: "refund if it isn't shipped within two days" is
-#   `TimeoutSeconds` and a `Catch`, on a task that runs the steps as
-#   [a state machine of their own](https://docs.aws.amazon.com/step-functions/latest/dg/concepts-nested-workflows.html).
-#   (The `TimeoutSeconds` of a whole state machine only ends it.) With events somebody
-#   has to look for what did *not* happen;
+# - **the whole process has a deadline**: "refund if it isn't shipped within two days"
+#   is `TimeoutSeconds` and a `Catch`, on a task that runs the steps as [a state machine
+#   of their
+#   own](https://docs.aws.amazon.com/step-functions/latest/dg/concepts-nested-workflows.html).
+#   (The `TimeoutSeconds` of a whole state machine only ends it.) With events, a
+#   scheduled function has to notice that something did *not* happen;
 # - **a person has to agree**: a task can
 #   [wait for a callback](https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html),
 #   for up to a year;
 # - **a failure needs several compensations** in a certain order;
-# - **one team owns all the steps**, so that nobody gains from not knowing the others.
+# - **one team owns all the steps**, so that nobody gains from loose coupling.
 #
-# Take events when consumers come and go, when they belong to other teams, when a slow
-# one must not hold up the others, and when there are millions of them. Many systems
-# do both: a state machine inside a service,
-# [events between services](https://docs.aws.amazon.com/prescriptive-guidance/latest/modernization-integrating-microservices/welcome.html).
+# Choose events when consumers come and go, when they belong to other teams, when a slow
+# one must not hold up the others, and when you have so many orders that the price
+# matters. Many systems do both: a state machine inside a service, [events between
+# services](https://docs.aws.amazon.com/prescriptive-guidance/latest/modernization-integrating-microservices/welcome.html).
 #
-# ## Lab 14.1
+# ## Lab 14.1: a safe payment
 #
-# Make `Take payment` safe. Your states get five orders: one without a fault, one with
-# a declined card, one whose gateway fails two calls, one whose gateway *stays* down,
-# and one whose card is charged while each response is lost. In the end
+# Make `Take payment` safe. Your states get five orders: one without a fault, one with a
+# declined card, one whose gateway fails two calls, one whose gateway *stays* down, and
+# one whose card is charged while each response is lost. In the end,
 #
 # - nobody has paid without getting a parcel,
-# - an outage of two calls isn't noticed by the customer,
-# - each customer has exactly one mail, and no execution is `FAILED`.
+# - the customer doesn't notice an outage of two calls,
+# - each customer has exactly one e-mail, and no execution is `FAILED`.
 #
 # Write `Retry` and `Catch` for the task below. The other states are those from above.
 #
@@ -616,10 +620,11 @@ tour.check("14.1", shop, {**states, "Take payment": safe})
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# To `Refund`, not to `Notify`: a lost response doesn't mean that no money moved. The
-# provider refunds what was charged under the key, and voids the key where nothing
-# was. (Here a refund always gets through. A real one needs a `Retry` of its own, and
-# somebody who looks when that fails: a compensation has to succeed in the end.)
+# `Catch` has to lead to `Refund`, not to `Notify`: a lost response doesn't mean that no
+# money moved. The provider refunds the charge under the key if there was one, and
+# otherwise voids the key. (Here a refund always succeeds. A real one needs a `Retry` of
+# its own, and an alarm in case that fails, because a compensation has to succeed in the
+# end.)
 #
 # ```python
 # safe = shop.task(
@@ -633,7 +638,8 @@ tour.check("14.1", shop, {**states, "Take payment": safe})
 # %% [markdown]
 # ## Clean up
 #
-# State machines with their executions, functions with their logs, roles, the table:
+# You remove the state machines with their executions, the functions with their logs,
+# the roles and the table:
 
 # %%
 shop.close()
@@ -642,25 +648,28 @@ tour.expect("nothing is left", shop.leftovers() == [])
 # %% [markdown]
 # ## On AWS
 #
-# The same calls, with these differences, which [emulator.md](../docs/emulator.md)
-# lists with their tests: the embedded AWS calls every function, whether or not the
-# state machine's role may; starting the same execution twice while it runs is
-# refused; a `TimeoutSeconds` of the whole state machine is ignored; and an error's
-# name is always `Runtime.HandlerError`, while on AWS it's the exception's, such as
-# `GatewayUnavailable`, which `Retry` and `Catch` can tell apart. `States.TaskFailed`,
-# as above, includes them all, and
-# [Lambda's own transient errors](https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html)
-# as well.
+# The calls are the same on AWS. The embedded AWS differs in four points, which
+# [emulator.md](../docs/emulator.md) lists with their tests:
+#
+# - It calls every function, even if the state machine's role doesn't allow that.
+# - It refuses to start the same execution twice, even while the first one runs.
+# - It ignores a `TimeoutSeconds` of the whole state machine.
+# - The name of an error is always `Runtime.HandlerError`. On AWS it's the exception's
+#   name, such as `GatewayUnavailable`, and `Retry` and `Catch` can treat each error
+#   differently. `States.TaskFailed`, as above, includes all of them, and [Lambda's own
+#   transient
+#   errors](https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html)
+#   as well.
 #
 # ## Recap
 #
-# - A state machine knows the whole order and calls one step after the other; a
-#   choreography has nobody who does.
-# - `Retry`, `Catch` and the execution's name replace Lambda's retries, the
-#   dead-letter queue and the deduplication of the start. They replace neither the
+# - A state machine knows the whole process and calls one step after the other. In a
+#   choreography, nothing does.
+# - `Retry`, `Catch` and the execution's name replace Lambda's retries, the dead-letter
+#   queue and the deduplication of repeated requests. They replace neither the
 #   idempotency key nor the conditional write: a response can be lost on both sides.
 # - `stop_execution` isn't a cancellation. Compensation is a state that you write.
-# - Events cost less and let others join; a state machine shows the whole and can
-#   wait.
+# - Events cost less and let new consumers join. A state machine shows the whole process
+#   and can wait for a person.
 #
 # **Next:** [15 · Load, latency, cost](15_load_latency_cost.ipynb)

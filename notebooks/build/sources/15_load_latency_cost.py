@@ -6,8 +6,8 @@
 # In this notebook you place two hundred orders, see where their time goes, and work out what a
 # million of them would cost.
 #
-# You measure *this machine*, or your AWS account with `STAGE=dev`. The shape is the same on
-# both, the numbers aren't.
+# You measure *this machine*, or your AWS account with `STAGE=dev`. The shape of the results is
+# the same on both, but the numbers aren't.
 
 # %%
 import tour
@@ -19,23 +19,24 @@ wish = {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"}
 # %% [markdown]
 # ## The idea
 #
-# No function waits for another one. So a burst doesn't make the system fail; it makes it slower,
-# because what can't be processed at once waits: events at the bus, messages in the queue.
+# No function waits for another one. So a burst of orders doesn't make the system fail; it makes
+# it slower. Work that can't be done at once waits: events in the queue that Lambda keeps for
+# each function, and messages in the SQS queue.
 #
-# The first invocation of a function is slower for another reason: Lambda has to start it. This is
-# a **cold start**.
-# ([Lambda's execution environments](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html))
+# The first invocation of a function is slow for another reason: Lambda has to start the
+# function. This is a **cold start**. ([Lambda's execution
+# environments](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html))
 #
 # ## Cold and warm
 #
-# **Predict**: how many times as long does the first order on a new stack take, compared with the
-# fifth?
+# **Predict**: on a new stack, how many times as long as the fifth order does the first one
+# take?
 #
 # <details><summary>Answer</summary>
 #
-# Here often ten times as long: each of its functions starts for the first time, one after the
-# other. If the stack has processed orders before, the functions are warm already and the first
-# order is as fast as the others.
+# On your machine it's often ten times as long, because the functions start for the first time,
+# one after the other. If the stack has processed orders before, the functions are warm already
+# and the first order is as fast as the others.
 #
 # </details>
 
@@ -66,13 +67,14 @@ tour.sequence(rows, stored)
 # %% [markdown]
 # ## Two hundred orders
 #
-# Eight clients at a time place two hundred orders. A client that gets no response, or a server
-# error, repeats the request with the same `Idempotency-Key`: the same key is always the same
-# order. **Predict**: will any order be lost, or placed twice?
+# Eight clients place two hundred orders between them. A client that gets a server error repeats
+# the request with the same `Idempotency-Key`: the same key always means the same order.
+# **Predict**: will any order be lost, or placed twice?
 #
 # <details><summary>Answer</summary>
 #
-# Neither.
+# No order is lost, and none is placed twice: a repeated request finds the order that its first
+# attempt stored.
 #
 # </details>
 
@@ -103,7 +105,7 @@ with ThreadPoolExecutor(8) as clients:
 tour.expect("two hundred different orders", len(set(placed)) == 200)
 
 # %% [markdown]
-# Now wait for their end. The API lists your orders, a hundred on a page:
+# Now wait until all of them have ended. The API lists your orders, a hundred on a page:
 
 # %%
 ended = {}
@@ -130,7 +132,8 @@ tour.expect("each order has a payment of its own", len(payments) == 200)
 # %% [markdown]
 # ## Where the time goes
 #
-# Each order's rows say when it was paid and shipped, the order when the customer was notified.
+# The rows of the audit log say when each order was paid and shipped. The order itself says when
+# its customer was notified.
 
 
 # %%
@@ -180,9 +183,19 @@ tour.expect(
 # %% [markdown]
 # ## What an order costs
 #
-# AWS bills what an order uses: writes, events, requests, milliseconds. `npm run bench` counts
-# them, and multiplies them by AWS's list prices. This is the same table as in
-# [docs/costs.md](../docs/costs.md), which explains each line:
+# AWS bills for everything that an order uses: writes, events, requests, milliseconds.
+# `npm run bench` counts them and multiplies them by AWS's list prices.
+#
+# **Predict**: you want to halve the bill. Where do you begin?
+#
+# <details><summary>Answer</summary>
+#
+# With the e-mail. It costs several times as much as everything else together. After that come
+# DynamoDB's writes. Events cost little.
+#
+# </details>
+#
+# This is the same table as in [docs/costs.md](../docs/costs.md), which explains each line:
 
 # %%
 from notebooks.showing import say
@@ -198,27 +211,19 @@ tour.values(
 )
 
 # %% [markdown]
-# **Predict**: you want to halve the bill. Where do you begin?
-#
-# <details><summary>Answer</summary>
-#
-# With the e-mail. It costs several times as much as everything else together. After that come
-# DynamoDB's writes. Events cost little.
-#
-# </details>
-#
 # ## Break it: where is the limit?
 #
-# You can't find a limit of AWS on this machine. What breaks first as the load grows, and at
-# which rate, is worked out from AWS's quotas in [docs/scale.md](../docs/scale.md). And
-# `npm run simulate` plays thousands of schedules in which everything goes wrong, in virtual
-# time: [docs/reliability.md](../docs/reliability.md).
+# You can't find AWS's limits on this machine. [docs/scale.md](../docs/scale.md) works out from
+# AWS's quotas what breaks first as the load grows, and at which rate. And `npm run simulate`
+# runs thousands of schedules with injected faults, in virtual time;
+# [docs/reliability.md](../docs/reliability.md) describes it.
 #
-# ## Lab 15.1: a client that may repeat
+# ## Lab 15.1: a client that may repeat a request
 #
-# The check gives you a bad connection: `send(headers)` posts an order, and every second time the
-# response is lost, *after* the stack has stored the order. Write `place(send, number)`, which
-# places order `number` and returns it. There must be twelve orders in the end, not eighteen.
+# The check gives you a bad connection: `send(headers)` places an order, but every second
+# response is lost, *after* the stack has stored the order. In that case `send` raises an
+# exception. Write `place_one(send, number)`, which places order `number` and returns it. The
+# check calls it for twelve orders, and there must be twelve in the end, not twenty-four.
 
 
 # %% tags=["exercise"]
@@ -248,7 +253,7 @@ tour.check("15.1", place_one)
 # %% [markdown]
 # ## Recap
 #
-# - A burst makes the system slower, and nothing is lost: what can't be processed at once waits.
+# - A burst makes the system slower, but nothing is lost: events and messages wait in queues.
 # - Cold starts explain the slow first order.
 # - An idempotency key makes a request safe to repeat.
 # - E-mails and writes cost the most; events are cheap.

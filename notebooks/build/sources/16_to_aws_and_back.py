@@ -3,11 +3,12 @@
 #
 # ![The whole system, from the customer's request to the e-mail](../docs/pictures/16_to_aws_and_back.svg)
 #
-# In this notebook you look at what a deploy would create, who may do what there, and what it
-# costs when nobody orders. And you learn how to prove afterwards that nothing is left.
+# In this notebook you look at what a deploy would create, what each function may do, and what
+# the system costs when nobody orders. You also learn how to prove, after you have removed it,
+# that nothing is left.
 #
-# Nothing in this notebook calls AWS. The authors haven't run the system on AWS yet: what is said
-# about AWS here comes from its documentation, and cfn-lint checks the template.
+# Nothing in this notebook calls AWS. The authors haven't run the system on AWS yet: the
+# statements about AWS come from its documentation, and cfn-lint checks the template.
 
 # %%
 import tour
@@ -21,10 +22,11 @@ customer = tour.customer()
 # Everything that you saw in these notebooks came from a template and a package that are made for
 # AWS. A template is data, and you can read it before you deploy it.
 #
-# ## What would be created
+# ## What a deploy would create
 #
 # `npm run package` makes everything that a deploy would upload, and uploads nothing. It needs
-# the address that e-mail is sent from; without it, it says so:
+# the address that the e-mails come from. Without it, the command fails and says what is
+# missing:
 
 # %%
 import os
@@ -66,12 +68,13 @@ tour.table({"type": kind, "count": count} for kind, count in kinds.most_common(1
 #
 # <details><summary>Answer</summary>
 #
-# Alarms, the dashboard and the metrics. Functions, tables, queues, bus and API are billed by
-# use. The queue's pollers and the Reconciler run all the time; they cost some cents.
+# The alarms and the dashboard. (So do the business metrics, which the functions create when
+# they run.) Functions, tables, queues, bus and API are billed by use. Lambda polls the queue
+# all the time, and the Reconciler runs every minute, but both cost only a few cents.
 #
 # </details>
 #
-# This is the month without orders from [docs/costs.md](../docs/costs.md):
+# This is the bill for a month without orders, from [docs/costs.md](../docs/costs.md):
 
 # %%
 from notebooks.showing import say
@@ -82,13 +85,14 @@ say(figures.a_month_without_orders())
 # %% [markdown]
 # ## Who may do what
 #
-# Each function has a role of its own, with **least privilege**: what it needs, and no more.
-# ([IAM best practices](https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege))
+# Each function has a role of its own, with **least privilege**: the rights that it needs, and
+# no more. ([IAM best
+# practices](https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege))
 
 
 # %%
 def actions(role):
-    """What a role allows, without writing logs."""
+    """The actions that a role allows, apart from writing logs."""
     [policy] = role["Properties"]["Policies"]
     listed = [each["Action"] for each in policy["PolicyDocument"]["Statement"]]
     flat = [
@@ -106,7 +110,7 @@ tour.table({"role": name, "may": allowed} for name, allowed in roles.items())
 
 # %%
 tour.expect(
-    "no role has a wildcard",
+    "no role's actions have a wildcard",
     not any("*" in action for allowed in roles.values() for action in allowed),
 )
 
@@ -122,14 +126,14 @@ tour.expect(
 # npm run smoke     -- --stage dev
 # ```
 #
-# `preflight` says what would go wrong, and how to mend it. Two things are different on AWS:
+# `preflight` says what would go wrong, and how to fix it. Two things are different on AWS:
 #
 # - **SES** starts in its sandbox: it sends to verified addresses only, and to its mailbox
 #   simulator, which these notebooks use. An e-mail that SES refuses is recorded on the order.
-# - **Cognito** sends the confirmation code of a new account itself, fifty a day.
+# - **Cognito** itself e-mails the confirmation code of a new account, at most fifty a day.
 #
-# Then the same notebooks talk to your stage. [The tutorial's first page](README.md) says which
-# ones do:
+# Then the same notebooks can use your stage, if you start them like this. [The tutorial's first
+# page](README.md) says which of them run there:
 #
 # ```bash
 # STAGE=dev READER_EMAIL=you@example.com npm run notebooks
@@ -145,12 +149,12 @@ tour.source(from_environment)
 # %% [markdown]
 # ## Break it: the wrong target
 #
-# The address of the embedded AWS is still in your environment, and you deploy stage `dev`.
-# **Predict** where the deploy goes.
+# Suppose that the address of the embedded AWS is still in your environment, and you deploy
+# stage `dev`. **Predict** where the deploy goes.
 #
 # <details><summary>Answer</summary>
 #
-# Nowhere. The framework's plugin stops before anything is done.
+# Nowhere. This project's plugin for the framework stops the command before anything is created.
 #
 # </details>
 
@@ -166,16 +170,16 @@ tour.expect("it names the variable", "AWS_ENDPOINT_URL" in stopped.stderr)
 # ## And back
 #
 # `npm run remove -- --stage dev` removes the stack and its data. How do you know that nothing
-# is left? You search. Everything that CloudFormation created has a tag with the stack's name,
-# and one API lists tagged resources of many services. You try it on the running stack, where it
-# must find something:
+# is left? You search. CloudFormation tags the resources that it creates with the stack's name,
+# and one API lists tagged resources of many services. You try the search on the running stack,
+# where it must find something:
 
 # %%
 import boto3
 
 
 def tagged(stack_name):
-    """The ARNs of what has the stack's tag, on all pages."""
+    """The ARNs of all resources with the stack's tag."""
     pages = (
         boto3.client("resourcegroupstaggingapi")
         .get_paginator("get_resources")
@@ -195,8 +199,8 @@ services = Counter(arn.split(":")[2] for arn in found)
 tour.table({"service": name, "tagged": count} for name, count in services.items())
 
 # %% [markdown]
-# Some kinds can't be tagged, or that API doesn't list them. Those have the stack's name in
-# theirs:
+# Some kinds of resources can't be tagged, or aren't listed by that API. Their names contain the
+# stack's name, so you search by name as well:
 
 # %%
 KINDS = (
@@ -217,7 +221,7 @@ KINDS = (
 
 
 def named(stack_name):
-    """Kind → the names that contain the stack's, on all pages."""
+    """Kind of resource → the names that contain the stack's name."""
     found = {}
     for service, operation, listed, key in KINDS:
         client = boto3.client(service)
@@ -241,18 +245,18 @@ tour.table({"kind": kind, "found": len(names)} for kind, names in here.items())
 # %%
 gone = "a-stack-that-was-removed"
 tour.expect("the search finds this stack", tagged(stack.name) and here)
-tour.expect("and nothing of one that is gone", not tagged(gone) and not named(gone))
+tour.expect("and nothing of a removed one", not tagged(gone) and not named(gone))
 
 # %% [markdown]
-# On the embedded AWS, a test removes a stack and makes this search. On AWS, tables leave a free
-# backup for 35 days, and the sender's e-mail identity stays, because another stage may use it:
-# [README](../README.md) lists what stays.
+# On the embedded AWS, a test removes a stack and makes this search. On AWS, each table leaves a
+# free backup for 35 days, and the sender's e-mail identity stays, because another stage may use
+# it. The [README](../README.md) lists everything that stays.
 #
 # ## Lab 16.1: prove it
 #
-# Write `left(name)`: what exists with `name` in its name, by kind, as a dictionary that is empty
-# when nothing is left. The check creates a queue and a table with a new name, asks your
-# function, removes both, and asks again.
+# Write `left(name)`, which returns all resources with `name` in their names, as a dictionary
+# from kind to names. The dictionary is empty when nothing is left. The check creates a queue
+# and a table with a new name, calls your function, removes both, and calls it again.
 
 
 # %% tags=["exercise"]
@@ -276,7 +280,7 @@ tour.check("16.1", left)
 # </details>
 
 # %% [markdown]
-# An order on the running stack, to end with:
+# Finally, place one more order on the running stack:
 
 # %%
 wish = {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"}
@@ -286,7 +290,8 @@ tour.sequence(rows, stored)
 # %% [markdown]
 # ## Recap
 #
-# - A template can be read before it's deployed: what it creates, who may do what, what it costs.
+# - You can read a template before you deploy it: what it creates, what each role may do, and
+#   what it costs.
 # - The same package, template and notebooks work on both; a guard keeps them from the wrong
 #   target.
 # - A clean-up is done when a search finds nothing.

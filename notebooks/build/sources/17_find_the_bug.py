@@ -1,14 +1,15 @@
 # %% [markdown]
 # # 17 · Find the bug
 #
-# ![The system, with the tables, the queues and the logs highlighted](../docs/pictures/17_find_the_bug.svg)
+# ![The system, with the tables, the queues and the logs
+# highlighted](../docs/pictures/17_find_the_bug.svg)
 #
-# In this notebook the stack gets a bug, and you find the function that has it from evidence alone:
-# orders, audit log, ledger, queues and logs. Afterwards you can get from a symptom to its cause in
-# any event-driven system.
+# In this notebook the stack gets a bug, and you find the faulty function from evidence alone:
+# orders, audit log, ledger, queues and logs. Afterwards you can get from a symptom to its cause
+# in any event-driven system.
 #
-# There are three levels. The first is a worked example; at the second and the third you are on your
-# own, with three hints each. The notebook needs the stack on your machine: it replaces the
+# There are three levels. The first is a worked example; on the second and the third you are on
+# your own, with three hints each. The notebook needs the stack on your machine: it replaces the
 # functions' code, and refuses to do that on AWS.
 
 # %%
@@ -24,8 +25,8 @@ stack = tour.connect()
 # %% [markdown]
 # ## The idea
 #
-# No debugger reaches a system whose functions only exchange events. But each function leaves
-# evidence, in five places:
+# A debugger doesn't help with a system whose functions only exchange events. But each function
+# leaves evidence, in five places:
 #
 # | place | what it says | who writes it |
 # |---|---|---|
@@ -33,15 +34,16 @@ stack = tour.connect()
 # | AuditLog | what was published, and what caused it | AuditLogger |
 # | GatewayLedger | how often money moved | the payment provider |
 # | the dead-letter queue | which events failed for good, and why | Lambda |
-# | the logs | what each function did, and on what it failed | each function |
+# | the logs | what each function did, and its errors | each function |
 #
-# A bug is a **broken promise**, and it shows where two of these places contradict each other. So you
-# test the promises one by one, on every order, until one fails. Then you ask which function could
-# have kept it.
+# A system makes promises, such as *nobody is charged twice*. A bug is a **broken promise**, and
+# it shows where two of these places contradict each other. So you test the promises one by one,
+# on every order, until one fails. Then you ask which function should have kept it.
 #
 # ## The tools
 #
-# You know all of these calls from the notebooks before. The hunt names its orders A, B, C.
+# You know all of these calls from earlier notebooks. The hunt names its orders A, B, C and so
+# on. `orders`, which you get below, maps these names to the orders' ids.
 
 # %%
 ledger_table = boto3.resource("dynamodb").Table(stack.outputs["GatewayLedgerTableName"])
@@ -93,17 +95,17 @@ def dead_letters():
 # %% [markdown]
 # ## Level 1, a worked example
 #
-# `start` deploys the running code once more, with one of the
-# [simulator's seeded bugs](../docs/sensitivity.md) in it. With a seed it is always the same bug. The
-# Reconciler's schedule is off during a hunt, so that it heals no evidence away.
+# `start` deploys the running code once more, with one of the [simulator's seeded
+# bugs](../docs/sensitivity.md) in it. The same seed always chooses the same bug. During a hunt
+# the Reconciler's schedule is disabled, because by healing orders it would destroy evidence.
 
 # %%
 hunt = bug_hunt.start(level=1, seed=5)
 hunt
 
 # %% [markdown]
-# `traffic` places orders and lets things go wrong around them: here, events arrive twice. Without a
-# bug, the system bears all of it.
+# `traffic` places orders and makes things go wrong around them: here, events arrive twice.
+# Without the bug, the system copes with all of that.
 
 # %%
 orders = hunt.traffic()
@@ -127,21 +129,21 @@ def summary(letter):
 tour.table(summary(letter) for letter in orders)
 
 # %% [markdown]
-# All kept. *Each event names the event that caused it*: A's tree has no loose end, and says that
-# `PaymentCompletedEvent` was published twice.
+# These three are kept. The next is *each event names the event that caused it*. A's tree has no
+# loose end. It also shows that `PaymentCompletedEvent` was published twice.
 
 # %%
 tour.tree(rows("A"))
 
 # %% [markdown]
-# **Predict**: one promise is left: *the parcel that was announced is the one that is stored*. Which
-# two of the five places do you compare?
+# One promise is left: *the parcel that was announced is the one that is stored*. **Predict**:
+# which two of the five places do you compare?
 #
 # <details><summary>Answer</summary>
 #
 # AuditLog and Orders. `FulfillmentCompletedEvent` announced a parcel, and the order has one in
-# `fulfillment`. The event is built from what is stored. So the two can differ only if what is stored
-# has changed since.
+# `fulfillment`. The event is built from the stored parcel. So the two can differ only if the
+# stored parcel was changed afterwards.
 #
 # </details>
 
@@ -161,8 +163,8 @@ tour.table([parcel("A"), parcel("B")])
 
 # %% [markdown]
 # The customer of A waits for a parcel that the shop no longer knows. After the order's end,
-# `PaymentCompletedEvent` arrived a second time, and a second tracking id replaced the first. Only one
-# function writes `fulfillment`.
+# `PaymentCompletedEvent` arrived a second time, and a second tracking id replaced the first.
+# Only one function writes `fulfillment`.
 #
 # Now accuse it: name the function, and say what it does wrong, in the words of this list.
 
@@ -170,7 +172,7 @@ tour.table([parcel("A"), parcel("B")])
 bug_hunt.kinds()
 
 # %% [markdown]
-# The stack grades an accusation by its evidence. A wrong one costs nothing:
+# An accusation is checked against the evidence on the stack. A wrong one costs nothing:
 
 # %%
 hunt.accuse("Notification", "notifies the customer twice")
@@ -180,7 +182,7 @@ verdict = hunt.accuse("Fulfillment", "replaces a stored result")
 tour.expect(verdict.hint, verdict.right)
 
 # %% [markdown]
-# This is the write as it should be. The bug replaced one line of it:
+# This is the write as it should be. The bug changed it, as `reveal` shows:
 
 # %%
 from orders.aws.store import OrdersTable
@@ -191,16 +193,18 @@ tour.source(OrdersTable.record_fulfillment)
 hunt.reveal()
 
 # %% [markdown]
-# Four steps led from the symptom to the function, and they always do:
+# Four steps led from the symptom to the function. They work for any bug:
 #
 # 1. List the promises, and test each of them on every order.
 # 2. Find two places that contradict each other.
-# 3. Ask what is different about the order that shows it. Here an event arrived twice.
+# 3. Ask what is different about the order that shows the contradiction. Here an event arrived
+#    twice.
 # 4. Ask which function writes the wrong value, or should have written the missing one.
 #
 # ## Level 2: a bad day
 #
-# These bugs show only when something else fails. The new hunt replaces the code of the last one.
+# The bugs of this level show only when something else fails as well. The new hunt replaces the
+# bug of the last one.
 
 # %%
 hunt = bug_hunt.start(level=2, seed=2)
@@ -211,19 +215,19 @@ orders = hunt.traffic()
 orders
 
 # %% [markdown]
-# An operator looks into the dead-letter queue first. The forged event contradicts its order, so both
-# of its consumers refused it, as they should. Is there anything that shouldn't be there, or is
-# something missing?
+# An operator looks at the dead-letter queue first. The forged event contradicts its order, so
+# Fulfillment and OrderStatusUpdater should both refuse it. Does the queue contain anything
+# else, or is something missing?
 
 # %%
 tour.table(dead_letters(), "function", "errorMessage")
 
 # %% [markdown]
-# ## Lab 17.1
+# ## Lab 17.1: the bug of level 2
 #
-# Find the function and what it does wrong. Add cells, and use the calls from above: `order("C")`,
-# `rows("C")`, `ledger("C")`, `log("C", "paymentProcessing")`. If you are stuck, call `hunt.hint()`, up
-# to three times.
+# Find the function and what it does wrong. Add cells, and use the calls from above:
+# `order("C")`, `rows("C")`, `ledger("C")`, `log("C", "paymentProcessing")`. If you are stuck,
+# call `hunt.hint()`, up to three times.
 
 # %% tags=["exercise"]
 tour.check("17.1", hunt.accuse("?", "?"))
@@ -231,11 +235,11 @@ tour.check("17.1", hunt.accuse("?", "?"))
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# Every status is right, every customer was notified once, and the queue holds the forged event alone.
-# But `ledger("C")` has two charges for one order, under two idempotency keys. PaymentProcessing
-# charged, could not store the payment, and was retried, as it should be. The second attempt used a
-# new key, so the provider could not recognize the charge. The key must be the same in each attempt:
-# the order's id.
+# Every status is right, every customer was notified once, and the queue holds only the forged
+# event, once from each consumer. But `ledger("C")` has two charges for one order, under two
+# idempotency keys. PaymentProcessing charged, could not store the payment, and was retried, as
+# it should be. The second attempt used a new key, so the provider could not recognize the
+# charge. The key must be the same in each attempt: the order's id.
 #
 # ```python
 # tour.check("17.1", hunt.accuse("PaymentProcessing", "charges twice"))
@@ -247,8 +251,8 @@ tour.check("17.1", hunt.accuse("?", "?"))
 #
 # ## Level 3: a race and two losses
 #
-# Two events are lost for good, and the Reconciler has to heal their orders. A third customer cancels
-# while the parcel is about to leave.
+# Two events are lost for good, and the Reconciler has to heal their orders. A third customer
+# cancels while the parcel is about to leave.
 
 # %%
 hunt = bug_hunt.start(level=3, seed=9)
@@ -259,8 +263,8 @@ orders = hunt.traffic()
 orders
 
 # %% [markdown]
-# Whatever follows from the Reconciler's work has an `attempt` greater than 1. That separates an
-# order's first run from its repair. For B:
+# Every event that follows from the Reconciler's work has an `attempt` greater than 1. That
+# separates an order's first run from its repair. For B:
 
 
 # %%
@@ -273,7 +277,7 @@ def published(letter):
 tour.table(published("B"))
 
 # %% [markdown]
-# ## Lab 17.2
+# ## Lab 17.2: the bug of level 3
 #
 # Find the function and what it does wrong. Again there are three hints.
 
@@ -283,11 +287,12 @@ tour.check("17.2", hunt.accuse("?", "?"))
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# A and B are as they should be: cancelled, refunded and notified, without a parcel. C is `FULFILLED`
-# and has no `notification`, because its event was lost. The Reconciler did find C:
-# `OrderPlacedEvent` and `PaymentCompletedEvent` are in the log as attempt 2. There the chain ends.
-# Fulfillment consumed the second event, found its result stored, and published nothing. A step that
-# runs again has to publish again, since nobody knows whether its first event arrived.
+# A and B are as they should be: cancelled, refunded and notified, without a parcel. C is
+# `FULFILLED` and has no `notification`, because the event for Notification was lost. The
+# Reconciler did find C: `OrderPlacedEvent` and `PaymentCompletedEvent` are in the log as
+# attempt 2. There the chain ends. Fulfillment consumed the second event, found its result
+# stored, and published nothing. A step that runs again has to publish again, since nobody knows
+# whether its first event arrived.
 #
 # ```python
 # tour.check("17.2", hunt.accuse("Fulfillment", "stores its result without publishing it"))
@@ -297,8 +302,8 @@ tour.check("17.2", hunt.accuse("?", "?"))
 #
 # ## Clean up
 #
-# `end` deploys the original code, and an order proves it. The Reconciler runs each minute again, and
-# heals the orders that the bug left open.
+# `end` deploys the original code, and places an order that proves it. The Reconciler runs each
+# minute again, and heals the orders that the bug left open.
 
 # %%
 hunt.end()
@@ -314,14 +319,15 @@ hunt.end()
 # ```
 #
 # These twelve are some of the bugs that the simulator is tested with;
-# [docs/sensitivity.md](../docs/sensitivity.md) has them all. The simulator needs nobody to look for
-# them: it checks every promise after every step (`npm run simulate`).
+# [docs/sensitivity.md](../docs/sensitivity.md) lists all of them. The simulator finds them
+# without you: it checks every promise after every step (`npm run simulate`).
 #
 # ## Recap
 #
-# - A bug is a broken promise: test the promises one by one, on evidence.
-# - Evidence contradicts itself where the bug is: compare what was announced, what is stored, how
-#   money moved, and what was logged.
+# - A bug is a broken promise: test the promises one by one, against the evidence.
+# - A bug shows where the evidence contradicts itself: compare the events, the stored orders,
+#   the provider's ledger and the logs.
 # - Blame the function that writes the wrong value, or that should have written the missing one.
 #
-# This was the last notebook. [What you have learned](README.md)
+# This was the last notebook. [The first page](README.md#what-you-will-be-able-to-do) lists what
+# you can do now.
