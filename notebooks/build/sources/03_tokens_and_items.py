@@ -81,7 +81,7 @@ def part(token, number):
 
 
 claims, access = part(id_token, 1), part(access_token, 1)
-names = ("token_use", "iss", "aud", "client_id", "email", "email_verified")
+names = ("token_use", "sub", "iss", "aud", "client_id", "email", "email_verified")
 tour.table(
     {"claim": name, "ID token": claims.get(name), "access token": access.get(name)}
     for name in names

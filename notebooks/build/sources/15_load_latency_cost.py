@@ -67,8 +67,9 @@ tour.sequence(rows, stored)
 # %% [markdown]
 # ## Two hundred orders
 #
-# Eight clients place two hundred orders between them. A client that gets a server error repeats
-# the request with the same `Idempotency-Key`: the same key always means the same order.
+# Eight clients place two hundred orders between them. A client that gets no response, or a server
+# error, repeats the request with the same `Idempotency-Key`: the same key always means the same
+# order.
 # **Predict**: will any order be lost, or placed twice?
 #
 # <details><summary>Answer</summary>
@@ -80,6 +81,7 @@ tour.sequence(rows, stored)
 
 # %%
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from uuid import uuid4
 
 import httpx
@@ -88,16 +90,17 @@ run, url = uuid4(), f"{stack.api_url}/orders"
 
 
 def place(number):
-    """Place one order; repeat the request after a server error, with the same key."""
+    """Place one order; without a response repeat the request, with the same key."""
     headers = {
         "Authorization": f"Bearer {customer.token}",
         "Idempotency-Key": f"{run}-{number}",
     }
     for _ in range(10):
-        response = httpx.post(url, json=wish, headers=headers, timeout=60)
-        if response.status_code < 500:
-            return response.json()["orderId"]
-    raise RuntimeError(response.text)
+        with suppress(httpx.TransportError):
+            response = httpx.post(url, json=wish, headers=headers, timeout=60)
+            if response.status_code < 500:
+                return response.json()["orderId"]
+    raise RuntimeError(f"order {number}: ten attempts without a result")
 
 
 with ThreadPoolExecutor(8) as clients:

@@ -7,8 +7,8 @@
 # the system costs when nobody orders. You also learn how to prove, after you have removed it,
 # that nothing is left.
 #
-# Nothing in this notebook calls AWS. The authors haven't run the system on AWS yet: the
-# statements about AWS come from its documentation, and cfn-lint checks the template.
+# On your machine nothing in this notebook calls AWS. The authors haven't run the system on AWS
+# yet: the statements about AWS come from its documentation, and cfn-lint checks the template.
 
 # %%
 import tour
