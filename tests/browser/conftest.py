@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from local.emulator.ports import free_port
 from local.emulator.state import State
@@ -19,6 +19,7 @@ from tools.checkout import ROOT
 
 Visit = Callable[..., Visitor]
 
+expect.set_options(timeout=20_000)  # milliseconds, in place of Playwright's five seconds: machines differ threefold
 STATE = State(ROOT / ".local" / f"browser-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}")
 """Where the stack keeps its files: each of pytest's workers has a stack of its own."""
 
@@ -71,7 +72,9 @@ def visit(browser: Browser, storefront: dict[str, Any]) -> Iterator[Visit]:
 
     yield visit
     complaints = [complaint for visitor, _ in visitors for complaint in visitor.complaints]
-    for _, context in visitors:
+    for visitor, context in visitors:
+        visitor.page.unroute_all(behavior="ignoreErrors")  # a request may be under way through a test's route
+        context.unroute_all(behavior="ignoreErrors")
         context.close()
     assert complaints == []
 

@@ -108,7 +108,7 @@ def test_without_a_change_for_a_while_the_canvas_says_what_the_order_waits_for(p
     canvas = shown(page, seen(2))
     page.clock.run_for(7000)
 
-    expect(canvas.locator(".moment .headline")).to_contain_text("Your order waits for")
+    expect(canvas.locator(".moment .headline")).to_contain_text("Your order is waiting for")
     expect(canvas.locator(".moment .headline")).to_contain_text("Fulfillment")
 
 
@@ -211,7 +211,7 @@ def test_the_widget_says_why_a_button_could_not_do_its_work(order_id: str) -> No
 
     assert becomes(canvas, "FULFILLED", 3)
     canvas.close()
-    assert canvas.said["duplicate"].startswith("✗ the audit log knows no order unknown")
+    assert canvas.said["duplicate"].startswith("✗ the audit log has no order unknown")
     assert canvas.said["read"] == "✗ The picture is no longer updated: no order unknown is stored"
 
 
