@@ -188,7 +188,7 @@ def test_it_shows_each_sample_to_its_end_stays_until_it_is_stopped_and_keeps_a_s
         assert re.search(
             "^  Ctrl-C .*its orders and customers are then gone. `npm start -- --keep` keeps them$", way_on, re.M
         )
-        [help_after_401] = re.findall("^A 401 says .*$", printed(tmp_path), re.MULTILINE)
+        [help_after_401] = re.findall("^A 401 means .*$", printed(tmp_path), re.MULTILINE)
         assert str(tmp_path / "token") in help_after_401
 
         running = described(json.loads((tmp_path / "stack.json").read_text()))

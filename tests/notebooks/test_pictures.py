@@ -37,7 +37,7 @@ ROWS = [
     row("PaymentCompletedEvent", "payment", 20, "paid", "placed"),
     row("FulfillmentCompletedEvent", "fulfillment", 40, "sent", "paid"),
 ]
-ORDER = {
+ORDER: dict[str, Any] = {
     "statusHistory": [
         {"status": "PLACED", "at": at(0), "eventId": "placed"},
         {"status": "PAID", "at": at(30), "eventId": "paid"},
