@@ -27,7 +27,9 @@ def main(arguments: Sequence[str]) -> int:
     with ExitStack() as running:
         if os.environ.get("STAGE", "local") == "local" and not _is_running():
             print("Starting the local stack for the notebooks …", flush=True)
-            running.enter_context(stack(State(), PORT))
+            described = running.enter_context(stack(State(), PORT, web_port=PORT + 1))
+            print(f"The storefront: {described['webUrl']}", flush=True)
+        print("JupyterLab opens in your browser. Ctrl-C stops it, and the stack that it started.", flush=True)
         return subprocess.run(jupyter_lab(arguments)).returncode
 
 
@@ -37,6 +39,7 @@ def jupyter_lab(arguments: Sequence[str]) -> list[str]:
     It may run as root: it listens on loopback only and requires its token, and all other commands run as root, too.
     """
     options = [f"--ServerApp.ip={HOST}", f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST}"]
+    options.append("--ServerApp.log_level=WARN")  # its URL is shown all the same
     options.append("--ContentsManager.pre_save_hook=notebooks.saving.before_saving")
     if os.geteuid() == 0:
         options.append("--allow-root")

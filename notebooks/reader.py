@@ -94,11 +94,16 @@ def rows_of(order_id: str) -> list[dict[str, Any]]:
     return AuditLogTable(stack.client("dynamodb"), stack.outputs["AuditLogTableName"]).trail(order_id)
 
 
-def follow(order_id: str, seconds: float = 60) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def follow(
+    order_id: str, seconds: float = 60, *, what: str | None = None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Wait until the order has ended and its customer is notified; return the stored order and its rows of AuditLog.
 
-    Raises TimedOut after that many seconds, with the functions that haven't reacted.
+    `what` names the order in the line that shows the progress. Raises LookupError if there is no such order, and
+    TimedOut after that many seconds, with the functions that haven't reacted.
     """
+    if not isinstance(order_id, str) or not order(order_id):
+        raise LookupError(f"no order {order_id!r} is stored: pass the orderId of the response to POST /orders")
     seen: dict[str, Any] = {}
 
     def ended() -> bool:
@@ -107,7 +112,7 @@ def follow(order_id: str, seconds: float = 60) -> tuple[dict[str, Any], list[dic
 
     wait_until(
         ended,
-        f"the end of order {order_id[:8]}",
+        what or f"the end of order {order_id[:8]}",
         seconds=seconds,
         last_seen=lambda: evidence.missing(seen["order"], seen["rows"]),
     )
@@ -135,7 +140,7 @@ def wait_until(
         passed = time.monotonic() - started
         if passed > seconds:
             say(f"✗ waited {passed:.0f} s for {what}, without success", display_id=shown, update=True)
-            raise TimedOut(f"waited {passed:.0f} s for {what}, without success; {last_seen()}")
+            raise TimedOut(f"waited {passed:.0f} s for {what}, without success; {last_seen()}".removesuffix("; "))
         say(f"⏳ waiting for {what} … {passed:.0f} s", display_id=shown, update=True)
         time.sleep(0.2)
     say(f"✓ {what}, after {time.monotonic() - started:.1f} s", display_id=shown, update=True)
@@ -238,7 +243,8 @@ def _harmless_events() -> list[dict[str, Any]]:
     """The events of an order that has ended, as entries: their consumers find nothing left to do."""
     if not _ended:
         wish = {"items": [{"sku": "MUG", "quantity": 1}], "paymentMethod": "tok_visa"}
-        _, rows = follow(customer().post("/orders", wish)["orderId"])
+        placed = customer().post("/orders", wish)["orderId"]
+        _, rows = follow(placed, what="an order whose events show whether a rule is on")
         _ended.extend(rows)
     return [_entry(row) for row in _ended]
 

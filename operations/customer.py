@@ -4,7 +4,9 @@ import json
 import secrets
 import urllib.request
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
+from urllib.error import HTTPError
 
 
 class ShopAccount:
@@ -73,5 +75,11 @@ class ShopAccount:
             data=body,
             headers={"authorization": f"Bearer {self.token}", "content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.load(response)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)
+        except HTTPError as refused:
+            reason = refused.read()
+            again = HTTPError(refused.url, refused.code, refused.msg, refused.headers, BytesIO(reason))
+            again.add_note(reason.decode())
+            raise again from None

@@ -35,9 +35,15 @@ verdicts: dict[str, Verdict] = {}
 
 def check(lab: str, *result: Any) -> None:
     """Show the verdict on a lab, with a hint where something is missing. Never raises."""
+    grade = LABS.get(lab, _no_such_lab)
     try:
-        verdict = LABS[lab](*result)
+        verdict = grade(*result)
     except Exception as error:  # noqa: BLE001 # a result may be anything, even something that can't be checked
-        verdict = Verdict(False, f"This could not be checked: {type(error).__name__}: {error}")
+        wanted = (grade.__doc__ or "").partition("\n")[0]
+        verdict = Verdict(False, f"this could not be checked ({type(error).__name__}: {error}). It checks: {wanted}")
     verdicts[lab] = verdict
     say(f"{'✅' if verdict.right else '🤔'} **Lab {lab}:** {verdict.hint}")
+
+
+def _no_such_lab(*_: Any) -> Verdict:
+    return Verdict(False, f'there is no such lab. The labs are {", ".join(LABS)}, each a text such as `"1.1"`.')

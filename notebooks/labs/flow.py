@@ -13,12 +13,17 @@ LARGE = {"items": [{"sku": "KETTLE", "quantity": 3}], "paymentMethod": "tok_visa
 
 def declined_order(order_id: Any) -> Verdict:
     """The order with this id was declined, and only two events were published."""
+    if isinstance(order_id, Mapping):
+        order_id = order_id.get("orderId")
     if not isinstance(order_id, str):
         return Verdict(False, "place an order with the `paymentMethod` `tok_declined`, and pass its `orderId`.")
+    if not reader.order(order_id):
+        return Verdict(False, f"no order {order_id} is stored. Pass the `orderId` of the response.")
+    reader.follow(order_id)
     kinds = {row["eventType"] for row in reader.rows_of(order_id)}
     if kinds == {"OrderPlacedEvent", "PaymentFailedEvent"}:
         return Verdict(True, "two events. Nothing was shipped, because no `PaymentCompletedEvent` was published.")
-    return Verdict(False, f"the audit log has {', '.join(sorted(kinds)) or 'no event'} for that order.")
+    return Verdict(False, f"that order wasn't declined: it has {', '.join(sorted(kinds))}. Use another card.")
 
 
 def consumers(find: Callable[[str], Iterable[str]]) -> Verdict:
@@ -88,7 +93,8 @@ def large_orders(pattern: Mapping[str, Any]) -> Verdict:
     if delivered == {("OrderPlacedEvent", large)}:
         return Verdict(True, "the queue got the large order's `OrderPlacedEvent`, and nothing else.")
     said = [f"{kind} of the {'large' if order == large else 'small'} order" for kind, order in sorted(delivered)]
-    return Verdict(False, f"the queue got {', '.join(said) or 'nothing'}.")
+    hint = "Compare your pattern with the event above, level by level; `test_event_pattern` says whether it matches."
+    return Verdict(False, f"the queue got {', '.join(said) or 'nothing'}. {hint}")
 
 
 def _of(orders: set[str], messages: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:

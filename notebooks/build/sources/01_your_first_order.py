@@ -6,13 +6,16 @@
 # In this notebook you put an event on a bus and find it in the audit log. Then you order a
 # coffee grinder and watch several functions process the order without calling each other.
 #
-# It takes about ten minutes. Run the cells from top to bottom, with Shift+Enter.
+# It takes about ten minutes. The outputs that you see were saved when the authors ran it. Clear
+# them first (*Edit → Clear Outputs of All Cells*), so that you can make predictions of your own.
+# Then run the cells from top to bottom, with Shift+Enter.
 
 # %% [markdown]
 # ## Connect
 #
-# `tour` finds the running stack, or starts one on your machine, which takes a few seconds. From
-# then on, plain `boto3` talks to that stack, with the same calls that you would make on AWS.
+# A **stack** is the system as it's deployed, with all its resources. `tour` finds the running
+# one, or starts one on your machine, which takes a few seconds. From then on, plain `boto3`
+# talks to that stack, with the same calls that you would make on AWS.
 
 # %%
 import tour
@@ -37,14 +40,13 @@ import json
 
 import boto3
 
-events = boto3.client("events")
 entry = {
     "EventBusName": stack.outputs["EventBusName"],
     "Source": "workshop.reader",
     "DetailType": "GreetingSentEvent",
     "Detail": json.dumps({"greeting": "Hello, bus!"}),
 }
-response = events.put_events(Entries=[entry])
+response = boto3.client("events").put_events(Entries=[entry])
 event_id = response["Entries"][0]["EventId"]
 event_id
 
@@ -93,7 +95,8 @@ customer = tour.customer()
 tour.table(customer.get("/products")["products"])
 
 # %% [markdown]
-# The amounts are in **minor units**: 7900 means 79.00 EUR.
+# A `sku` (stock-keeping unit) identifies a product. The prices are in **minor units**: 7900 means
+# 79.00 EUR.
 #
 # ## Order
 #
@@ -139,7 +142,8 @@ tour.sequence(rows, stored)
 # Read it from top to bottom. OrderService published `OrderPlacedEvent`. That event (dashed)
 # reached PaymentProcessing, which charged the card and published `PaymentCompletedEvent`. That
 # event reached Fulfillment, and also OrderStatusUpdater, which set the status to `PAID`. And so
-# on.
+# on. (An event has the time at which AuditLogger logged it. AuditLogger is one consumer among
+# others, and a faster one can have reacted some milliseconds earlier.)
 #
 # This pattern is called
 # [**choreography**](https://docs.aws.amazon.com/prescriptive-guidance/latest/cloud-design-patterns/saga-choreography.html):
@@ -240,8 +244,9 @@ canvas = tour.canvas(order["orderId"])
 canvas
 
 # %% [markdown]
-# The shop's website, the **storefront**, shows the same picture; `npm start` prints its URL.
-# Your orders from this notebook show up in the terminal of `npm start`, too.
+# The shop's website, the **storefront**, shows the same picture. `npm run notebooks` prints its
+# URL, and so does `npm start`. If you start the stack with `npm start` before you open the
+# notebooks, your orders show up in its terminal, too.
 #
 # ## Recap
 #

@@ -48,6 +48,7 @@ def short(arn):
 
 tour.table(
     {
+        "from": pattern.get("source", "any source"),
         "matches": pattern.get("detail-type", "every event"),
         "delivers to": short(targets[name]),
     }
