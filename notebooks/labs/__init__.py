@@ -35,7 +35,7 @@ verdicts: dict[str, Verdict] = {}
 
 def check(lab: str, *result: Any) -> None:
     """Show the verdict on a lab, with a hint where something is missing. Never raises."""
-    grade = LABS.get(lab, _no_such_lab)
+    grade: Callable[..., Verdict] = LABS.get(lab, _no_such_lab)
     try:
         verdict = grade(*result)
     except Exception as error:  # noqa: BLE001 # a result may be anything, even something that can't be checked

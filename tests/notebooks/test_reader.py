@@ -1,11 +1,15 @@
 """What a notebook does for its reader: an address that bothers nobody, a ledger that counts, events that are marked."""
 
+from email.message import Message
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.error import HTTPError
 
 import pytest
 
 from notebooks import reader
+from operations.customer import ShopAccount
 from operations.stack import Stack
 from orders.aws.dynamodb import to_item
 
@@ -58,3 +62,20 @@ def test_what_the_notebook_publishes_is_drawn_as_the_readers() -> None:
     }
     assert "You: PaymentCompletedEvent" in reader.sequence([row]).text
     assert "PaymentProcessing: PaymentCompletedEvent" in reader.sequence([{**row, "eventId": "other"}]).text
+
+
+def test_a_refused_request_shows_the_reason_of_the_api_and_keeps_it_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = b'{"title": "Unprocessable Content", "errors": [{"loc": "paymentMethod"}]}'
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise HTTPError("url", 422, "Unprocessable Content", Message(), BytesIO(problem))
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    account = ShopAccount.__new__(ShopAccount)
+    account._api_url, account.token = "http://127.0.0.1:1", "token"
+
+    with pytest.raises(HTTPError) as refused:
+        account.post("/orders", {})
+
+    assert refused.value.__notes__ == [problem.decode()]
+    assert refused.value.read() == problem
