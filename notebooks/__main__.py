@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
             print("Starting the local stack for the notebooks …", flush=True)
             described = running.enter_context(stack(State(), PORT, web_port=PORT + 1))
             print(f"The storefront: {described['webUrl']}", flush=True)
-        print("JupyterLab opens in your browser. Ctrl-C stops it, and the stack that it started.", flush=True)
+        print("JupyterLab starts. Ctrl-C stops it, and the stack that it started.", flush=True)
         return subprocess.run(jupyter_lab(arguments)).returncode
 
 
